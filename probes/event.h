@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The records that cross the ring: plain C types in host byte order, the one
+ * truth for the kernel and the sensor. The sensor's types are generated from
+ * the BTF of the built object; tests/layout.rs checks them again.
+ */
+#ifndef DNSTRAIL_EVENT_H
+#define DNSTRAIL_EVENT_H
+
+enum record_kind {
+	RECORD_PACKET = 1,  /* struct packet_record */
+	RECORD_PROCESS = 2, /* struct process_record */
+	RECORD_FORK = 3,    /* struct fork_record */
+	RECORD_EXIT = 4,    /* struct exit_record */
+};
+
+enum record_flag {
+	PACKET_EGRESS = 1 << 0,      /* leaves this host's socket; else it arrives */
+	PROCESS_EXEC = 1 << 1,       /* taken at exec; else introduced later */
+	PROCESS_DELETED = 1 << 2,    /* the executable has no name any more (unlinked, memfd) */
+	PROCESS_CURRENT = 1 << 3,    /* taken by the process itself, so its arguments are in the record */
+	PROCESS_PATH_CUT = 1 << 4,   /* a path has more components than PATH_COMPONENTS */
+	PROCESS_KERNEL = 1 << 5,     /* a kernel thread: no executable, no arguments */
+};
+
+#define TASK_NAME_SIZE 16
+
+struct record_header {
+	__u32 kind;  /* enum record_kind */
+	__u32 flags; /* enum record_flag */
+	__u64 time;  /* ns, CLOCK_MONOTONIC */
+};
+
+/*
+ * One program image in one process. exec keeps pid and start and changes
+ * exec_id; pid reuse changes start. All zero: not known.
+ */
+struct task_key {
+	__u32 pid;     /* thread group id in the initial pid namespace */
+	__u32 exec_id; /* task_struct.self_exec_id, low 32 bits */
+	__u64 start;   /* ns, CLOCK_BOOTTIME, of the thread group leader */
+};
+
+/* The task that sent, as it was at that moment. */
+struct task_record {
+	struct task_key process;
+	__u32 tid;
+	__u32 uid; /* effective, initial user namespace */
+	__u32 gid;
+	__u32 reserved;
+	char name[TASK_NAME_SIZE]; /* the thread's name, NUL-padded */
+};
+
+struct packet_record {
+	struct record_header header;
+	struct task_record task;
+	__u64 socket;            /* socket cookie, 0 when there is none */
+	__u32 network_namespace; /* inode number */
+	__u32 length;            /* bytes of the packet from its IP header on */
+	__u32 captured;          /* bytes that follow, from the IP header on */
+	__u32 reserved;
+	__u8 bytes[];
+};
+
+/*
+ * bytes: executable, working directory and cgroup, each as path components
+ * from the leaf to the root, every one ended by NUL; then the arguments as
+ * the kernel keeps them (each ended by NUL).
+ */
+struct process_record {
+	struct record_header header;
+	struct task_key process;
+	struct task_key parent;
+	__u32 uid; /* effective, initial user namespace */
+	__u32 gid;
+	__u32 namespace_pid; /* pid in the process's own pid namespace */
+	__u32 pid_namespace; /* inode numbers */
+	__u32 mount_namespace;
+	__u32 network_namespace;
+	char name[TASK_NAME_SIZE];        /* of the thread group leader */
+	char parent_name[TASK_NAME_SIZE]; /* of the parent's thread group leader */
+	__u32 executable_length; /* bytes of each part of `bytes`, in this order */
+	__u32 directory_length;
+	__u32 cgroup_length;
+	__u32 arguments_length;
+	__u32 arguments_total; /* what the process has; more than arguments_length when cut */
+	__u32 reserved;
+	__u8 bytes[];
+};
+
+/* A new process (not a thread) that runs its parent's program. */
+struct fork_record {
+	struct record_header header;
+	struct task_key child;
+	struct task_key parent;
+	__u32 namespace_pid;
+	__u32 reserved;
+};
+
+/* The last thread of a process is gone. */
+struct exit_record {
+	struct record_header header;
+	struct task_key process;
+	__u32 code; /* as wait(2) gives it */
+	__u32 reserved;
+};
+
+/* Where the kernel side loses something. Index of the map `losses`. */
+enum loss {
+	LOSS_PACKET_RING,    /* a packet record found no room in the ring */
+	LOSS_PROCESS_RING,   /* a process, fork or exit record found no room */
+	LOSS_PACKET_READ,    /* the packet's bytes could not be read */
+	LOSS_PACKET_CUT,     /* a packet longer than the record holds: its tail was lost */
+	LOSS_MAX,
+};
+
+#endif

@@ -1,0 +1,97 @@
+//! Every count that the sensor keeps, by name. Who shows them (the stream, `--metrics`, a person)
+//! is decided elsewhere.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A count that only grows, or a level that is set. Written by the one loop, read by others.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    pub fn add(&self, amount: u64) {
+        // One writer: a load and a store are enough, and cheaper than a locked add.
+        self.0.store(self.0.load(Relaxed).wrapping_add(amount), Relaxed);
+    }
+
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Relaxed);
+    }
+
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Makes the struct, and the list of its fields by name with what each means.
+macro_rules! counts {
+    ($(#[$doc:meta])* $name:ident { $($(#[doc = $help:literal])+ $field:ident,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Default)]
+        pub struct $name { $($(#[doc = $help])+ pub $field: Count,)+ }
+
+        impl $name {
+            /// Name, meaning and value of each.
+            pub fn each(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+                [$((stringify!($field), concat!($($help),+).trim_ascii_start(), self.$field.get())),+].into_iter()
+            }
+        }
+    };
+}
+
+counts! {
+    /// What went through.
+    Traffic {
+        /// Packets read from the ring or a capture.
+        packets,
+        /// Bytes of those packets.
+        packet_bytes,
+        /// DNS messages decoded, whole or in part.
+        messages,
+        /// DNS messages of which only a part could be read.
+        messages_malformed,
+        /// Lines given to the outputs.
+        documents,
+        /// Documents that are alerts.
+        alerts,
+    }
+}
+
+counts! {
+    /// What was lost or set aside, by place. Each reaches the stream as `dnstrail.loss.<name>`.
+    Losses {
+        /// Packet records that found no room in the kernel's ring.
+        kernel_packet_ring,
+        /// Process, fork and exit records that found no room in the kernel's ring.
+        kernel_process_ring,
+        /// Packets whose bytes the kernel side could not read.
+        kernel_packet_read,
+        /// Packets longer than a record holds, whose tail was lost.
+        kernel_packet_cut,
+        /// Ring records that do not decode.
+        record_invalid,
+        /// Packets that are not IPv4 or IPv6 with a readable TCP or UDP header.
+        packet_malformed,
+        /// Datagrams given up with fragments missing, or for lack of room.
+        fragments_expired,
+        /// TCP bytes that were never seen (a gap) or could not be framed.
+        stream_bytes,
+        /// TCP streams given up for lack of room.
+        stream_evicted,
+        /// Payloads on a DNS port that are no DNS message.
+        message_invalid,
+        /// Unanswered queries forgotten before their timeout for lack of room.
+        transaction_evicted,
+        /// Processes forgotten for lack of room.
+        process_evicted,
+        /// Documents that an output did not take.
+        output_dropped,
+    }
+}
+
+/// All counts of one sensor.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    pub traffic: Traffic,
+    pub losses: Losses,
+}
