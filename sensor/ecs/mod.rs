@@ -1,1 +1,134 @@
-//! (being built)
+//! The output documents: ECS 9.4, one JSON object a line. When a document is due is left to
+//! `pipeline`; where it goes is left to `sink`.
+
+use std::net::SocketAddr;
+
+use crate::dns::Message;
+use crate::event::{Direction, Task};
+use crate::process::Process;
+use crate::rules::Hit;
+
+/// One line to be written.
+#[derive(Debug)]
+pub struct Document<'a> {
+    /// Nanoseconds since the Unix epoch.
+    pub time: u64,
+    /// `event.sequence`, stream-wide, from 1, without gaps.
+    pub sequence: u64,
+    pub body: Body<'a>,
+}
+
+#[derive(Debug)]
+pub enum Body<'a> {
+    Dns(Dns<'a>),
+    Report(Report<'a>),
+}
+
+/// A DNS message, or the absence of one.
+#[derive(Debug)]
+pub struct Dns<'a> {
+    pub occurrence: Occurrence,
+    /// Who asked. `None` where it cannot be known.
+    pub process: Option<&'a Process>,
+    /// The thread that sent the query, and its user then. Of an answer: the thread that asked.
+    pub task: Option<&'a Task>,
+    pub network_namespace: u32,
+    pub transport: Transport,
+    /// Of the packet. A timeout has those of the query.
+    pub source: SocketAddr,
+    pub destination: SocketAddr,
+    /// `true`: `source` is the client of the conversation.
+    pub source_is_client: bool,
+    pub direction: Option<Direction>,
+    /// Bytes of the DNS message (`network.bytes`).
+    pub message_bytes: usize,
+    /// Of a timeout: the query.
+    pub message: &'a Message,
+    pub matches: &'a [Match],
+    /// This document raises the alert; else `matches` are only labels.
+    pub alert: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occurrence {
+    Query,
+    /// `query_time`: when the query was sent; `None` for an answer whose query was not seen.
+    Answer {
+        query_time: Option<u64>,
+        late: bool,
+        duplicate: bool,
+    },
+    Timeout {
+        query_time: u64,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Udp,
+    Tcp,
+}
+
+/// An entry of a list, and the field of this document that it matched.
+#[derive(Debug)]
+pub struct Match {
+    pub hit: Hit,
+    /// `dns.question.name`, `dns.answers.name`, `dns.answers.data` or `dns.resolved_ip`.
+    pub field: &'static str,
+    /// The value of that field.
+    pub atomic: String,
+}
+
+/// What the sensor says about itself.
+#[derive(Debug)]
+pub enum Report<'a> {
+    Start {
+        ways_in: &'a [WayIn],
+        command_line: &'a str,
+    },
+    /// Totals since the start, and why it stops.
+    Stop {
+        reason: &'a str,
+    },
+    /// Counts that grew since the last such report: name, growth, total.
+    Loss {
+        losses: &'a [(&'static str, u64, u64)],
+    },
+    RulesLoaded {
+        lists: &'a [ListState],
+        elapsed: u64,
+    },
+    /// An output fails or works again.
+    Output {
+        output: &'a str,
+        failing: bool,
+        message: &'a str,
+        dropped: u64,
+    },
+}
+
+/// How one role is filled on this kernel.
+#[derive(Debug, Clone)]
+pub struct WayIn {
+    /// What must be known: `sends`, `leaves`, `comes back`, `tasks`, `was there before`.
+    pub role: &'static str,
+    /// The hook that was taken; `None`: the role is not filled.
+    pub taken: Option<String>,
+    /// Hooks that were tried first, and why the kernel refused them.
+    pub refused: Vec<(String, String)>,
+    /// What is not seen because of that.
+    pub not_seen: Option<String>,
+}
+
+/// One list after a load.
+#[derive(Debug, Clone, Default)]
+pub struct ListState {
+    pub id: String,
+    pub path: String,
+    pub version: String,
+    pub names: u64,
+    pub addresses: u64,
+    pub skipped: u64,
+    /// Not loaded; the last good one stays in force, if there was one.
+    pub error: Option<String>,
+}
