@@ -86,6 +86,8 @@ counts! {
         process_evicted,
         /// Documents that an output did not take.
         output_dropped,
+        /// Documents that an output's receiver may not have read: its connection was reset.
+        output_uncertain,
     }
 }
 
