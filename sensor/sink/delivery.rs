@@ -93,11 +93,13 @@ const STABLE: Duration = Duration::from_secs(10);
 const STEP: Duration = Duration::from_millis(100);
 /// How often an idle connection is looked at.
 const IDLE: Duration = Duration::from_secs(1);
-/// How often confirmations are asked for while nothing else is to be done.
-const CONFIRM: Duration = Duration::from_millis(10);
+/// How soon confirmations are asked for while nothing else is to be done; then twice as long, and so on,
+const CONFIRM_FIRST: Duration = Duration::from_millis(1);
+/// up to this: a receiver may delay its confirmation by 40 ms.
+const CONFIRM_LAST: Duration = Duration::from_millis(50);
 /// A replay waits for a receiver that is away for so long, and drops from then on.
 const AWAY: Duration = Duration::from_secs(15);
-/// The kernel has no buffer for a datagram: a short rest.
+/// A short rest: the kernel has no buffer for a datagram, or lines wait for a connection.
 const REST: Duration = Duration::from_millis(10);
 /// Emptied chunks kept for reuse; more than the loop and the thread exchange in a steady state.
 const SPARES: usize = 4;
@@ -166,6 +168,7 @@ impl Delivery {
             settled: 0,
             told_proven: false,
             told_length: false,
+            confirm: CONFIRM_FIRST,
             retry: Retry { at: Instant::now(), wait: RETRY_FIRST },
         };
         thread::Builder::new().name("output".into()).spawn(move || worker.run()).map_err(|error| error.to_string())?;
@@ -306,6 +309,8 @@ struct Worker {
     /// The present connection is known to work, and the loop knows it.
     told_proven: bool,
     told_length: bool,
+    /// How long to wait for a confirmation before asking.
+    confirm: Duration,
     retry: Retry,
 }
 
@@ -377,7 +382,7 @@ impl Worker {
         } else {
             drop(state);
             // Connecting again is due later, however much waits.
-            thread::sleep(limit.min(CONFIRM));
+            thread::sleep(limit.min(REST));
         }
     }
 
@@ -410,12 +415,14 @@ impl Worker {
         }
         if self.frames.is_empty() {
             self.tell_proven();
-            self.rest(if self.backlog.is_flying() { CONFIRM } else { IDLE });
+            self.rest(if self.backlog.is_flying() { self.confirm } else { IDLE });
+            self.confirm = (self.confirm * 2).min(CONFIRM_LAST);
             return Ok(());
         }
         let Some(link) = &mut self.link else { return Ok(()) };
         match link.transport.send(self.frames.get(self.sent..).unwrap_or_default()) {
             Ok(taken) => {
+                self.confirm = CONFIRM_FIRST;
                 self.sent += taken;
                 self.handed += taken as u64;
             }
@@ -469,10 +476,10 @@ impl Worker {
         self.handed = 0;
         self.sent = 0;
         self.frames.clear();
-        let jitter = RandomState::new().hash_one(0u8);
+        let jitter = u32::try_from(RandomState::new().hash_one(0u8) % 1000).unwrap_or_default();
         let wait = if stable { RETRY_FIRST } else { self.retry.wait };
         // Between half and the whole of the wait, so that a fleet does not come back at one moment.
-        self.retry.at = now + wait / 2 + (wait / 2).mul_f64((jitter % 1000) as f64 / 1000.0);
+        self.retry.at = now + wait / 2 + (wait / 2) * jitter / 1000;
         self.retry.wait = (wait * 2).min(RETRY_LAST);
         let mut state = self.shared.lock();
         state.away.get_or_insert(now);

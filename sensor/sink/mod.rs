@@ -157,7 +157,7 @@ trait Sink {
 
 /// All outputs of one run.
 pub struct Outputs {
-    outputs: Vec<Output>,
+    all: Vec<Output>,
     metrics: Arc<Metrics>,
     ticked: Instant,
 }
@@ -191,25 +191,25 @@ impl Outputs {
             if outputs.iter().any(|output| output.name == target.name && !matches!(target.route, Route::Syslog(_))) {
                 return Err(OpenError::Twice { name: target.name });
             }
-            let Target { name, format, kinds, .. } = target.clone();
-            let sink = open(target, alone, when_full, stopping)
-                .map_err(|reason| OpenError::Output { name: name.clone(), reason })?;
+            let sink = open(&target, alone, when_full, stopping)
+                .map_err(|reason| OpenError::Output { name: target.name.clone(), reason })?;
+            let Target { name, format, kinds, .. } = target;
             outputs.push(Output { name, format, kinds, sink, counted: Tally::default() });
         }
-        Ok(Outputs { outputs, metrics, ticked: Instant::now() })
+        Ok(Outputs { all: outputs, metrics, ticked: Instant::now() })
     }
 
     /// The formats in which some output wants a document of this kind: make it in each of them, once.
     pub fn formats(&self, kind: Kind) -> impl Iterator<Item = Format> + '_ {
         let wants = move |format: &Format| {
-            self.outputs.iter().any(|output| output.format == *format && output.kinds.contains(kind))
+            self.all.iter().any(|output| output.format == *format && output.kinds.contains(kind))
         };
         Format::ALL.into_iter().filter(wants)
     }
 
     /// Gives a line to every output of its format that takes its kind.
     pub fn write(&mut self, line: &Line<'_>) {
-        for output in &mut self.outputs {
+        for output in &mut self.all {
             if output.format == line.format && output.kinds.contains(line.kind) {
                 output.sink.write(line);
             }
@@ -218,14 +218,14 @@ impl Outputs {
 
     /// To be called when the ring is drained: lines leave now.
     pub fn flush(&mut self) {
-        for output in &mut self.outputs {
+        for output in &mut self.all {
             output.sink.flush();
         }
     }
 
     /// SIGHUP: files that were renamed away are opened anew.
     pub fn reopen(&mut self) {
-        for output in &mut self.outputs {
+        for output in &mut self.all {
             output.sink.reopen();
         }
     }
@@ -236,7 +236,7 @@ impl Outputs {
             return;
         }
         self.ticked = now;
-        for output in &mut self.outputs {
+        for output in &mut self.all {
             output.sink.tick(now);
         }
         self.count();
@@ -245,13 +245,13 @@ impl Outputs {
     /// Every output is over (the reader of stdout has gone): the run is done.
     #[must_use]
     pub fn are_over(&self) -> bool {
-        self.outputs.iter().all(|output| output.sink.is_over())
+        self.all.iter().all(|output| output.sink.is_over())
     }
 
     /// Changes of health since the last call, oldest first per output.
     pub fn take_changes(&mut self) -> Vec<Change> {
         let mut changes = Vec::new();
-        for output in &mut self.outputs {
+        for output in &mut self.all {
             let health = output.sink.health();
             while let Some((failing, message)) = health.take_change() {
                 changes.push(Change { output: output.name.clone(), failing, message, dropped: health.tally.dropped });
@@ -262,7 +262,7 @@ impl Outputs {
 
     /// Name, counts and whether it fails, per output.
     pub fn tallies(&mut self) -> impl Iterator<Item = (&str, Tally, bool)> {
-        self.outputs.iter_mut().map(|output| {
+        self.all.iter_mut().map(|output| {
             let health = output.sink.health();
             (output.name.as_str(), health.tally, health.is_failing())
         })
@@ -271,10 +271,10 @@ impl Outputs {
     /// Drains all outputs at once, for no longer than `limit`; what has not left by then is counted.
     pub fn close(&mut self, limit: Duration) {
         let deadline = Instant::now() + limit;
-        for output in &mut self.outputs {
+        for output in &mut self.all {
             output.sink.start_close(deadline);
         }
-        for output in &mut self.outputs {
+        for output in &mut self.all {
             output.sink.finish(deadline);
         }
         self.count();
@@ -282,7 +282,7 @@ impl Outputs {
 
     /// The metrics have one writer, this thread: outputs with a thread of their own count for themselves.
     fn count(&mut self) {
-        for output in &mut self.outputs {
+        for output in &mut self.all {
             let tally = output.sink.health().tally;
             let losses = &self.metrics.losses;
             losses.output_dropped.add(tally.dropped - output.counted.dropped);
@@ -292,7 +292,7 @@ impl Outputs {
     }
 }
 
-fn open(target: Target, alone: bool, when_full: WhenFull, stopping: &Stopping) -> Result<Box<dyn Sink>, String> {
+fn open(target: &Target, alone: bool, when_full: WhenFull, stopping: &Stopping) -> Result<Box<dyn Sink>, String> {
     let delivery = |connector| -> Result<Box<dyn Sink>, String> {
         Ok(Box::new(Delivery::start(target.buffer, connector, when_full, Arc::clone(stopping))?))
     };

@@ -64,7 +64,7 @@ impl Pending {
     fn forget_whole_lines(&mut self) -> u64 {
         let written = self.bytes.get(..self.next).unwrap_or_default();
         let whole = written.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-        let finished = written.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        let finished = written.split(|&byte| byte == b'\n').skip(1).count() as u64;
         self.bytes.drain(..whole);
         self.next -= whole;
         self.lines -= finished.min(self.lines);

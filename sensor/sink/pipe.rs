@@ -56,7 +56,8 @@ impl Pipe {
         if kind.is_socket() {
             return Ok(Pipe { file: shared, way: Way::Socket });
         }
-        if !kind.is_fifo() && !(kind.is_char_device() && nix::unistd::isatty(&shared).unwrap_or(false)) {
+        let terminal = kind.is_char_device() && nix::unistd::isatty(&shared).unwrap_or(false);
+        if !kind.is_fifo() && !terminal {
             return Ok(Pipe { file: shared, way: Way::Plain });
         }
         match open_without_waiting("/proc/self/fd/1".into()) {

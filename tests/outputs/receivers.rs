@@ -1,5 +1,6 @@
 //! rsyslog and syslog-ng from the distribution, unprivileged, on free ports and sockets in a folder.
 
+use std::fmt::Write;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -131,14 +132,16 @@ impl Daemon {
         for (name, template) in
             [("udp", "new"), ("octet", "new"), ("newline", "new"), ("tls", "new"), ("old", "old"), ("datagram", "old")]
         {
-            conf += &format!(
-                "ruleset(name=\"{name}\") {{ action(type=\"omfile\" file=\"{d}/{name}.out\" template=\"{template}\") }}\n"
+            let _ = writeln!(
+                conf,
+                "ruleset(name=\"{name}\") {{ action(type=\"omfile\" file=\"{d}/{name}.out\" template=\"{template}\") }}"
             );
         }
         for (name, port) in [("octet", ports.octet), ("newline", ports.newline), ("old", ports.old)] {
-            conf += &format!("input(type=\"imtcp\" address=\"127.0.0.1\" port=\"{port}\" ruleset=\"{name}\")\n");
+            let _ = writeln!(conf, "input(type=\"imtcp\" address=\"127.0.0.1\" port=\"{port}\" ruleset=\"{name}\")");
         }
-        conf += &format!(
+        let _ = write!(
+            conf,
             r#"input(type="imtcp" address="127.0.0.1" port="{}" ruleset="tls" streamDriver.name="gtls" streamDriver.mode="1" streamDriver.authMode="x509/certvalid")
             input(type="imudp" address="127.0.0.1" port="{}" ruleset="udp" rcvbufSize="200k")
             input(type="imuxsock" socket="{d}/datagram.sock" createPath="off" ruleset="datagram" rateLimit.interval="0" useSysTimeStamp="off" usePIDFromSystem="off")
@@ -181,8 +184,9 @@ impl Daemon {
             ("datagram", format!(r#"unix-dgram("{d}/datagram.sock")"#)),
             ("stream", format!(r#"unix-stream("{d}/stream.sock")"#)),
         ] {
-            conf += &format!(
-                "log {{ source {{ {source}; }}; destination {{ file(\"{d}/{name}.out\" template(\"$MSG\\n\")); }}; flags(flow-control); }};\n"
+            let _ = writeln!(
+                conf,
+                "log {{ source {{ {source}; }}; destination {{ file(\"{d}/{name}.out\" template(\"$MSG\\n\")); }}; flags(flow-control); }};"
             );
         }
         std::fs::write(folder.join("syslog-ng.conf"), conf).unwrap();
@@ -227,13 +231,13 @@ impl Daemon {
 
     pub fn signal(&self, signal: Signal) {
         let child = self.child.as_ref().expect("a daemon");
-        kill(Pid::from_raw(child.id() as i32), signal).unwrap();
+        kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
     }
 
     /// Ends the daemon, and waits until it is gone.
     pub fn stop(&mut self, signal: Signal) {
         if let Some(mut child) = self.child.take() {
-            let _ = kill(Pid::from_raw(child.id() as i32), signal);
+            let _ = kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal);
             let _ = child.wait();
             for socket in self.sockets {
                 let _ = std::fs::remove_file(self.folder.join(socket));

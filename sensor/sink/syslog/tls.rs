@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +13,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore};
-use std::os::fd::AsFd;
 
 use super::super::delivery::{Doubt, Lost, Transport};
 use super::super::target::{Address, Tls};
@@ -87,10 +87,10 @@ pub(super) fn connect(address: &Address, files: &Tls, deadline: Instant) -> io::
     }
     tls.push_out()?;
     if tls.connection.protocol_version() == Some(ProtocolVersion::TLSv1_3) {
-        let _ = tls.await_readable(FIRST_WORD).or_else(|error| match error.kind() {
-            io::ErrorKind::TimedOut => Ok(()),
-            _ => Err(error),
-        })?;
+        match tls.await_readable(FIRST_WORD) {
+            Err(error) if error.kind() != io::ErrorKind::TimedOut => return Err(error),
+            _ => {}
+        }
     }
     Ok(Box::new(tls))
 }
