@@ -4,7 +4,10 @@
 //! `run → {cli, config, probe, replay, pipeline, sink}`,
 //! `pipeline → ecs → {stream, process, rules} → {event, packet, dns, metrics}`.
 
+pub mod cli;
+pub mod config;
 pub mod dns;
+pub mod doctor;
 pub mod ecs;
 pub mod event;
 pub mod metrics;
@@ -16,3 +19,4 @@ pub mod rules;
 pub mod sink;
 mod skeleton;
 pub mod stream;
+pub mod trail;

@@ -129,7 +129,11 @@ impl Probes {
         let (skeleton, refused) = load(settings)?;
         let (links, mut ways_in) = attach(&skeleton, cgroup, &refused)?;
         ways_in.push(iterate(&skeleton, &refused, &mut handle));
-        let idle = skeleton.maps.bss_data.as_deref().map_or(std::ptr::null_mut(), |bss| (&raw const bss.reader_idle).cast_mut());
+        let idle = skeleton
+            .maps
+            .bss_data
+            .as_deref()
+            .map_or(std::ptr::null_mut(), |bss| (&raw const bss.reader_idle).cast_mut());
         if idle.is_null() {
             return Err(AttachError::Load("the object has no .bss".into()));
         }
@@ -236,15 +240,21 @@ fn reason(log: &str, error: &libbpf_rs::Error) -> String {
         .find(|line| line.contains("failed to find") || line.contains("not found") || line.contains("unknown func"))
         .or_else(|| {
             let (verifier, _) = log.split_once("-- END PROG LOAD LOG --")?;
-            verifier.lines().rev().map(str::trim).find(|line| {
-                !line.is_empty() && !line.starts_with("processed ") && !line.starts_with("--")
-            })
+            verifier
+                .lines()
+                .rev()
+                .map(str::trim)
+                .find(|line| !line.is_empty() && !line.starts_with("processed ") && !line.starts_with("--"))
         })
         .unwrap_or_else(|| log.lines().next().unwrap_or_default().trim_start_matches("libbpf: ").trim());
     if told.is_empty() { error.to_string() } else { format!("{told} ({error})") }
 }
 
-fn attach(skeleton: &DnstrailSkel<'_>, cgroup: PathBuf, refused: &Refused) -> Result<(Vec<Link>, Vec<WayIn>), AttachError> {
+fn attach(
+    skeleton: &DnstrailSkel<'_>,
+    cgroup: PathBuf,
+    refused: &Refused,
+) -> Result<(Vec<Link>, Vec<WayIn>), AttachError> {
     let mut links = Vec::new();
     let programs = &skeleton.progs;
     let mut tracing = |name, program: &ProgramMut<'_>| -> Result<&'static str, AttachError> {

@@ -94,7 +94,11 @@ mod tests {
     fn each_missing_capability_is_named() {
         assert_eq!(missing_capabilities("CapEff:\t000001ffffffffff\n"), Vec::<&str>::new());
         assert_eq!(missing_capabilities("CapEff:\t0000000000000000\n"), ["CAP_NET_ADMIN", "CAP_PERFMON", "CAP_BPF"]);
-        assert_eq!(missing_capabilities("CapEff:\t0000000000200000\n"), ["CAP_NET_ADMIN"], "SYS_ADMIN holds the others");
+        assert_eq!(
+            missing_capabilities("CapEff:\t0000000000200000\n"),
+            ["CAP_NET_ADMIN"],
+            "SYS_ADMIN holds the others"
+        );
         assert_eq!(missing_capabilities("CapEff:\t000000c000001000\n"), Vec::<&str>::new());
     }
 
