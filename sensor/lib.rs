@@ -17,6 +17,7 @@ pub mod probe;
 pub mod process;
 pub mod rules;
 pub mod sink;
-mod skeleton;
+#[doc(hidden)]
+pub mod skeleton;
 pub mod stream;
 pub mod trail;
