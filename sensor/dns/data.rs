@@ -102,6 +102,10 @@ fn fields(rtype: Rtype) -> Option<&'static [Field]> {
 /// UPDATE deletes records in class NONE (RFC 2136 2.5.4).
 const ADDRESS_CLASSES: [u16; 2] = [1, 254];
 
+/// Types that one bitmap may list. A name has a dozen; a bitmap of 8 KB could list 65,536 in
+/// eighty times its size, and is given as hex.
+const MAX_TYPES: usize = 256;
+
 /// What the data of one record holds besides its text.
 #[derive(Debug, Default)]
 pub(super) struct Data {
@@ -263,6 +267,9 @@ impl<'a> Writer<'_, 'a> {
             Field::TypeBitmap => {
                 let types = RtypeBitmap::from_octets(rest(self.parser)?).map_err(|_| Unreadable::Invalid)?;
                 for (index, rtype) in types.iter().enumerate() {
+                    if index == MAX_TYPES {
+                        return Err(Unreadable::Invalid);
+                    }
                     if index > 0 {
                         self.text.byte(b' ');
                     }
