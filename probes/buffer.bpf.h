@@ -5,7 +5,7 @@
 
 #include "compat.bpf.h"
 
-/* Buffers in pieces are copied in turns of at most this; records keep as much free at their end. */
+/* Buffers in pieces are copied in turns of at most this; a record keeps as much free at its end. */
 #define COPY_BYTES 4096
 #define COPY_TURNS 64 /* 64 KiB of whole pages, and as many pieces that are shorter */
 
@@ -36,41 +36,44 @@ static __always_inline u64 page_address(u64 page)
 }
 #endif
 
-/* A buffer in pieces: where the pieces are listed, and where in them the next turn reads. */
+/*
+ * A buffer in pieces: where the pieces are listed, and where in them the next
+ * turn reads. It lies in the record (at its end), as all that changes from
+ * turn to turn does: so every turn looks the same to the verifier.
+ */
 struct pieces {
-	enum iterated kind;
+	u32 source; /* enum iter_source */
+	u32 reserved;
 	u64 list;   /* address of an array of struct fragment or struct iovec; of ITERATED_USER the buffer */
 	u64 offset; /* in the current piece */
 	u32 index;  /* of the current piece */
 	u32 count;
 };
 
-static __always_inline struct pieces buffer_pages(const struct sk_buff *buffer)
+static __always_inline void list_pages(struct pieces *pieces, const struct sk_buff *buffer)
 {
 	const struct skb_shared_info *shared =
 		(const void *)BPF_CORE_READ(buffer, head) + BPF_CORE_READ(buffer, end);
 
-	return (struct pieces){
-		.kind = ITERATED_PAGES,
-		.list = (u64)shared + bpf_core_field_offset(shared->frags),
-		.count = BPF_CORE_READ(shared, nr_frags),
-	};
+	pieces->source = ITERATED_PAGES;
+	pieces->list = (u64)shared + bpf_core_field_offset(shared->frags);
+	pieces->offset = 0;
+	pieces->index = 0;
+	pieces->count = BPF_CORE_READ(shared, nr_frags);
 }
 
-static __always_inline struct pieces iter_pieces(const struct iov_iter *iter)
+static __always_inline void list_iter(struct pieces *pieces, const struct iov_iter *iter)
 {
-	return (struct pieces){
-		.kind = iter_kind(iter),
-		.list = (u64)iter_pointer(iter),
-		.offset = BPF_CORE_READ(iter, iov_offset),
-		.count = BPF_CORE_READ(iter, nr_segs),
-	};
+	pieces->source = iter_source(iter);
+	pieces->list = (u64)iter_pointer(iter);
+	pieces->offset = BPF_CORE_READ(iter, iov_offset);
+	pieces->index = 0;
+	pieces->count = BPF_CORE_READ(iter, nr_segs);
 }
 
 /*
- * Appends `wanted` bytes in all to `to`, of which *at are there already.
- * *at lies in the record, so that every turn looks the same to the verifier;
- * `to` holds COPY_BYTES more than `wanted` may be. False: not all of it.
+ * Appends to `to` until it holds `wanted` bytes; *at are there already. `to`
+ * has room for COPY_BYTES more than `capacity`. False: not all of it.
  */
 static __noinline bool copy_pieces(u8 *to, u32 *at, u32 wanted, const u32 capacity, struct pieces *pieces)
 {
@@ -81,7 +84,7 @@ static __noinline bool copy_pieces(u8 *to, u32 *at, u32 wanted, const u32 capaci
 
 		if (begin >= wanted)
 			return true;
-		if (pieces->kind == ITERATED_USER) {
+		if (pieces->source == ITERATED_USER) {
 			from = pieces->list;
 			rest = wanted - begin + pieces->offset;
 		} else {
@@ -90,7 +93,7 @@ static __noinline bool copy_pieces(u8 *to, u32 *at, u32 wanted, const u32 capaci
 			if (pieces->index >= pieces->count ||
 			    bpf_probe_read_kernel(piece, sizeof(piece), (void *)(pieces->list + pieces->index * 16)))
 				return false;
-			if (pieces->kind == ITERATED_PAGES) {
+			if (pieces->source == ITERATED_PAGES) {
 				/* Bit 0: memory of a device, not a page (v6.10 netmem). */
 				if (piece[0] & 1)
 					return false;
@@ -106,7 +109,7 @@ static __noinline bool copy_pieces(u8 *to, u32 *at, u32 wanted, const u32 capaci
 		size = rest < COPY_BYTES ? rest : COPY_BYTES;
 		if (size > wanted - begin)
 			size = wanted - begin;
-		if (size == rest && pieces->kind != ITERATED_USER) {
+		if (size == rest && pieces->source != ITERATED_USER) {
 			pieces->index++;
 			pieces->offset = 0;
 		} else {
@@ -117,7 +120,7 @@ static __noinline bool copy_pieces(u8 *to, u32 *at, u32 wanted, const u32 capaci
 		asm volatile("" : "+r"(size), "+r"(begin));
 		if (begin > capacity || size > COPY_BYTES)
 			return false;
-		if (pieces->kind == ITERATED_USER || pieces->kind == ITERATED_IOVEC)
+		if (pieces->source == ITERATED_USER || pieces->source == ITERATED_IOVEC)
 			failed = bpf_probe_read_user(to + begin, size, (void *)from);
 		else
 			failed = bpf_probe_read_kernel(to + begin, size, (void *)from);

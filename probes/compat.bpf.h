@@ -67,7 +67,7 @@ struct fragment {
 };
 
 /* What an iov_iter walks. */
-enum iterated {
+enum iter_source {
 	ITERATED_USER,   /* one buffer of user space */
 	ITERATED_IOVEC,  /* many of them */
 	ITERATED_KVEC,   /* many of the kernel */
@@ -92,7 +92,7 @@ enum iter_type___any {
 };
 
 /* v6.0, fcb14cb1bdac: ITER_UBUF; the numbers of the others changed more than once. */
-static __always_inline enum iterated iter_kind(const struct iov_iter *iter)
+static __always_inline enum iter_source iter_source(const struct iov_iter *iter)
 {
 	const struct iov_iter___iter_type *newer = (const void *)iter;
 	const struct iov_iter___type *older = (const void *)iter;
@@ -123,18 +123,18 @@ static __always_inline enum iterated iter_kind(const struct iov_iter *iter)
 }
 
 /* v6.4, de4f5fed3f23: iov_iter.iov became __iov. The other kinds of pointer share its place. */
-struct iov_iter___iov {
+struct iov_iter___until_6_3 {
 	const void *iov;
 } __attribute__((preserve_access_index));
 
-struct iov_iter____iov {
+struct iov_iter___since_6_4 {
 	const void *__iov;
 } __attribute__((preserve_access_index));
 
 static __always_inline const void *iter_pointer(const struct iov_iter *iter)
 {
-	const struct iov_iter____iov *newer = (const void *)iter;
-	const struct iov_iter___iov *older = (const void *)iter;
+	const struct iov_iter___since_6_4 *newer = (const void *)iter;
+	const struct iov_iter___until_6_3 *older = (const void *)iter;
 
 	if (bpf_core_field_exists(newer->__iov))
 		return BPF_CORE_READ(newer, __iov);

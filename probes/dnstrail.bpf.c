@@ -178,11 +178,16 @@ int BPF_PROG(sock_send_length, struct sock *sk, int length)
 
 /* What was there before us. */
 
+/* Room for one process record; iterators are read by one task at a time. */
+struct room {
+	u8 bytes[PROCESS_SIZE(LARGE_PATHS, LARGE_ARGUMENTS)];
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__uint(value_size, PROCESS_SIZE(LARGE_PATHS, LARGE_ARGUMENTS));
+	__type(value, struct room);
 } iterated SEC(".maps");
 
 SEC("iter/task")
@@ -194,7 +199,7 @@ int tasks_before(struct bpf_iter__task *ctx)
 
 	if (!task || BPF_CORE_READ(task, group_leader) != task)
 		return 0;
-	record = bpf_map_lookup_elem(&iterated, &zero);
+	record = (void *)bpf_map_lookup_elem(&iterated, &zero);
 	if (!record)
 		return 0;
 	fill_process(record, task, 0, LARGE_PATHS, LARGE_ARGUMENTS);

@@ -231,12 +231,6 @@ struct page {
 	unsigned long flags;
 };
 
-/* As user space gives them: sockaddr_in and sockaddr_in6 agree up to the port. */
-struct sockaddr_any {
-	u16 family;
-	__be16 port;
-};
-
 struct iovec {
 	void *iov_base;
 	u64 iov_len;
@@ -277,5 +271,11 @@ struct bpf_iter__task_file {
 };
 
 #pragma clang attribute pop
+
+/* As user space gives them: sockaddr_in and sockaddr_in6 agree up to the port. */
+struct sockaddr_any {
+	u16 family;
+	__be16 port;
+};
 
 #endif

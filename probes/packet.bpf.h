@@ -248,12 +248,20 @@ static __always_inline void emit_packet(const struct packet *packet, const struc
 	bpf_ringbuf_submit(record, wakeup());
 }
 
+/* A record that is filled piece by piece: its bytes, the last turn's excess, and the list of pieces. */
+#define PIECES_SIZE(capacity) (sizeof(struct packet_record) + (capacity) + COPY_BYTES + sizeof(struct pieces))
+
+static __always_inline struct pieces *record_pieces(struct packet_record *record, const u32 capacity)
+{
+	return (struct pieces *)(record->bytes + capacity + COPY_BYTES);
+}
+
 /* A packet in the kernel's buffers of which only a part is linear. */
 static __noinline void emit_paged(const struct sk_buff *buffer, const u8 *start, u32 linear,
 				  const struct packet_record *head)
 {
-	struct packet_record *record = bpf_ringbuf_reserve(&ring, sizeof(*record) + PACKET_MAX + COPY_BYTES, 0);
-	struct pieces pages = buffer_pages(buffer);
+	struct packet_record *record = bpf_ringbuf_reserve(&ring, PIECES_SIZE(PACKET_MAX), 0);
+	struct pieces *pages;
 	u32 wanted = head->captured;
 
 	if (!record) {
@@ -261,10 +269,12 @@ static __noinline void emit_paged(const struct sk_buff *buffer, const u8 *start,
 		return;
 	}
 	__builtin_memcpy(record, head, sizeof(*record));
+	pages = record_pieces(record, PACKET_MAX);
+	list_pages(pages, buffer);
 	record->captured = linear;
 	asm volatile("" : "+r"(linear));
 	if (linear == 0 || linear > PACKET_MAX || bpf_probe_read_kernel(record->bytes, linear, start) ||
-	    !copy_pieces(record->bytes, &record->captured, wanted, PACKET_MAX, &pages)) {
+	    !copy_pieces(record->bytes, &record->captured, wanted, PACKET_MAX, pages)) {
 		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
 		count_loss(LOSS_PACKET_READ);
 		return;

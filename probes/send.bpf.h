@@ -50,7 +50,7 @@ static __always_inline bool find_kernel_transport(const struct packet *packet, s
 
 #define TCP_ACK 0x10
 #define TCP_HEADER 20
-#define SEGMENT_HEADERS 60 /* IPv6 and TCP without options */
+#define SEGMENT_HEADERS 64 /* IPv6 and TCP without options, and aligned */
 
 static __always_inline void write_tcp(u8 *header, const struct transport *transport, u32 sequence, u8 flags)
 {
@@ -110,26 +110,47 @@ static __always_inline u32 write_headers(u8 *bytes, const struct sock *sk, const
 }
 
 /* Nearly every DNS message, its length prefix included, is below this. */
-#define SEGMENT_SMALL 1024
+#define PACKET_SEGMENT 1024
 
-static __always_inline void emit_segment(struct packet_record *head, const struct sock *sk,
-					 const struct transport *transport, u32 sequence, u8 flags, u32 size,
-					 struct pieces *pieces, const u32 capacity)
+static __always_inline void fill_segment(struct packet_record *record, const struct packet_record *head,
+					 const struct sock *sk, const struct transport *transport, u32 sequence,
+					 u8 flags, u32 size)
 {
-	const u32 room = SEGMENT_HEADERS + capacity;
-	struct packet_record *record;
-	u32 headers;
+	__builtin_memcpy(record, head, sizeof(*record));
+	record->captured = write_headers(record->bytes, sk, transport, sequence, flags, size);
+	record->length = record->captured + size;
+}
 
-	record = bpf_ringbuf_reserve(&ring, sizeof(*record) + room + (capacity ? COPY_BYTES : 0), 0);
+/* A segment without payload. */
+static __always_inline void emit_control(const struct packet_record *head, const struct sock *sk,
+					 const struct transport *transport, u32 sequence, u8 flags)
+{
+	struct packet_record *record = bpf_ringbuf_reserve(&ring, sizeof(*record) + SEGMENT_HEADERS, 0);
+
 	if (!record) {
 		count_loss(LOSS_PACKET_RING);
 		return;
 	}
-	__builtin_memcpy(record, head, sizeof(*record));
-	headers = write_headers(record->bytes, sk, transport, sequence, flags, size);
-	record->captured = headers;
-	record->length = headers + size;
-	if (capacity && !copy_pieces(record->bytes, &record->captured, headers + size, room, pieces)) {
+	fill_segment(record, head, sk, transport, sequence, flags, 0);
+	bpf_ringbuf_submit(record, wakeup());
+}
+
+/* `size` bytes of what a program gives to send. */
+static __always_inline void emit_segment(const struct packet_record *head, const struct sock *sk,
+					 const struct transport *transport, u32 sequence, const struct iov_iter *iter,
+					 u32 size, const u32 capacity)
+{
+	struct packet_record *record = bpf_ringbuf_reserve(&ring, PIECES_SIZE(capacity), 0);
+	struct pieces *pieces;
+
+	if (!record) {
+		count_loss(LOSS_PACKET_RING);
+		return;
+	}
+	fill_segment(record, head, sk, transport, sequence, TCP_ACK, size);
+	pieces = record_pieces(record, capacity);
+	list_iter(pieces, iter);
+	if (!copy_pieces(record->bytes, &record->captured, record->length, capacity, pieces)) {
 		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
 		count_loss(LOSS_PACKET_READ);
 		return;
@@ -156,7 +177,6 @@ static __always_inline void tcp_sends(const struct sock *sk, const struct msghdr
 {
 	struct packet_record head = {};
 	struct transport transport = {};
-	struct pieces pieces;
 	u32 sequence, wanted = size;
 
 	socket_transport(sk, &transport);
@@ -173,24 +193,24 @@ static __always_inline void tcp_sends(const struct sock *sk, const struct msghdr
 	head.network_namespace = socket_namespace(sk);
 	fill_header(&head.header, RECORD_PACKET, PACKET_EGRESS);
 	sequence = BPF_CORE_READ((const struct tcp_sock *)sk, write_seq);
-	pieces = iter_pieces(&msg->msg_iter);
-	if (wanted <= SEGMENT_SMALL)
-		emit_segment(&head, sk, &transport, sequence, TCP_ACK, wanted, &pieces, SEGMENT_SMALL);
+	if (wanted <= PACKET_SEGMENT - SEGMENT_HEADERS)
+		emit_segment(&head, sk, &transport, sequence, &msg->msg_iter, wanted, PACKET_SEGMENT);
 	else
-		emit_segment(&head, sk, &transport, sequence, TCP_ACK, wanted, &pieces, PACKET_MAX);
+		emit_segment(&head, sk, &transport, sequence, &msg->msg_iter, wanted, PACKET_MAX);
 }
 
 /* udp_sendmsg, udpv6_sendmsg: who sends. The datagram itself is read where it leaves. */
 static __always_inline void udp_sends(const struct sock *sk, const struct msghdr *msg)
 {
-	const struct sockaddr_any *name = BPF_CORE_READ(msg, msg_name);
+	const void *name = BPF_CORE_READ(msg, msg_name);
+	struct sockaddr_any peer;
 	const struct task_struct *task;
 	struct packet_record head = {};
 	__be16 port = BPF_CORE_READ(sk, __sk_common.skc_dport);
 
 	/* The kernel's own copy of what the program gave. */
-	if (name)
-		port = BPF_CORE_READ(name, port);
+	if (name && !bpf_probe_read_kernel(&peer, sizeof(peer), name))
+		port = peer.port;
 	if (!is_dns_port(bpf_ntohs(port)) && !is_dns_port(BPF_CORE_READ(sk, __sk_common.skc_num)))
 		return;
 	task = (const void *)bpf_get_current_task();
@@ -216,7 +236,7 @@ static __always_inline void tcp_control_leaves(const struct packet *packet, cons
 	fill_header(&head->header, RECORD_PACKET, PACKET_EGRESS);
 	/* FIN stands behind the payload, which is not sent again. */
 	sequence = bpf_ntohl(*(__be32 *)(header + 4)) + packet->length - transport->offset - (header[12] >> 4) * 4;
-	emit_segment(head, sk, transport, sequence, header[13], 0, NULL, 0);
+	emit_control(head, sk, transport, sequence, header[13]);
 }
 
 /* ip_finish_output, ip6_finish_output: a packet leaves this host's IP layer. */
