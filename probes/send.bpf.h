@@ -224,19 +224,23 @@ static __always_inline void udp_sends(const struct sock *sk, const struct msghdr
 static __always_inline void tcp_control_leaves(const struct packet *packet, const struct transport *transport,
 					       const struct sock *sk, struct packet_record *head)
 {
-	u8 header[14];
-	u32 sequence;
+	struct {
+		__be32 ports, sequence, acknowledgement;
+		u8 data_offset, flags;
+		__be16 window;
+	} tcp;
 
-	if (load_bytes(packet, transport->offset, header, sizeof(header)))
+	if (load_bytes(packet, transport->offset, &tcp, sizeof(tcp)))
 		return;
-	if (!(header[13] & (TCP_SYN | TCP_FIN | TCP_RST)))
+	if (!(tcp.flags & (TCP_SYN | TCP_FIN | TCP_RST)))
 		return;
 	fill_owner(head);
 	head->network_namespace = socket_namespace(sk);
 	fill_header(&head->header, RECORD_PACKET, PACKET_EGRESS);
 	/* FIN stands behind the payload, which is not sent again. */
-	sequence = bpf_ntohl(*(__be32 *)(header + 4)) + packet->length - transport->offset - (header[12] >> 4) * 4;
-	emit_control(head, sk, transport, sequence, header[13]);
+	emit_control(head, sk, transport,
+		     bpf_ntohl(tcp.sequence) + packet->length - transport->offset - (tcp.data_offset >> 4) * 4,
+		     tcp.flags);
 }
 
 /* ip_finish_output, ip6_finish_output: a packet leaves this host's IP layer. */
