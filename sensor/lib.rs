@@ -14,3 +14,4 @@ pub mod process;
 pub mod rules;
 pub mod sink;
 pub mod stream;
+pub mod transaction;
