@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod packet;
 pub mod pipeline;
 pub mod process;
+pub mod replay;
 pub mod rules;
 pub mod sink;
 pub mod stream;

@@ -1,1 +1,3 @@
+//! All cases that need more than one module, in one binary.
 
+mod dns;
