@@ -190,10 +190,8 @@ impl Incomplete {
         if left.is_some_and(|left| left.end > place.start) || right.is_some_and(|right| right.start < place.end) {
             return false;
         }
-        let (joins_left, joins_right) = (
-            left.is_some_and(|left| left.end == place.start),
-            right.is_some_and(|right| right.start == place.end),
-        );
+        let (joins_left, joins_right) =
+            (left.is_some_and(|left| left.end == place.start), right.is_some_and(|right| right.start == place.end));
 
         if self.bytes.len() < place.end {
             self.bytes.resize(place.end, 0);
