@@ -1,1 +1,5 @@
 
+
+mod bytes;
+mod packets;
+mod streams;
