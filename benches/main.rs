@@ -46,6 +46,7 @@ impl Bench {
     }
 
     /// For a subject whose preparation is dear.
+    #[must_use]
     pub fn wants(&self, name: &str) -> bool {
         self.filter.as_ref().is_none_or(|filter| name.contains(filter))
     }

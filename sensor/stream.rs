@@ -154,6 +154,3 @@ impl Streams {
         flow.clear();
     }
 }
-
-#[cfg(test)]
-mod tests;

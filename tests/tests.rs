@@ -1,3 +1,7 @@
 //! All cases that need more than one module, in one binary.
 
+mod bytes;
 mod dns;
+mod packets;
+mod pipeline;
+mod streams;

@@ -242,7 +242,7 @@ fn data_that_is_not_what_its_type_says() {
         let bytes = answer("example.com").answer(rtype, data).answer(1, &[192, 0, 2, 7]).0;
         let message = decode(&bytes);
         assert_eq!(message.malformed, Some("the data of a record is not what its type says"), "{rtype} {data:?}");
-        let hex: String = data.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = data.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         let records: Vec<_> = message.records().collect();
         assert_eq!(records[0].data, format!(r"\# {} {hex}", data.len()).trim_end(), "{rtype}");
         assert_eq!((records[0].address, records[0].target, records[0].hints), (None, None, &[][..]));
