@@ -91,3 +91,71 @@ impl Labels {
 fn same_entry(one: &Hit, other: &Hit) -> bool {
     one.indicator == other.indicator && one.list.id == other.list.id
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::List;
+    use std::rc::Rc;
+
+    fn hit(list: &str, indicator: &str) -> Hit {
+        let list = Rc::new(List { id: list.to_owned(), ..List::default() });
+        Hit { list, line: 1, indicator: indicator.into(), metadata: None }
+    }
+
+    fn labels(hits: &[(&'static str, &str, &str)]) -> Labels {
+        let mut labels = Labels::default();
+        for (field, list, indicator) in hits {
+            labels.hits.push(hit(list, indicator));
+            labels.keep(field, || "the name".to_owned());
+        }
+        labels
+    }
+
+    #[test]
+    fn each_entry_once_a_field() {
+        let labels = labels(&[
+            ("dns.question.name", "one", "evil.example"),
+            ("dns.question.name", "one", "evil.example"),
+            ("dns.question.name", "two", "evil.example"),
+            ("dns.answers.data", "one", "evil.example"),
+        ]);
+        let fields: Vec<_> = labels.matches.iter().map(|one| (one.field, &*one.hit.list.id)).collect();
+        assert_eq!(fields, [("dns.question.name", "one"), ("dns.question.name", "two"), ("dns.answers.data", "one")]);
+    }
+
+    #[test]
+    fn news_is_an_entry_that_was_not_told() {
+        let mut told = Vec::new();
+        let mut query = labels(&[("dns.question.name", "one", "evil.example")]);
+        assert!(query.has_news(&told));
+        query.remember(&mut told);
+        assert!(query.matches.is_empty());
+        // The same entry in another field is the same alert, even of a list that was loaded again.
+        assert!(!labels(&[("dns.answers.data", "one", "evil.example")]).has_news(&told));
+        let mut answer = labels(&[("dns.resolved_ip", "one", "192.0.2.1")]);
+        assert!(answer.has_news(&told));
+        answer.question_before(&told);
+        assert_eq!(answer.matches.len(), 2);
+        answer.remember(&mut told);
+        assert_eq!(told.len(), 2);
+        // A second answer has only what stands in it, and the question.
+        let mut second = labels(&[]);
+        second.question_before(&told);
+        assert_eq!(second.matches.iter().map(|one| one.field).collect::<Vec<_>>(), ["dns.question.name"]);
+        assert!(!second.has_news(&told));
+    }
+
+    #[test]
+    fn a_hostile_answer_adds_no_end_of_labels() {
+        let mut labels = Labels::default();
+        for number in 0..10_000 {
+            labels.hits.push(hit("one", &number.to_string()));
+        }
+        labels.keep("dns.resolved_ip", String::new);
+        assert_eq!(labels.matches.len(), MATCHES);
+        let mut told = Vec::new();
+        labels.remember(&mut told);
+        assert_eq!(told.len(), MATCHES);
+    }
+}

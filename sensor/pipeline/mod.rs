@@ -212,11 +212,11 @@ struct Losses {
 impl Losses {
     fn tell(&mut self, now: u64, metrics: &Metrics, outlet: &mut Outlet, emit: &mut impl FnMut(&Document<'_>)) {
         self.growth.clear();
-        for (index, (name, _, total)) in metrics.losses.each().enumerate() {
-            if index == self.told.len() {
+        for (place, (name, _, total)) in metrics.losses.each().enumerate() {
+            if place == self.told.len() {
                 self.told.push(0);
             }
-            let told = &mut self.told[index];
+            let told = &mut self.told[place];
             if total > *told {
                 self.growth.push((name, total - *told, total));
             }

@@ -70,21 +70,21 @@ impl Told {
                     .join(" ");
                 return told;
             }
-            Body::Report(Report::Stop { reason }) => {
-                told.what = (*reason).to_owned();
+            Body::Report(Report::Stop { reason, .. }) => {
+                (*reason).clone_into(&mut told.what);
                 return told;
             }
             Body::Report(report) => panic!("not expected: {report:?}"),
         };
-        told.what = match dns.occurrence {
+        let what = match dns.occurrence {
             Occurrence::Query => "query",
             Occurrence::Answer { late: false, duplicate: false, .. } => "answer",
             Occurrence::Answer { late: true, duplicate: false, .. } => "late",
             Occurrence::Answer { late: false, duplicate: true, .. } => "duplicate",
             Occurrence::Answer { late: true, duplicate: true, .. } => "late duplicate",
             Occurrence::Timeout { .. } => "timeout",
-        }
-        .to_owned();
+        };
+        what.clone_into(&mut told.what);
         told.query_time = match dns.occurrence {
             Occurrence::Query => None,
             Occurrence::Answer { query_time, .. } => query_time,
