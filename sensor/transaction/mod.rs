@@ -5,6 +5,7 @@ mod key;
 mod question;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -126,14 +127,15 @@ impl Transactions {
     /// Remembers a query. `true`: it was not in flight yet, so this is no repetition.
     pub fn query(&mut self, conversation: &Conversation, query: Query<'_>) -> (bool, &mut Transaction) {
         let key = Key::of_query(conversation);
-        if let Some(index) = self.repeated(&key, &query) {
+        let newest = self.newest.get(&key).copied().unwrap_or(NONE);
+        if let Some(index) = self.repeated(newest, &query) {
             let known = &mut self.slots[index as usize];
             if known.process.is_none() && query.process.is_some() {
                 (known.process, known.task) = (query.process, query.task);
             }
             return (false, known);
         }
-        self.prune(&key, query.bytes);
+        self.prune(newest, query.bytes);
         let index = self.insert(key, conversation, query);
         (true, &mut self.slots[index as usize])
     }
@@ -227,8 +229,8 @@ impl Transactions {
     }
 
     /// The same question by the same asker that still waits.
-    fn repeated(&self, key: &Key, query: &Query<'_>) -> Option<u32> {
-        let mut index = *self.newest.get(key)?;
+    fn repeated(&self, newest: u32, query: &Query<'_>) -> Option<u32> {
+        let mut index = newest;
         while let Some(known) = self.slots.get(index as usize) {
             let same_asker = match (&known.task, &query.task) {
                 (Some(known), Some(asker)) => known.process == asker.process,
@@ -236,7 +238,7 @@ impl Transactions {
             };
             if known.place == Place::Pending
                 && same_asker
-                && same_question(&known.bytes, query.bytes, key.is_multicast())
+                && same_question(&known.bytes, query.bytes, known.key.is_multicast())
             {
                 return Some(index);
             }
@@ -247,15 +249,15 @@ impl Transactions {
 
     /// Makes room for a new query of this key: once the same is asked again, only the new one is waited
     /// for.
-    fn prune(&mut self, key: &Key, bytes: &[u8]) {
+    fn prune(&mut self, newest: u32, bytes: &[u8]) {
         let mut kept = 0;
-        let mut index = self.newest.get(key).copied().unwrap_or(NONE);
+        let mut index = newest;
         while let Some(known) = self.slots.get(index as usize) {
             let older = known.older;
             kept += 1;
             if kept >= SAME_KEY {
                 self.evict(index);
-            } else if known.place == Place::Settled && same_question(&known.bytes, bytes, key.is_multicast()) {
+            } else if known.place == Place::Settled && same_question(&known.bytes, bytes, known.key.is_multicast()) {
                 self.release(index);
             }
             index = older;
@@ -331,20 +333,21 @@ impl Transactions {
 
     fn release(&mut self, index: u32) {
         let Transaction { key, older, .. } = self.slots[index as usize];
-        let newest = self.newest.get(&key).copied().unwrap_or(NONE);
-        if newest != index {
-            let mut newer = newest;
-            while let Some(slot) = self.slots.get_mut(newer as usize) {
-                if slot.older == index {
-                    slot.older = older;
-                    break;
+        if let Entry::Occupied(mut newest) = self.newest.entry(key) {
+            let mut newer = *newest.get();
+            if newer != index {
+                while let Some(slot) = self.slots.get_mut(newer as usize) {
+                    if slot.older == index {
+                        slot.older = older;
+                        break;
+                    }
+                    newer = slot.older;
                 }
-                newer = slot.older;
+            } else if older == NONE {
+                newest.remove();
+            } else {
+                newest.insert(older);
             }
-        } else if older == NONE {
-            self.newest.remove(&key);
-        } else {
-            self.newest.insert(key, older);
         }
         let transaction = &mut self.slots[index as usize];
         transaction.process = None;

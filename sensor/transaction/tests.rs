@@ -203,6 +203,8 @@ enum Step {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     /// Against a list that remembers everything.
     #[test]
     fn the_asker_is_right_in_any_order(steps in prop::collection::vec(prop_oneof![
