@@ -2,6 +2,7 @@
 //! contains FILTER are run. A new subject is a file beside this one, and a line in `main`.
 
 mod dns;
+mod pipeline;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 fn main() {
     let mut bench = Bench::of_arguments();
     dns::bench(&mut bench);
+    pipeline::bench(&mut bench);
 }
 
 /// Runs of which the median is told.

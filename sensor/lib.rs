@@ -15,9 +15,11 @@ pub mod packet;
 pub mod pipeline;
 pub mod probe;
 pub mod process;
+pub mod replay;
 pub mod rules;
 pub mod sink;
 #[doc(hidden)]
 pub mod skeleton;
 pub mod stream;
 pub mod trail;
+pub mod transaction;

@@ -1,2 +1,8 @@
+//! All cases that need more than one module, in one binary.
+
+mod bytes;
 mod dns;
 mod layout;
+mod packets;
+mod pipeline;
+mod streams;
