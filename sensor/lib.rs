@@ -4,13 +4,22 @@
 //! `run → {cli, config, probe, replay, pipeline, sink}`,
 //! `pipeline → ecs → {stream, process, rules} → {event, packet, dns, metrics}`.
 
+pub mod cli;
+pub mod config;
 pub mod dns;
+pub mod doctor;
 pub mod ecs;
 pub mod event;
 pub mod metrics;
 pub mod packet;
 pub mod pipeline;
+pub mod probe;
 pub mod process;
+pub mod replay;
 pub mod rules;
 pub mod sink;
+#[doc(hidden)]
+pub mod skeleton;
 pub mod stream;
+pub mod trail;
+pub mod transaction;

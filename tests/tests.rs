@@ -1,1 +1,9 @@
+//! All cases that need more than one module, in one binary.
+
+mod bytes;
+mod dns;
+mod layout;
 mod outputs;
+mod packets;
+mod pipeline;
+mod streams;
