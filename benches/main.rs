@@ -2,6 +2,7 @@
 //! contains FILTER are run. A new subject is a file beside this one, and a line in `main`.
 
 mod dns;
+mod outputs;
 mod pipeline;
 
 use std::hint::black_box;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 fn main() {
     let mut bench = Bench::of_arguments();
     dns::bench(&mut bench);
+    outputs::bench(&mut bench);
     pipeline::bench(&mut bench);
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::receivers::{Certificates, Daemon, free_port};
-use super::{Bench, count_lines, line};
+use super::{Bench, count_lines, line, number_of};
 use dnstrail::sink::WhenFull;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -66,7 +66,9 @@ fn a_stuck_receiver_holds_up_nobody_and_is_counted() {
     assert!(closing.elapsed() < SECOND * 2, "{:?}", closing.elapsed());
     // What lies in the socket is still read.
     let received = read_messages(stuck);
-    assert!(received.iter().enumerate().all(|(number, text)| *text == line(number as u64)));
+    let numbers: Vec<u64> = received.iter().map(|text| number_of(text).expect("a whole line")).collect();
+    assert!(numbers.is_sorted_by(|one, next| one < next));
+    assert!(numbers.iter().zip(&received).all(|(&number, text)| *text == line(number)));
     let arrived = received.len() as u64;
     assert!(arrived + bench.dropped() >= sent, "{arrived} arrived, {} dropped", bench.dropped());
     // What the peer's kernel had not confirmed at the end is counted though it may arrive yet.
