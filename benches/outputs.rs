@@ -30,7 +30,7 @@ pub fn bench(bench: &mut Bench) {
     }
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| folder.path().join(name).display().to_string();
-    let mut row = |name: &str, run: &mut dyn FnMut() -> String| {
+    let row = |name: &str, run: &mut dyn FnMut() -> String| {
         if bench.wants(name) {
             println!("{name:<44} {}", run());
         }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::delivery::{Doubt, Message};
+use super::connection::{Doubt, Message};
 use super::{Kind, Line};
 
 /// Length, time, kind, severity in front of each line of a chunk.

@@ -8,6 +8,7 @@
 
 mod backlog;
 mod calendar;
+mod connection;
 mod delivery;
 mod file;
 mod health;

@@ -16,7 +16,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
 
-use super::delivery::{Connector, Doubt, Lost, Message, Transport};
+use super::connection::{Connector, Doubt, Lost, Message, Transport};
 
 /// A pipe that says it is writable has room for so many bytes (POSIX `PIPE_BUF`).
 const SURE_ROOM: usize = 4096;

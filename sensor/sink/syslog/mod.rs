@@ -12,7 +12,7 @@ use std::io::Write;
 
 use super::Kind;
 use super::calendar;
-use super::delivery::{Connector, Message, Transport};
+use super::connection::{Connector, Message, Transport};
 use super::target::{Framing, Receiver, Rfc, Syslog};
 
 /// RFC 5424 section 6.2.1, table 2.

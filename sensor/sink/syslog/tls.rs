@@ -14,7 +14,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore};
 
-use super::super::delivery::{Doubt, Lost, Transport};
+use super::super::connection::{Doubt, Lost, Transport};
 use super::super::target::{Address, Tls};
 use super::transport::Tcp;
 

@@ -13,7 +13,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{GetSockOpt, setsockopt, sockopt};
 
-use super::super::delivery::{Doubt, Lost, Transport};
+use super::super::connection::{Doubt, Lost, Transport};
 use super::super::pipe::{Ready, wait_writable};
 use super::super::target::Address;
 
