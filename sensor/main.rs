@@ -4,7 +4,7 @@ fn main() {
     let s = dnstrail::probe::Settings {
         ports: vec![53, 5353, 5355, 5399],
         observe: Default::default(),
-        hooks: Default::default(),
+        hooks: match std::env::var("HOOKS").as_deref() { Ok("fentry") => dnstrail::probe::Hooks::Fentry, Ok("kprobe") => dnstrail::probe::Hooks::Kprobe, Ok("cgroup") => dnstrail::probe::Hooks::Cgroup, _ => dnstrail::probe::Hooks::Auto },
         ring_bytes: 16 << 20,
     };
     let mut n = 0;
