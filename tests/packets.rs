@@ -143,13 +143,8 @@ fn tcp_options_and_flags() {
     assert_eq!(read(&packet), Err(PacketError::Short("TCP")));
 
     for flags in 0..8u8 {
-        let sent = Tcp {
-            sequence: 0xfedc_ba98,
-            fin: flags & 1 != 0,
-            syn: flags & 2 != 0,
-            rst: flags & 4 != 0,
-            bytes: b"dns",
-        };
+        let sent =
+            Tcp { sequence: 0xfedc_ba98, fin: flags & 1 != 0, syn: flags & 2 != 0, rst: flags & 4 != 0, bytes: b"dns" };
         let packet = bytes::ipv6(TCP, &bytes::tcp(&sent, &[]));
         let mut reader = Reader::new();
         assert_eq!(reader.packets.parse(0, &packet).unwrap().unwrap().payload, Payload::Tcp(sent));
@@ -199,16 +194,20 @@ fn other_protocols_are_no_loss() {
     assert!(PacketError::Short("UDP").is_malformed());
 }
 
+/// One fragment of either version.
+fn fragment(six: bool, id: u16, piece: &[u8], offset: usize, more: bool) -> Vec<u8> {
+    if six {
+        bytes::fragment6(UDP, piece, u32::from(id), offset, more)
+    } else {
+        bytes::fragment4(UDP, &[], piece, id, offset, more)
+    }
+}
+
 /// A datagram in fragments of `size` bytes, of either version.
 fn fragments(six: bool, id: u16, datagram: &[u8], size: usize) -> Vec<Vec<u8>> {
     let count = datagram.len().div_ceil(size);
     let pieces = datagram.chunks(size).enumerate();
-    pieces
-        .map(|(index, piece)| match six {
-            false => bytes::fragment4(UDP, &[], piece, id, index * size, index + 1 < count),
-            true => bytes::fragment6(UDP, piece, u32::from(id), index * size, index + 1 < count),
-        })
-        .collect()
+    pieces.map(|(index, piece)| fragment(six, id, piece, index * size, index + 1 < count)).collect()
 }
 
 #[test]
@@ -268,18 +267,9 @@ fn fragments_that_overlap_end_their_datagram() {
         let pieces = fragments(six, 1, &datagram, 32);
         let mut other = fragments(six, 1, &[&datagram[..40], &[0xff; 68]].concat(), 32);
         // The same place with other bytes; half of the place; behind the end; an end before the end.
-        let half = match six {
-            false => bytes::fragment4(UDP, &[], &datagram[16..48], 1, 16, true),
-            true => bytes::fragment6(UDP, &datagram[16..48], 1, 16, true),
-        };
-        let behind = match six {
-            false => bytes::fragment4(UDP, &[], &[0; 8], 1, 128, true),
-            true => bytes::fragment6(UDP, &[0; 8], 1, 128, true),
-        };
-        let early = match six {
-            false => bytes::fragment4(UDP, &[], &datagram[64..72], 1, 64, false),
-            true => bytes::fragment6(UDP, &datagram[64..72], 1, 64, false),
-        };
+        let half = fragment(six, 1, &datagram[16..48], 16, true);
+        let behind = fragment(six, 1, &[0; 8], 128, true);
+        let early = fragment(six, 1, &datagram[64..72], 64, false);
         for bad in [other.remove(1), half, behind, early] {
             let mut reader = Reader::new();
             assert_eq!(reader.read(0, &pieces[1]), Ok(None));

@@ -114,7 +114,7 @@ fn every_split_in_two() {
         reader.data(at(0), &bytes[..cut]);
         assert!(reader.got.is_empty());
         reader.data(at(cut), &bytes[cut..]);
-        assert_eq!(reader.take(), [message.clone()]);
+        assert_eq!(reader.take(), std::slice::from_ref(&message));
     }
 }
 
@@ -213,9 +213,15 @@ fn the_directions_sides_and_namespaces_are_flows_of_their_own() {
     ];
     let mut reader = Reader::midway();
     let syn = Tcp { sequence: FIRST - 1, syn: true, fin: false, rst: false, bytes: &[] };
-    keys.iter().for_each(|key| reader.segment_of(key, &syn));
-    keys.iter().for_each(|key| reader.segment_of(key, &data(FIRST, &bytes[..9])));
-    keys.iter().for_each(|key| reader.segment_of(key, &data(at(9), &bytes[9..])));
+    for key in &keys {
+        reader.segment_of(key, &syn);
+    }
+    for key in &keys {
+        reader.segment_of(key, &data(FIRST, &bytes[..9]));
+    }
+    for key in &keys {
+        reader.segment_of(key, &data(at(9), &bytes[9..]));
+    }
     assert_eq!(reader.take(), vec![query(1, "a.example"); 4]);
 }
 
@@ -465,7 +471,8 @@ fn flows_are_bounded_in_bytes() {
 fn what_is_no_dns_is_told_once() {
     // TLS records, framed as if they were messages from the SYN on.
     let mut reader = Reader::connected();
-    let noise: Vec<u8> = std::iter::repeat_n([0, 20, 0x16, 0x03, 0x03, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], 200).flatten().collect();
+    let noise: Vec<u8> =
+        std::iter::repeat_n([0, 20, 0x16, 0x03, 0x03, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], 200).flatten().collect();
     for (index, piece) in noise.chunks(100).enumerate() {
         reader.data(at(index * 100), piece);
     }

@@ -1,5 +1,4 @@
-
-
 mod bytes;
+mod captures;
 mod packets;
 mod streams;

@@ -8,11 +8,7 @@ use super::{PacketError, Payload, Segment, Tcp};
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
-pub(super) fn segment<'a>(
-    datagram: &Datagram<'_>,
-    protocol: u8,
-    bytes: &'a [u8],
-) -> Result<Segment<'a>, PacketError> {
+pub(super) fn segment<'a>(datagram: &Datagram<'_>, protocol: u8, bytes: &'a [u8]) -> Result<Segment<'a>, PacketError> {
     let (ports, payload) = match protocol {
         UDP => udp(bytes)?,
         TCP => tcp(bytes)?,

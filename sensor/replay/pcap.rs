@@ -1,6 +1,8 @@
 //! Records of a pcap file: microseconds or nanoseconds, either byte order.
 
-use pcap_parser::{LegacyPcapBlock, parse_pcap_frame, parse_pcap_frame_be, parse_pcap_frame_modified, parse_pcap_header};
+use pcap_parser::{
+    LegacyPcapBlock, parse_pcap_frame, parse_pcap_frame_be, parse_pcap_frame_modified, parse_pcap_header,
+};
 
 use super::link::Link;
 use super::source::Source;

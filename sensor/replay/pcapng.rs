@@ -150,9 +150,9 @@ impl Pcapng {
         let (_, InterfaceDescriptionBlock { linktype, snaplen, options, if_tsresol, .. }) =
             parsed.map_err(|_| Problem::Damaged("an unreadable interface description"))?;
         let offset = options.iter().find(|option| option.code == OptionCode::IfTsoffset);
-        let offset = offset.and_then(|option| option.value.first_chunk::<8>()).map_or(0, |bytes| {
-            if self.big_endian { i64::from_be_bytes(*bytes) } else { i64::from_le_bytes(*bytes) }
-        });
+        let offset = offset
+            .and_then(|option| option.value.first_chunk::<8>())
+            .map_or(0, |bytes| if self.big_endian { i64::from_be_bytes(*bytes) } else { i64::from_le_bytes(*bytes) });
         let power = u32::from(if_tsresol & 0x7f);
         let resolution = if if_tsresol & 0x80 == 0 { 10u64.checked_pow(power) } else { 1u64.checked_shl(power) };
         Ok(Interface {

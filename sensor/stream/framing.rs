@@ -72,9 +72,10 @@ impl Framing {
         let lost = gap + self.unread();
         self.partial.clear();
         // Inside a message whose length is known the next start is known too.
-        match rest.checked_sub(gap).filter(|_| rest > 0) {
-            Some(skip) => self.skip = skip,
-            None => (self.state, self.skip) = (State::Searching, 0),
+        if let Some(skip) = rest.checked_sub(gap).filter(|_| rest > 0) {
+            self.skip = skip;
+        } else {
+            (self.state, self.skip) = (State::Searching, 0);
         }
         lost
     }
@@ -135,17 +136,14 @@ impl Framing {
 
     fn frame(&mut self, mut bytes: &[u8], message: &mut dyn FnMut(&[u8])) -> u64 {
         while !bytes.is_empty() {
-            if self.partial.is_empty() {
-                if let Some(length) = message_length(bytes) {
-                    if let Some((whole, rest)) = bytes.split_at_checked(PREFIX + length) {
-                        if !self.judge(whole) {
-                            return self.lose(bytes);
-                        }
-                        message(whole.get(PREFIX..).unwrap_or_default());
-                        bytes = rest;
-                        continue;
-                    }
+            let whole = if self.partial.is_empty() { split_message(bytes) } else { None };
+            if let Some((whole, rest)) = whole {
+                if !judge(self.state, &mut self.doubt, whole) {
+                    return self.lose(bytes);
                 }
+                message(whole.get(PREFIX..).unwrap_or_default());
+                bytes = rest;
+                continue;
             }
             // Byte counts at which something can be said: the length, the header, all of it.
             let have = self.partial.len();
@@ -173,10 +171,6 @@ impl Framing {
         0
     }
 
-    fn judge(&mut self, head: &[u8]) -> bool {
-        judge(self.state, &mut self.doubt, head)
-    }
-
     /// The frame was guessed wrongly: passes over everything at hand.
     fn lose(&mut self, bytes: &[u8]) -> u64 {
         let lost = self.unread() + bytes.len() as u64;
@@ -194,6 +188,11 @@ fn judge(state: State, doubt: &mut u32, head: &[u8]) -> bool {
     }
     *doubt = doubt.saturating_add(DOUBT_MESSAGE);
     state == State::Exact
+}
+
+/// A whole message with its length, and what follows.
+fn split_message(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    bytes.split_at_checked(PREFIX + message_length(bytes)?)
 }
 
 fn message_length(bytes: &[u8]) -> Option<usize> {
