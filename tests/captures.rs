@@ -143,7 +143,7 @@ fn ids_and_times_of_a_known_capture() {
     assert_eq!(seen.udp, [0xc8dc, 0xc8dc]);
     let times: Vec<_> = seen.packets.iter().map(|(time, ..)| *time).collect();
     let again: Vec<_> = read(&data("dns6.pcapng")).unwrap().packets.iter().map(|(time, ..)| *time).collect();
-    assert_eq!(times, [1543333920414188000, 1543333920428453000]);
+    assert_eq!(times, [1_543_333_920_414_188_000, 1_543_333_920_428_453_000]);
     assert_eq!(times, again);
 }
 
@@ -228,7 +228,7 @@ fn a_link_type_that_is_not_known_is_told() {
 fn pcapng_with_every_kind_of_block() {
     let (mut capture, mut expected) = (Vec::new(), Vec::new());
     for order in [Order::Little, Order::Big] {
-        let power_of_two = 0x80 | 20;
+        let power_of_two = 0x94; // 2^-20
         let offset = order.u64(1_000_000);
         capture.extend(bytes::section(order));
         capture.extend(bytes::interface(order, 1, 0, &[(2, b"eth0"), (1, b"a comment")]));

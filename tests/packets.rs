@@ -249,6 +249,14 @@ fn extension_headers_behind_the_fragment_header() {
 #[test]
 fn a_fragment_that_is_the_whole_datagram() {
     assert_eq!(payload(&bytes::fragment6(UDP, &bytes::udp(b"dns"), 5, 0, false)), b"dns");
+    // It has nothing to do with others of its identification (RFC 6946 4).
+    let message = bytes::answer(9, 100);
+    let pieces = fragments(true, 5, &bytes::udp(&message), 64);
+    let mut reader = Reader::new();
+    assert_eq!(reader.read(0, &pieces[0]), Ok(None));
+    let whole = reader.read(0, &bytes::fragment6(UDP, &bytes::udp(b"dns"), 5, 0, false)).unwrap().unwrap();
+    assert_eq!(whole.bytes, b"dns");
+    assert_eq!(reader.read(0, &pieces[1]).unwrap().unwrap().bytes, message);
 }
 
 #[test]
@@ -266,11 +274,12 @@ fn fragments_that_overlap_end_their_datagram() {
         let datagram = bytes::udp(&bytes::answer(9, 100));
         let pieces = fragments(six, 1, &datagram, 32);
         let mut other = fragments(six, 1, &[&datagram[..40], &[0xff; 68]].concat(), 32);
-        // The same place with other bytes; half of the place; behind the end; an end before the end.
-        let half = fragment(six, 1, &datagram[16..48], 16, true);
+        // The same place with other bytes; in part, from either side; behind the end; an end before the end.
+        let left = fragment(six, 1, &datagram[48..80], 48, true);
+        let right = fragment(six, 1, &datagram[16..48], 16, true);
         let behind = fragment(six, 1, &[0; 8], 128, true);
         let early = fragment(six, 1, &datagram[64..72], 64, false);
-        for bad in [other.remove(1), half, behind, early] {
+        for bad in [other.remove(1), left, right, behind, early] {
             let mut reader = Reader::new();
             assert_eq!(reader.read(0, &pieces[1]), Ok(None));
             assert_eq!(reader.read(0, &pieces[3]), Ok(None));
@@ -282,6 +291,16 @@ fn fragments_that_overlap_end_their_datagram() {
             reader.packets.finish();
             assert_eq!(reader.expired(), 1, "counted once");
         }
+    }
+}
+
+#[test]
+fn a_last_fragment_before_one_that_is_there() {
+    for six in [false, true] {
+        let mut reader = Reader::new();
+        assert_eq!(reader.read(0, &fragment(six, 1, &[0; 64], 64, true)), Ok(None));
+        assert_eq!(reader.read(0, &fragment(six, 1, &[0; 16], 16, false)), Ok(None));
+        assert_eq!(reader.expired(), 1);
     }
 }
 

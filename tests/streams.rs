@@ -385,6 +385,56 @@ fn a_gap_inside_a_message_leaves_the_frame_known() {
 }
 
 #[test]
+fn two_gaps_inside_one_message() {
+    let messages = [answer(1, 5000), vec![0xff; 300]];
+    let bytes = stream(&messages);
+    let mut reader = Reader::connected();
+    for start in (0..bytes.len()).step_by(500).filter(|start| ![1000, 3000, 3500].contains(start)) {
+        reader.data(at(start), &bytes[start..(start + 500).min(bytes.len())]);
+    }
+    reader.finish();
+    assert_eq!(reader.take(), messages[1..]);
+    assert_eq!(reader.lost(), 5002);
+}
+
+#[test]
+fn a_gap_that_reaches_into_the_next_message() {
+    let messages = [answer(1, 1000), query(2, "a.example"), query(3, "b.example")];
+    let bytes = stream(&messages);
+    let mut reader = Reader::connected();
+    reader.data(at(0), &bytes[..500]);
+    reader.data(at(1010), &bytes[1010..1031]);
+    reader.data(at(1031), &bytes[1031..]);
+    reader.finish();
+    assert_eq!(reader.take(), messages[2..]);
+    assert_eq!(reader.lost(), 1031);
+}
+
+#[test]
+fn copies_of_a_waiting_segment_take_no_room() {
+    let bytes = framed(&query(1, "a.example"));
+    let mut reader = Reader::connected();
+    for _ in 0..5000 {
+        reader.data(at(100), &bytes);
+    }
+    assert!(reader.got.is_empty(), "the gap may still be filled");
+    reader.data(at(0), &framed(&vec![0xff; 98]));
+    assert_eq!(reader.take().len(), 2);
+}
+
+#[test]
+fn a_flow_that_goes_on_after_its_end_stays_known() {
+    let odd = framed(&[0xff; 40]);
+    let mut reader = Reader::connected();
+    reader.segment(&Tcp { sequence: 5, syn: false, fin: false, rst: true, bytes: &[] });
+    reader.data(at(0), &odd);
+    reader.time = 20 * SECOND;
+    reader.segment_of(&key(1), &Tcp { sequence: 0, syn: true, fin: false, rst: false, bytes: &[] });
+    reader.data(at(odd.len()), &odd);
+    assert_eq!((reader.take().len(), reader.lost()), (2, 0));
+}
+
+#[test]
 fn a_gap_that_is_filled_late_costs_nothing() {
     let (messages, bytes) = (messages(), stream(&messages()));
     let mut reader = Reader::connected();
