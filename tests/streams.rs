@@ -272,12 +272,24 @@ fn fin_and_rst_end_a_flow() {
         reader.segment(&Tcp { sequence: at(10), syn: false, fin: !rst, rst, bytes: &[] });
         assert_eq!(reader.lost(), 10, "an unfinished message");
     }
-    // An RST with a forged number hides nothing of what follows.
+    // With forged numbers they hide nothing of what follows, the middle of a message included.
     let mut reader = Reader::connected();
-    reader.segment(&Tcp { sequence: 0x8000_0000, syn: false, fin: false, rst: true, bytes: &[] });
-    reader.data(at(0), &bytes);
+    let forged = |reader: &mut Reader| {
+        for (sequence, fin) in [(0x8000_0000, false), (FIRST - 1, false), (FIRST - 1, true), (0, true)] {
+            reader.segment(&Tcp { sequence, syn: false, fin, rst: !fin, bytes: &[] });
+        }
+    };
+    for place in [0, bytes.len()] {
+        forged(&mut reader);
+        reader.data(at(place), &bytes[..10]);
+        forged(&mut reader);
+        reader.data(at(place + 10), &bytes[10..]);
+    }
+    assert_eq!((reader.take().len(), reader.lost()), (2, 0));
+    // A forged SYN cannot make bytes look old without their being counted.
+    reader.syn(end + 5000);
     reader.data(end, &bytes);
-    assert_eq!(reader.take().len(), 2);
+    assert_eq!((reader.take().len(), reader.lost()), (0, bytes.len() as u64));
     // A FIN that overtakes the data.
     let mut reader = Reader::connected();
     reader.segment(&Tcp { sequence: end, syn: false, fin: true, rst: false, bytes: &[] });
@@ -418,7 +430,7 @@ fn copies_of_a_waiting_segment_take_no_room() {
         reader.data(at(100), &bytes);
     }
     assert!(reader.got.is_empty(), "the gap may still be filled");
-    reader.data(at(0), &framed(&vec![0xff; 98]));
+    reader.data(at(0), &framed(&[0xff; 98]));
     assert_eq!(reader.take().len(), 2);
 }
 
@@ -426,7 +438,7 @@ fn copies_of_a_waiting_segment_take_no_room() {
 fn a_flow_that_goes_on_after_its_end_stays_known() {
     let odd = framed(&[0xff; 40]);
     let mut reader = Reader::connected();
-    reader.segment(&Tcp { sequence: 5, syn: false, fin: false, rst: true, bytes: &[] });
+    reader.segment(&Tcp { sequence: FIRST, syn: false, fin: false, rst: true, bytes: &[] });
     reader.data(at(0), &odd);
     reader.time = 20 * SECOND;
     reader.segment_of(&key(1), &Tcp { sequence: 0, syn: true, fin: false, rst: false, bytes: &[] });

@@ -2,7 +2,7 @@
 //! whole; captures are not.
 //!
 //! Fragments that overlap with different bytes, or in part, end their datagram, for IPv6 as
-//! RFC 5722 asks and for IPv4 as Linux does since 4.19 (commit 7969e5c40dfd): what the host's own
+//! RFC 5722 asks and for IPv4 as Linux does since 2018 (commit 7969e5c40dfd): what the host's own
 //! kernel refuses, no program was answered with. Exact copies are ignored (RFC 8200 4.5).
 
 use std::collections::VecDeque;

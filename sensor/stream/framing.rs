@@ -199,8 +199,8 @@ fn message_length(bytes: &[u8]) -> Option<usize> {
     bytes.first_chunk::<PREFIX>().map(|prefix| usize::from(u16::from_be_bytes(*prefix)))
 }
 
-/// Whether a length and a header that DNS software writes stand here. Random bytes pass about once
-/// in a million.
+/// Whether a length and a header that DNS software writes stand here. Random bytes hardly ever
+/// pass: the counts must fit the length.
 fn is_plausible(head: &[u8]) -> bool {
     /// A name takes a byte, type and class four, the rest of a record six (RFC 1035 4.1.2, 4.1.3).
     const QUESTION: usize = 5;
