@@ -51,7 +51,7 @@ fn read(path: &Path) -> Result<Seen, ReplayError> {
                 return;
             }
         };
-        if segment.source.port() != 53 && segment.destination.port() != 53 {
+        if ![53, 5353, 5355].iter().any(|port| [segment.source.port(), segment.destination.port()].contains(port)) {
             return;
         }
         match segment.payload {
@@ -135,6 +135,25 @@ fn captures_that_others_made() {
         let losses: u64 = seen.metrics.losses.each().map(|(_, _, count)| count).sum();
         assert_eq!(losses, lost, "{name}: and no other loss");
     }
+}
+
+/// Answers of 4,289 bytes on a loopback with an MTU of 1,280, mDNS and LLMNR; the second capture
+/// was stopped before the last of them.
+#[test]
+fn fragments_on_the_any_interface() {
+    for (name, frames, udp) in [("fragments-sll2.pcap", 32, 14), ("fragments-sll.pcap", 25, 10)] {
+        let seen = read(&data(name)).unwrap();
+        let losses: u64 = seen.metrics.losses.each().map(|(_, _, count)| count).sum();
+        assert_eq!((seen.frames, seen.udp.len(), losses), (frames, udp, 0), "{name}");
+    }
+    // The same without its second frame, the first fragment of an answer.
+    let mut bytes = std::fs::read(data("fragments-sll.pcap")).unwrap();
+    let length = |at: usize| usize::try_from(u32::from_le_bytes(bytes[at + 8..][..4].try_into().unwrap())).unwrap();
+    let second = 24 + 16 + length(24);
+    let third = second + 16 + length(second);
+    bytes.drain(second..third);
+    let seen = complete(&bytes);
+    assert_eq!((seen.frames, seen.udp.len(), seen.metrics.losses.fragments_expired.get()), (24, 9, 1));
 }
 
 #[test]
