@@ -352,6 +352,15 @@ fn a_flow_joined_midway_whose_segments_are_short() {
 }
 
 #[test]
+fn short_segments_passed_over_in_search_are_counted() {
+    let bytes = framed(&query(1, "a.example"));
+    let mut reader = Reader::midway();
+    reader.data(at(0), &[1, 2]);
+    reader.data(at(2), &bytes);
+    assert_eq!((reader.take().len(), reader.lost()), (1, 2));
+}
+
+#[test]
 fn a_flow_joined_midway_out_of_order() {
     let bytes = framed(&query(1, "a.example"));
     let mut reader = Reader::midway();
@@ -624,6 +633,38 @@ proptest! {
         reader.finish();
         let handed_out: usize = reader.got.iter().map(|message| message.len() + 2).sum();
         prop_assert_eq!(handed_out as u64 + reader.lost(), end as u64);
+    }
+
+    /// No start was seen: the same.
+    #[test]
+    fn what_is_passed_over_is_counted(
+        (messages, mut parts, start) in pieces(),
+        joined in any::<prop::sample::Index>(),
+        in_order in any::<bool>(),
+    ) {
+        let bytes = stream(&messages);
+        let joined = joined.index(bytes.len());
+        parts.retain(|(from, _)| *from >= joined);
+        if in_order {
+            parts.sort_unstable();
+        }
+        let mut reader = Reader::midway();
+        let mut seen = vec![false; bytes.len()];
+        let mut end = 0;
+        for (from, to) in parts {
+            reader.data(start.wrapping_add(u32::try_from(from).unwrap()), &bytes[from..to]);
+            seen[from..to].fill(true);
+            end = end.max(to);
+        }
+        reader.finish();
+        let begin = seen.iter().position(|seen| *seen).unwrap_or(end);
+        let handed_out: usize = reader.got.iter().map(|message| message.len() + 2).sum();
+        if in_order {
+            prop_assert_eq!(handed_out as u64 + reader.lost(), (end - begin) as u64);
+        } else {
+            let seen = seen.iter().filter(|seen| **seen).count();
+            prop_assert!(handed_out as u64 + reader.lost() >= seen as u64, "nothing is lost in silence");
+        }
     }
 
     #[test]

@@ -143,7 +143,9 @@ impl Flow {
             if self.exact {
                 lost += if before.len() > 1 { before.len() as u64 } else { 0 };
             } else {
-                self.start = sequence;
+                if before.len() == early.unsigned_abs() as usize {
+                    self.start = sequence; // else what lies between may still come
+                }
                 let mut framing = Framing::default();
                 lost += framing.push(before, message) + framing.close();
             }

@@ -55,10 +55,9 @@ impl Framing {
             bytes = bytes.get(count..).unwrap_or_default();
         }
         if self.state == State::Searching {
-            match self.search(bytes) {
-                Ok(rest) => bytes = rest,
-                Err(passed) => return lost + passed,
-            }
+            let (found, passed) = self.search(bytes);
+            lost += passed;
+            bytes = found;
         }
         lost + self.frame(bytes, message)
     }
@@ -113,25 +112,26 @@ impl Framing {
     }
 
     /// Looks for the start of a message at the start of this packet, or of the short ones before
-    /// it. `Ok` gives the bytes that are still to be framed, `Err` how many were passed over.
-    fn search<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], u64> {
+    /// it. Gives the bytes that are to be framed now, and how many were passed over.
+    fn search<'a>(&mut self, bytes: &'a [u8]) -> (&'a [u8], u64) {
         let mut head = [0; HEAD];
-        let earlier = self.partial.len();
+        let earlier = self.partial.len() as u64;
         let known = self.partial.iter().chain(bytes).zip(&mut head).map(|(from, to)| *to = *from).count();
         if known < HEAD {
             self.partial.extend_from_slice(bytes);
-            return Err(0);
+            return (&[], 0);
         }
         if is_plausible(&head) {
             self.state = State::Guessed;
-            return Ok(bytes);
+            return (bytes, 0);
         }
         self.partial.clear();
         self.doubt = self.doubt.saturating_add(DOUBT_PACKET);
         if earlier == 0 {
-            return Err(bytes.len() as u64);
+            return (&[], bytes.len() as u64);
         }
-        self.search(bytes).map_err(|passed| passed + earlier as u64)
+        let (found, passed) = self.search(bytes);
+        (found, earlier + passed)
     }
 
     fn frame(&mut self, mut bytes: &[u8], message: &mut dyn FnMut(&[u8])) -> u64 {
