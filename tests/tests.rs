@@ -1,6 +1,7 @@
 //! All cases that need more than one module, in one binary.
 
 mod bytes;
+mod captures;
 mod dns;
 mod layout;
 mod packets;
