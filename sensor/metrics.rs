@@ -88,6 +88,8 @@ counts! {
         process_unknown,
         /// Documents that an output did not take.
         output_dropped,
+        /// Documents that an output's receiver may not have read: its connection was reset.
+        output_uncertain,
     }
 }
 

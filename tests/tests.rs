@@ -4,6 +4,7 @@ mod bytes;
 mod captures;
 mod dns;
 mod layout;
+mod outputs;
 mod packets;
 mod pipeline;
 mod streams;
