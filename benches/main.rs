@@ -1,0 +1,10 @@
+//! `cargo bench`: every table that the documentation quotes.
+
+mod rules;
+
+fn main() {
+    if rules::child() {
+        return;
+    }
+    rules::run();
+}
