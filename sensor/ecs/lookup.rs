@@ -50,7 +50,7 @@ impl<'a> Lookup<'a> {
         let mut cuts = Cuts::default();
         let first = lookup.matches.first();
         let rule = first.map(|first| Rule::new(&first.hit, limits, &mut cuts));
-        let dns = DnsFields::new(lookup.message, limits, &mut cuts);
+        let dns = DnsFields::new(lookup, limits, &mut cuts);
         let process = Process::new(lookup.process, lookup.task, limits, &mut cuts);
         let user = Named::asker(lookup.process, lookup.task, limits, &mut cuts);
         let container = lookup.process.and_then(|process| process.container.as_ref());

@@ -22,7 +22,7 @@ pub use host::{Agent, Boot, Host, OperatingSystem};
 pub use limits::{DEFAULT_LINE, LONGEST_LINE, SHORTEST_LINE};
 pub use writer::Writer;
 
-use crate::dns::Message;
+use crate::dns::{Message, Question};
 use crate::event::{Direction, Task};
 use crate::metrics::Metrics;
 use crate::process::Process;
@@ -72,6 +72,13 @@ pub struct Dns<'a> {
     pub matches: &'a [Match],
     /// This document raises the alert; else `matches` are only labels.
     pub alert: bool,
+}
+
+impl<'a> Dns<'a> {
+    /// The first question: of the message itself, or of the query that it answers.
+    fn question(&self) -> Option<Question<'a>> {
+        self.message.questions().next().or_else(|| self.query?.questions().next())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
