@@ -17,6 +17,7 @@ pub mod probe;
 pub mod process;
 pub mod replay;
 pub mod rules;
+pub mod run;
 pub mod sink;
 #[doc(hidden)]
 pub mod skeleton;

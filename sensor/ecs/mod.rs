@@ -75,6 +75,12 @@ pub struct Dns<'a> {
 }
 
 impl<'a> Dns<'a> {
+    /// `event.severity`: the highest of the entries that matched.
+    #[must_use]
+    pub fn severity(&self) -> Option<u8> {
+        self.matches.iter().filter_map(|matched| threat::severity(&matched.hit)).max()
+    }
+
     /// The first question: of the message itself, or of the query that it answers.
     fn question(&self) -> Option<Question<'a>> {
         self.message.questions().next().or_else(|| self.query?.questions().next())
