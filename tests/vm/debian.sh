@@ -7,9 +7,10 @@ debian_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 # The programs that the host (QEMU, cpio, xz, …) and the guest (unbound, dig, …) run, unpacked by `install`.
 programs=$vm_dir/programs
 
+failure_status=1
 fail() {
   echo "${0##*/}: $*" >&2
-  exit 1
+  exit "$failure_status"
 }
 
 # The address that this machine fetches RELEASE from: apt itself reads the sources, so both notations count.
