@@ -13,11 +13,13 @@ fail() {
   exit "$failure_status"
 }
 
-# The address that this machine fetches RELEASE from: apt itself reads the sources, so both notations count.
+# The address that this machine fetches RELEASE from: apt itself reads the sources, so both notations count, and they
+# count before the first `apt-get update` (--no-release-info).
 mirror_of() {
   local release=$1
   # One foreign repository or another also calls its release "bookworm"; only a Debian mirror has its "-updates" too.
-  apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' | awk -v release="$release" '
+  # shellcheck disable=SC2016 # apt expands these
+  apt-get indextargets --no-release-info --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' | awk -v release="$release" '
     { releases[$1] = releases[$1] " " $2 " " }
     $2 == release && !($1 in seen) { seen[$1] = 1; candidates[++count] = $1 }
     END {
