@@ -1,16 +1,19 @@
 /*
  * enter [--net FILE] [--resolv FILE] [--cgroup DIRECTORY] [--pid-namespace] [--] PROGRAM...: takes this
  * process into a network namespace, a cgroup, a mount namespace in which FILE stands at
- * /etc/resolv.conf, and becomes PROGRAM.
+ * /etc/resolv.conf, and becomes PROGRAM. The program dies with the test that started it, so that
+ * no server outlives a test run that was killed.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,8 +61,10 @@ static void fork_into_pid_namespace(void)
 	child = fork();
 	if (child < 0)
 		fail("fork");
-	if (child == 0)
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		return;
+	}
 	if (waitpid(child, &status, 0) != child)
 		fail("waitpid");
 	exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
@@ -92,6 +97,7 @@ int main(int count, char **arguments)
 				"[--pid-namespace] [--] PROGRAM...\n");
 		return 1;
 	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (pid_namespace)
 		fork_into_pid_namespace();
 	execvp(arguments[at], arguments + at);
