@@ -3,6 +3,7 @@ CARGO ?= cargo
 PREFIX ?= /usr/local
 # Tests and the sensor need root; who is not asks sudo.
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
+RUNNER := $(if $(AS_ROOT),--config "target.'cfg(all())'.runner = '$(AS_ROOT)'")
 
 .PHONY: help run test demo check bench fuzz vm-test install package
 
@@ -16,7 +17,7 @@ run: ## build it, and print every DNS message of this host with its process, unt
 
 test: ## everything that this kernel can run, the live tests as root included
 	@packaging/needs build test
-	$(CARGO) test --release --config "target.'cfg(all())'.runner = '$(AS_ROOT)'"
+	$(CARGO) test --release $(RUNNER)
 
 demo: ## a resolver of its own, listed names asked for, and the alerts that come of it
 	@packaging/needs build test
@@ -30,7 +31,7 @@ check: ## formatting and lints
 
 bench: ## nanoseconds a message, CPU a message live, memory at rest
 	@packaging/needs build test
-	$(CARGO) bench --config "target.'cfg(all())'.runner = '$(AS_ROOT)'"
+	$(CARGO) bench $(RUNNER)
 
 fuzz: ## feed mutated packets, messages and lists to the readers
 	@packaging/needs build

@@ -148,9 +148,9 @@ fn live_query_without_an_answer_times_out() {
     let name = lab.name("silent");
     let run = Client::new(&lab, "udp", &["forget", "127.0.0.1", "53", &name]).run();
     sensor.until_written("a dns-timeout document", |documents| {
-        documents.iter().any(|document| {
-            document.action() == "dns-timeout" && document.text("dns.question.name") == name
-        })
+        documents
+            .iter()
+            .any(|document| document.action() == "dns-timeout" && document.text("dns.question.name") == name)
     });
     let recording = sensor.stop();
     let documents = recording.below(&lab.suffix);
@@ -208,8 +208,8 @@ fn live_query_sent_twice_is_two_queries() {
     documents.iter().for_each(|document| assert_process(document, &run));
     let queries = documents.iter().filter(|document| document.action() == "dns-query").count();
     assert_eq!(queries, 2, "{documents:?}");
-    let answered = documents.iter().any(|document| {
-        document.action() == "dns-answer" && document.texts("dns.resolved_ip") == [ADDRESS_V4]
-    });
+    let answered = documents
+        .iter()
+        .any(|document| document.action() == "dns-answer" && document.texts("dns.resolved_ip") == [ADDRESS_V4]);
     assert!(answered, "{documents:?}");
 }

@@ -74,8 +74,8 @@ impl Client {
 
     pub fn start(self) -> Running {
         let program = &self.arguments[0];
-        let executable = find(program)
-            .unwrap_or_else(|| panic!("{}", lab::missing(program, &std::io::ErrorKind::NotFound.into())));
+        let executable =
+            find(program).unwrap_or_else(|| panic!("{}", lab::missing(program, &std::io::ErrorKind::NotFound.into())));
         let child = Command::new(built().join("enter"))
             .args(&self.enter)
             .arg("--")

@@ -100,8 +100,7 @@ impl Recording {
     /// DNS documents of one process.
     pub fn of_process(&self, pid: u32) -> Vec<&Document> {
         let belongs = |document: &&Document| {
-            document.get("process.pid").and_then(Value::as_u64) == Some(u64::from(pid))
-                && document.get("dns").is_some()
+            document.get("process.pid").and_then(Value::as_u64) == Some(u64::from(pid)) && document.get("dns").is_some()
         };
         self.documents.iter().filter(belongs).collect()
     }

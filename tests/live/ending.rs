@@ -82,7 +82,8 @@ fn live_duration_ends_it_by_itself() {
     let output = lab.path("documents.json");
     let [hooks, way] = hooks();
     let started = std::time::Instant::now();
-    let command = dnstrail(&["run", &hooks, &way, "--duration", "2", "--output", &format!("file:{}", output.display())]);
+    let command =
+        dnstrail(&["run", &hooks, &way, "--duration", "2", "--output", &format!("file:{}", output.display())]);
     let (code, stdout, stderr) = run_to_end(command);
     assert_eq!(code, Some(0), "{stderr}");
     assert!(started.elapsed().as_secs_f64() >= 2.0);

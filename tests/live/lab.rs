@@ -83,9 +83,9 @@ impl Network {
         }
         // An IPv6 route is usable once the link is found to be up, a moment after it was set up.
         until("the veth pair carries traffic", || {
-            [self, other].iter().all(|network| {
-                output("ip", &["-n", &network.name, "link", "show", "veth"]).contains("state UP")
-            })
+            [self, other]
+                .iter()
+                .all(|network| output("ip", &["-n", &network.name, "link", "show", "veth"]).contains("state UP"))
         });
     }
 }
@@ -145,12 +145,7 @@ fn ip(arguments: &[&str]) {
 pub fn output(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let output = output.unwrap_or_else(|error| panic!("{}", missing(program, &error)));
-    assert!(
-        output.status.success(),
-        "{program} {}: {}",
-        arguments.join(" "),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{program} {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -175,8 +170,7 @@ pub fn patience() -> Duration {
 
 /// How many times slower than a real machine this one is.
 pub fn slowness() -> f64 {
-    std::env::var("DNSTRAIL_SLOWNESS")
-        .map_or(1.0, |text| text.parse().expect("DNSTRAIL_SLOWNESS is a number of times"))
+    std::env::var("DNSTRAIL_SLOWNESS").map_or(1.0, |text| text.parse().expect("DNSTRAIL_SLOWNESS is a number of times"))
 }
 
 /// Waits until `done`, and panics naming `what` when that does not come.

@@ -22,10 +22,7 @@ const NAMES: [(&str, &str); 18] = [
     (r"a\.dot", r"a\.dot"),
     (r"back\\slash", r"back\\slash"),
     (r"quo\034te", r#"quo\"te"#),
-    (
-        r"\034,\034event\034:{\034kind\034:\034alert\034},\034",
-        r#"\",\"event\":{\"kind\":\"alert\"},\""#,
-    ),
+    (r"\034,\034event\034:{\034kind\034:\034alert\034},\034", r#"\",\"event\":{\"kind\":\"alert\"},\""#),
     ("xn--bcher-kva", "xn--bcher-kva"),
     ("_dmarc.under_score", "_dmarc.under_score"),
     (

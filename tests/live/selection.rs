@@ -60,11 +60,8 @@ fn live_all_sides_are_both() {
     let recording = sensor.stop();
     let documents = recording.below(&lab.suffix);
     for pid in [run.pid, server.pid()] {
-        let of_process: Vec<_> = documents
-            .iter()
-            .filter(|document| document.number("process.pid") == u64::from(pid))
-            .copied()
-            .collect();
+        let of_process: Vec<_> =
+            documents.iter().filter(|document| document.number("process.pid") == u64::from(pid)).copied().collect();
         assert_eq!(actions(&of_process), ["dns-query", "dns-answer"]);
     }
     assert_eq!(documents.len(), 4);
@@ -100,8 +97,7 @@ fn live_listed_name_raises_one_alert_that_names_the_process() {
     fs::write(&plain, format!("# a comment\nother.example\n{listed}\n")).expect("a list");
     let hosts = lab.path("hosts.txt");
     fs::write(&hosts, format!("0.0.0.0 {}\n", lab.name("blocked"))).expect("a list");
-    let sensor =
-        Sensor::start(&lab, &["--rules", &plain.to_string_lossy(), "--rules", &hosts.to_string_lossy()]);
+    let sensor = Sensor::start(&lab, &["--rules", &plain.to_string_lossy(), "--rules", &hosts.to_string_lossy()]);
     let mut runs = Vec::new();
     for (label, file, line, indicator) in
         [("deep.Below.listed", &plain, 3, &listed), ("blocked", &hosts, 1, &lab.name("blocked"))]
