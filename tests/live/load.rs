@@ -53,9 +53,9 @@ fn statistic(text: &str, heading: &str) -> u64 {
 fn live_load_loses_nothing_or_counts_it() {
     let lab = Lab::new();
     let _resolver = unbound(&lab, &["127.0.0.1"], 53);
-    let names: String = (0..NAMES).map(|number| format!("n{number}.{} A\n", lab.suffix)).collect();
+    let names: Vec<String> = (0..NAMES).map(|number| format!("n{number}.{} A\n", lab.suffix)).collect();
     let file = lab.path("names");
-    std::fs::write(&file, names).expect("names for dnsperf");
+    std::fs::write(&file, names.concat()).expect("names for dnsperf");
 
     let [hooks, way] = hooks();
     let mut sensor = dnstrail(&["run", &hooks, &way, "--ready-file"])

@@ -18,7 +18,7 @@ pub const SERVER_ADDRESS_V4: &str = "198.18.0.1";
 /// unbound on 127.0.0.1 and `::1`, or on `addresses`: each name below `.test` has an A and an AAAA
 /// record, so has `example.com`; all others do not exist. It asks nobody.
 pub fn unbound(lab: &Lab, addresses: &[&str], port: u16) -> Running {
-    let interfaces: String = addresses.iter().map(|address| format!("  interface: {address}\n")).collect();
+    let interfaces = format!("  interface: {}\n", addresses.join("\n  interface: "));
     let configuration = format!(
         r#"server:
 {interfaces}  port: {port}
@@ -116,8 +116,8 @@ fn is_bound(pid: u32, address: &str, port: u16) -> bool {
         IpAddr::V4(address) => ("udp", address.octets().to_vec()),
         IpAddr::V6(address) => ("udp6", address.octets().to_vec()),
     };
-    let mut local: String =
+    let words: Vec<String> =
         bytes.as_chunks().0.iter().map(|word| format!("{:08X}", u32::from_ne_bytes(*word))).collect();
-    local.push_str(&format!(":{port:04X} "));
+    let local = format!("{}:{port:04X} ", words.concat());
     fs::read_to_string(format!("/proc/{pid}/net/{file}")).unwrap_or_default().contains(&local)
 }
