@@ -18,6 +18,7 @@ mod ending;
 mod hostile;
 mod load;
 mod names;
+mod newcomer;
 mod processes;
 mod selection;
 mod storm;
