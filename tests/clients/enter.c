@@ -1,12 +1,19 @@
 /*
- * enter [--net FILE] [--resolv FILE] [--cgroup DIRECTORY] [--pid-namespace] [--] PROGRAM...: takes this
- * process into a network namespace, a cgroup, a mount namespace in which FILE stands at
- * /etc/resolv.conf, and becomes PROGRAM. The program dies with the test that started it, so that
- * no server outlives a test run that was killed.
+ * enter [OPTION...] [--] PROGRAM...: takes this process to where it should run, and becomes PROGRAM.
+ *
+ *   --net FILE         into the network namespace of FILE
+ *   --cgroup DIRECTORY into a cgroup
+ *   --resolv FILE      into a mount namespace in which FILE stands at /etc/resolv.conf
+ *   --unmount MOUNT    into a mount namespace without MOUNT
+ *   --user ID          to this user and group, with no other group
+ *   --pid-namespace    into a new pid namespace, as a child
+ *
+ * The program dies with the test that started it: no server outlives a test run that was killed.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -42,12 +49,30 @@ static void enter_cgroup(const char *directory)
 		fail(file);
 }
 
-static void resolve_by(const char *file)
+static void leave_mounts(void)
 {
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		fail("a mount namespace");
+}
+
+static void resolve_by(const char *file)
+{
+	leave_mounts();
 	if (mount(file, "/etc/resolv.conf", NULL, MS_BIND, NULL))
 		fail("/etc/resolv.conf");
+}
+
+static void live_without(const char *mount_point)
+{
+	leave_mounts();
+	if (umount2(mount_point, MNT_DETACH))
+		fail(mount_point);
+}
+
+static void become(const char *id)
+{
+	if (setgroups(0, NULL) || setgid(atoi(id)) || setuid(atoi(id)))
+		fail("another user");
 }
 
 /* The program runs as pid 1 of a new pid namespace; this process waits for it. */
@@ -72,6 +97,7 @@ static void fork_into_pid_namespace(void)
 
 int main(int count, char **arguments)
 {
+	const char *user = NULL;
 	int at = 1, pid_namespace = 0;
 
 	for (; at < count && !strncmp(arguments[at], "--", 2); at++) {
@@ -91,12 +117,18 @@ int main(int count, char **arguments)
 			enter_cgroup(arguments[++at]);
 		else if (!strcmp(arguments[at], "--resolv"))
 			resolve_by(arguments[++at]);
+		else if (!strcmp(arguments[at], "--unmount"))
+			live_without(arguments[++at]);
+		else if (!strcmp(arguments[at], "--user"))
+			user = arguments[++at];
 	}
 	if (at >= count) {
-		fprintf(stderr, "usage: enter [--net FILE] [--resolv FILE] [--cgroup DIRECTORY] "
-				"[--pid-namespace] [--] PROGRAM...\n");
+		fprintf(stderr, "usage: enter [OPTION...] [--] PROGRAM...\n");
 		return 1;
 	}
+	if (user)
+		become(user);
+	/* Last: a change of user takes it back. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (pid_namespace)
 		fork_into_pid_namespace();

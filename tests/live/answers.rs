@@ -22,7 +22,9 @@ fn lookup_with(label: &str, arguments: &[&str]) -> Vec<Document> {
     let run = Client::new(&lab, "udp", &["connected", "127.0.0.1", "53", &name]).run();
     let recording = sensor.stop();
     let documents: Vec<Document> = recording.below(&lab.suffix).into_iter().cloned().collect();
-    documents.iter().for_each(|document| assert_process(document, &run));
+    for document in &documents {
+        assert_process(document, &run);
+    }
     documents
 }
 
@@ -57,7 +59,9 @@ fn live_truncated_answer_is_asked_again_over_tcp() {
     let recording = sensor.stop();
     let documents = recording.below(&lab.suffix);
     assert_eq!(actions(&documents), ["dns-query", "dns-answer", "dns-query", "dns-answer"]);
-    documents.iter().for_each(|document| assert_process(document, &run));
+    for document in &documents {
+        assert_process(document, &run);
+    }
     let transports: Vec<&str> = documents.iter().map(|document| document.text("network.transport")).collect();
     assert_eq!(transports, ["udp", "udp", "tcp", "tcp"]);
     assert!(documents[1].texts("dns.header_flags").contains(&"TC"), "{:?}", documents[1]);
@@ -109,11 +113,14 @@ fn live_answer_of_4_kilobytes_in_fragments_is_whole() {
     for (run, name) in &runs {
         let documents = recording.below(name);
         assert_eq!(actions(&documents), ["dns-query", "dns-answer"]);
-        documents.iter().for_each(|document| assert_process(document, run));
+        for document in &documents {
+            assert_process(document, run);
+        }
         assert!(documents[1].number("network.bytes") > 4000, "{:?}", documents[1]);
-        let answers = documents[1].get("dns.answers").and_then(Value::as_array).expect("answers");
-        assert_eq!(answers.len(), 16, "{:?}", documents[1]);
-        assert!(answers.iter().all(|answer| answer["type"] == "TXT"));
+        // The line holds fewer: it says that it was cut, and how many there were.
+        assert_eq!(documents[1].number("dnstrail.dns.answers_count"), 16, "{:?}", documents[1]);
+        assert!(documents[1].texts("dnstrail.cut").contains(&"dns.answers"), "{:?}", documents[1]);
+        assert_eq!(documents[1].get("dnstrail.dns.malformed"), None, "{:?}", documents[1]);
     }
 }
 
@@ -159,7 +166,9 @@ fn live_query_without_an_answer_times_out() {
     let recording = sensor.stop();
     let documents = recording.below(&lab.suffix);
     assert_eq!(actions(&documents), ["dns-query", "dns-timeout"]);
-    documents.iter().for_each(|document| assert_process(document, &run));
+    for document in &documents {
+        assert_process(document, &run);
+    }
     assert_eq!(documents[0].text("dns.id"), documents[1].text("dns.id"));
     documents[1].has(&[("event.outcome", "failure"), ("source.ip", "127.0.0.1")]);
     assert_eq!(documents[1].number("destination.port"), 53);
@@ -209,7 +218,9 @@ fn live_query_sent_twice_is_two_queries() {
     let run = Client::new(&lab, "udp", &["twice", "127.0.0.1", "53", &name]).run();
     let recording = sensor.stop();
     let documents = recording.below(&lab.suffix);
-    documents.iter().for_each(|document| assert_process(document, &run));
+    for document in &documents {
+        assert_process(document, &run);
+    }
     let queries = documents.iter().filter(|document| document.action() == "dns-query").count();
     assert_eq!(queries, 2, "{documents:?}");
     let answered = documents

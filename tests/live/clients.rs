@@ -66,6 +66,11 @@ impl Client {
         self
     }
 
+    pub fn user(mut self, id: u32) -> Self {
+        self.enter.extend(["--user".into(), id.to_string().into()]);
+        self
+    }
+
     /// The program becomes pid 1 of a new pid namespace, as a child of `enter`.
     pub fn pid_namespace(mut self) -> Self {
         self.enter.push("--pid-namespace".into());

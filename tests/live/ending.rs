@@ -93,11 +93,11 @@ fn live_duration_ends_it_by_itself() {
 
 #[test]
 fn live_missing_privilege_is_one_sentence_and_1() {
-    use std::os::unix::process::CommandExt;
     let lab = Lab::new();
-    let mut command = Command::new(program_for_everyone(lab.scratch.path()));
     let [hooks, way] = hooks();
-    command.args(["run", &hooks, &way]).uid(65534).gid(65534).current_dir("/");
+    let mut command = Command::new(built().join("enter"));
+    command.args(["--user", "65534", "--"]).arg(program_for_everyone(lab.scratch.path()));
+    command.args(["run", &hooks, &way]).current_dir("/").stdin(Stdio::null());
     let (code, stdout, stderr) = run_to_end(command);
     assert_eq!((code, &*stdout), (Some(1), ""), "{stderr}");
     assert_eq!(stderr.trim().lines().count(), 1, "{stderr}");
@@ -108,9 +108,8 @@ fn live_missing_privilege_is_one_sentence_and_1() {
 fn live_missing_cgroup_mount_is_one_sentence_and_1() {
     let lab = Lab::new();
     // Without cgroup v2 the way in by cgroup hooks is shut; in a mount namespace nobody else notices.
-    let script = r#"umount -l "$0" && exec "$@""#;
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", script]).arg(cgroup_mount()).arg(program());
+    let mut command = Command::new(built().join("enter"));
+    command.arg("--unmount").arg(cgroup_mount()).arg("--").arg(program());
     command.args(["run", "--hooks", "cgroup", "--ready-file"]).arg(lab.path("ready")).stdin(Stdio::null());
     let (code, stdout, stderr) = run_to_end(command);
     assert_eq!((code, &*stdout), (Some(1), ""), "{stderr}");

@@ -80,7 +80,9 @@ fn live_socket_opened_before_the_sensor_has_its_owner() {
         assert!(run.output.status.success(), "{run:?}");
         let recording = sensor.stop();
         let (documents, _, _) = lookup_of_asker(&recording, &lab);
-        documents.iter().for_each(|document| assert_process(document, &run));
+        for document in &documents {
+            assert_process(document, &run);
+        }
     }
 }
 
@@ -95,7 +97,9 @@ fn live_exec_while_the_answer_is_on_its_way_does_not_change_who_asked() {
         let recording = sensor.stop();
         let (documents, _, _) = lookup_of_asker(&recording, &lab);
         assert!(documents[1].number("event.duration") >= 300_000_000, "{:?}", documents[1]);
-        documents.iter().for_each(|document| assert_process(document, &run));
+        for document in &documents {
+            assert_process(document, &run);
+        }
         assert_eq!(documents[0].text("process.entity_id"), documents[1].text("process.entity_id"));
     }
 }
@@ -168,8 +172,7 @@ fn live_user_of_a_process_is_the_one_it_runs_as() {
     let _resolver = unbound(&lab, &["127.0.0.1"], 53);
     let sensor = Sensor::start(&lab, &[]);
     let name = lab.name("nobody");
-    let at = ["--reuid=65534", "--regid=65534", "--clear-groups", "dig", "@127.0.0.1", &name];
-    let run = Client::program(&lab.network, "setpriv", &at).run();
+    let run = Client::program(&lab.network, "dig", &["@127.0.0.1", &name]).user(65534).run();
     let recording = sensor.stop();
     let documents = recording.below(&lab.suffix);
     assert_eq!(actions(&documents), ["dns-query", "dns-answer"]);

@@ -26,7 +26,9 @@ fn assert_lookups(client: &str, modes: &[&str], transport: &str) {
         let documents = Lookup::by(run, name).over(transport).to(server).assert_in(&recording);
         // io_uring may send by a thread that the kernel gave the process.
         if client != "uring" {
-            documents.iter().for_each(assert_single_thread);
+            for document in &documents {
+                assert_single_thread(document);
+            }
         }
     }
     assert_eq!(recording.below(&lab.suffix).len(), runs.len() * 2);
