@@ -81,7 +81,7 @@ fn live_load_loses_nothing_or_counts_it() {
     let stop = &Document::lines(&tally.last)[0];
     assert_eq!(stop.action(), "sensor-stop");
     assert_eq!(stop.number("event.sequence"), tally.lines);
-    let counted = stop.number("dnstrail.loss.kernel_packet_ring");
+    let counted = stop.number("dnstrail.loss.kernel_packet_ring.total");
     println!(
         "{sent} queries sent, {completed} answered: {} and {} documents, {counted} packets counted as lost",
         tally.queries, tally.answers
