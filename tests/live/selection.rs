@@ -72,6 +72,7 @@ fn live_multicast_names_are_seen() {
     let lab = Lab::new();
     let other = Network::new();
     lab.network.join(&other);
+    lab.network.ip(&["route", "add", "224.0.0.0/4", "dev", "veth"]);
     let sensor = Sensor::start(&lab, &[]);
     let mut runs = Vec::new();
     for (group, port) in [("224.0.0.251", "5353"), ("224.0.0.252", "5355")] {
