@@ -59,4 +59,86 @@ static __always_inline struct kernfs_node *task_cgroup(const struct task_struct 
 	return state ? BPF_CORE_READ(state, cgroup, kn) : node;
 }
 
+/* One piece of a paged buffer: bio_vec, and since v6.9 (21d2e6737c97) skb_frag; both lie like this. */
+struct fragment {
+	u64 page;
+	u32 size;
+	u32 offset;
+};
+
+/* What an iov_iter walks. */
+enum iter_source {
+	ITERATED_USER,   /* one buffer of user space */
+	ITERATED_IOVEC,  /* many of them */
+	ITERATED_KVEC,   /* many of the kernel */
+	ITERATED_PAGES,  /* pages, as struct fragment */
+	ITERATED_OTHER,
+};
+
+/* v5.14, 8cd54c1c8480: iov_iter.type, which held flags too, became iter_type. */
+struct iov_iter___type {
+	unsigned int type;
+} __attribute__((preserve_access_index));
+
+struct iov_iter___iter_type {
+	u8 iter_type;
+} __attribute__((preserve_access_index));
+
+enum iter_type___any {
+	ITER_UBUF___any,
+	ITER_IOVEC___any,
+	ITER_KVEC___any,
+	ITER_BVEC___any,
+};
+
+/* v6.0, fcb14cb1bdac: ITER_UBUF; the numbers of the others changed more than once. */
+static __always_inline enum iter_source iter_source(const struct iov_iter *iter)
+{
+	const struct iov_iter___iter_type *newer = (const void *)iter;
+	const struct iov_iter___type *older = (const void *)iter;
+	u32 type;
+
+	if (!bpf_core_field_exists(newer->iter_type)) {
+		switch (BPF_CORE_READ(older, type) & ~1u) {
+		case 4:
+			return ITERATED_IOVEC;
+		case 8:
+			return ITERATED_KVEC;
+		case 16:
+			return ITERATED_PAGES;
+		}
+		return ITERATED_OTHER;
+	}
+	type = BPF_CORE_READ(newer, iter_type);
+	if (bpf_core_enum_value_exists(enum iter_type___any, ITER_UBUF___any) &&
+	    type == bpf_core_enum_value(enum iter_type___any, ITER_UBUF___any))
+		return ITERATED_USER;
+	if (type == bpf_core_enum_value(enum iter_type___any, ITER_IOVEC___any))
+		return ITERATED_IOVEC;
+	if (type == bpf_core_enum_value(enum iter_type___any, ITER_KVEC___any))
+		return ITERATED_KVEC;
+	if (type == bpf_core_enum_value(enum iter_type___any, ITER_BVEC___any))
+		return ITERATED_PAGES;
+	return ITERATED_OTHER;
+}
+
+/* v6.4, de4f5fed3f23: iov_iter.iov became __iov. The other kinds of pointer share its place. */
+struct iov_iter___until_6_3 {
+	const void *iov;
+} __attribute__((preserve_access_index));
+
+struct iov_iter___since_6_4 {
+	const void *__iov;
+} __attribute__((preserve_access_index));
+
+static __always_inline const void *iter_pointer(const struct iov_iter *iter)
+{
+	const struct iov_iter___since_6_4 *newer = (const void *)iter;
+	const struct iov_iter___until_6_3 *older = (const void *)iter;
+
+	if (bpf_core_field_exists(newer->__iov))
+		return BPF_CORE_READ(newer, __iov);
+	return BPF_CORE_READ(older, iov);
+}
+
 #endif

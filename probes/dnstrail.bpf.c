@@ -4,6 +4,7 @@
 #include "emit.bpf.h"
 #include "task.bpf.h"
 #include "packet.bpf.h"
+#include "send.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -41,17 +42,50 @@ int BPF_PROG(process_exit, struct task_struct *task)
 
 /* What leaves and what comes back: the hooks that the kernel runs inside ip_finish_output and ip6_finish_output, and at the socket. */
 
+static __always_inline bool find_transport(struct __sk_buff *skb, struct packet *packet, struct transport *transport)
+{
+	const u8 *data = (const void *)(long)skb->data;
+	const u8 *end = (const void *)(long)skb->data_end;
+
+	packet->skb = skb;
+	packet->length = skb->len;
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		return data + IPV4_BYTES <= end && find_ipv4_transport(packet, data, transport);
+	return skb->protocol == bpf_htons(ETH_P_IPV6) && data + IPV6_BYTES <= end &&
+	       find_ipv6_transport(packet, data, transport);
+}
+
+/* The verifier's own pointer to the socket cannot be followed; the context is the kernel's sk_buff. */
+static __always_inline const struct sock *packet_socket(struct __sk_buff *skb)
+{
+	return BPF_CORE_READ((const struct sk_buff *)skb, sk);
+}
+
 SEC("cgroup_skb/egress")
 int cgroup_egress(struct __sk_buff *skb)
 {
-	packet_egress(skb);
+	struct transport transport = {};
+	struct packet_record head = {};
+	struct packet packet = {};
+
+	if (find_transport(skb, &packet, &transport) && is_wanted(&packet, &transport, true)) {
+		head.socket = bpf_get_socket_cookie(skb);
+		packet_leaves(&packet, &transport, packet_socket(skb), &head);
+	}
 	return 1;
 }
 
 SEC("cgroup_skb/ingress")
 int cgroup_ingress(struct __sk_buff *skb)
 {
-	packet_ingress(skb);
+	struct transport transport = {};
+	struct packet_record head = {};
+	struct packet packet = {};
+
+	if (find_transport(skb, &packet, &transport) && is_wanted(&packet, &transport, false)) {
+		head.socket = bpf_get_socket_cookie(skb);
+		packet_arrives(&packet, &transport, packet_socket(skb), &head);
+	}
 	return 1;
 }
 
@@ -65,7 +99,7 @@ static __always_inline int socket_used(struct bpf_sock_addr *ctx)
 	if (!is_dns_port(bpf_ntohs(ctx->user_port)))
 		return 1;
 	task = (const void *)bpf_get_current_task();
-	if (BPF_CORE_READ(task, flags) & PF_KTHREAD)
+	if (is_kernel_thread(task))
 		return 1;
 	fill_task(&record, task);
 	own_socket(bpf_get_socket_cookie(ctx), &record);
@@ -96,6 +130,37 @@ int cgroup_sendmsg6(struct bpf_sock_addr *ctx)
 	return socket_used(ctx);
 }
 
+/* The functions themselves, where the kernel lets them be traced. */
+
+#define ENTRIES(FUNCTION, BODY, ...)                        \
+	SEC("?fentry/" #FUNCTION)                           \
+	int BPF_PROG(fentry_##FUNCTION, __VA_ARGS__)        \
+	{                                                   \
+		BODY;                                       \
+		return 0;                                   \
+	}                                                   \
+	SEC("?kprobe/" #FUNCTION)                           \
+	int BPF_KPROBE(kprobe_##FUNCTION, __VA_ARGS__)      \
+	{                                                   \
+		BODY;                                       \
+		return 0;                                   \
+	}
+
+ENTRIES(tcp_sendmsg, tcp_sends(sk, msg, size), struct sock *sk, struct msghdr *msg, size_t size)
+ENTRIES(udp_sendmsg, udp_sends(sk, msg), struct sock *sk, struct msghdr *msg)
+ENTRIES(udpv6_sendmsg, udp_sends(sk, msg), struct sock *sk, struct msghdr *msg)
+ENTRIES(ip_finish_output, skb_leaves(skb), struct net *net, struct sock *sk, struct sk_buff *skb)
+ENTRIES(ip6_finish_output, skb_leaves(skb), struct net *net, struct sock *sk, struct sk_buff *skb)
+ENTRIES(sk_filter_trim_cap, skb_arrives(sk, skb), struct sock *sk, struct sk_buff *skb)
+
+/* Gives every new socket its cookie, by which the functions above and the socket programs agree. */
+SEC("?cgroup/sock_create")
+int cgroup_sock_create(struct bpf_sock *ctx)
+{
+	bpf_get_socket_cookie(ctx);
+	return 1;
+}
+
 /* TCP bytes may wait in the socket and leave later, without their sender. */
 SEC("?tp_btf/sock_send_length")
 int BPF_PROG(sock_send_length, struct sock *sk, int length)
@@ -113,11 +178,16 @@ int BPF_PROG(sock_send_length, struct sock *sk, int length)
 
 /* What was there before us. */
 
+/* Room for one process record; iterators are read by one task at a time. */
+struct room {
+	u8 bytes[PROCESS_SIZE(LARGE_PATHS, LARGE_ARGUMENTS)];
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__uint(value_size, PROCESS_SIZE(LARGE_PATHS, LARGE_ARGUMENTS));
+	__type(value, struct room);
 } iterated SEC(".maps");
 
 SEC("iter/task")
@@ -129,7 +199,7 @@ int tasks_before(struct bpf_iter__task *ctx)
 
 	if (!task || BPF_CORE_READ(task, group_leader) != task)
 		return 0;
-	record = bpf_map_lookup_elem(&iterated, &zero);
+	record = (void *)bpf_map_lookup_elem(&iterated, &zero);
 	if (!record)
 		return 0;
 	fill_process(record, task, 0, LARGE_PATHS, LARGE_ARGUMENTS);

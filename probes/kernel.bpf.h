@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <linux/types.h>
+#include <asm/ptrace.h>
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -20,7 +21,10 @@ typedef __u8 u8;
 typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
+#include <stddef.h>
 
+#define ETH_P_IP 0x0800
+#define ETH_P_IPV6 0x86dd
 #define AF_INET 2
 #define AF_INET6 10
 #define SOCK_RAW 3
@@ -167,14 +171,27 @@ struct task_struct {
 };
 
 typedef struct {
+	long counter;
+} atomic64_t;
+
+typedef struct {
 	struct net *net;
 } possible_net_t;
 
+struct in6_addr {
+	u8 s6_addr[16];
+};
+
 struct sock_common {
-	unsigned short skc_family;
+	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
 	__be16 skc_dport;
 	u16 skc_num;
+	unsigned short skc_family;
 	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+	atomic64_t skc_cookie;
 };
 
 typedef struct {
@@ -194,6 +211,44 @@ struct socket {
 
 struct sk_buff {
 	struct sock *sk;
+	unsigned int len, data_len;
+	u16 network_header;
+	unsigned int end; /* an offset from head on 64-bit kernels */
+	unsigned char *head, *data;
+};
+
+/* A bio_vec or an skb_frag; read as struct fragment. */
+struct skb_frag {
+	unsigned int offset;
+};
+
+struct skb_shared_info {
+	u8 nr_frags;
+	struct skb_frag frags[1];
+};
+
+struct page {
+	unsigned long flags;
+};
+
+struct iovec {
+	void *iov_base;
+	u64 iov_len;
+};
+
+struct iov_iter {
+	u64 iov_offset;
+	u64 count;
+	u64 nr_segs;
+};
+
+struct msghdr {
+	void *msg_name;
+	struct iov_iter msg_iter;
+};
+
+struct tcp_sock {
+	u32 write_seq;
 };
 
 struct linux_binprm;
@@ -216,5 +271,11 @@ struct bpf_iter__task_file {
 };
 
 #pragma clang attribute pop
+
+/* As user space gives them: sockaddr_in and sockaddr_in6 agree up to the port. */
+struct sockaddr_any {
+	u16 family;
+	__be16 port;
+};
 
 #endif

@@ -17,6 +17,7 @@ pub mod pipeline;
 #[allow(unsafe_code, reason = "the kernel edge")]
 pub mod probe;
 pub mod process;
+pub mod replay;
 pub mod rules;
 pub mod sink;
 #[doc(hidden)]
@@ -24,3 +25,4 @@ pub mod sink;
 pub mod skeleton;
 pub mod stream;
 pub mod trail;
+pub mod transaction;

@@ -44,6 +44,8 @@ pub struct Dns<'a> {
     pub message_bytes: usize,
     /// Of a timeout: the query.
     pub message: &'a Message,
+    /// The query, where `message` is an answer that does not repeat its question.
+    pub query: Option<&'a Message>,
     pub matches: &'a [Match],
     /// This document raises the alert; else `matches` are only labels.
     pub alert: bool,

@@ -6,13 +6,14 @@ use std::fs::File;
 use std::io::Read;
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use libbpf_rs::skel::{OpenSkel, SkelBuilder};
+use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
 use libbpf_rs::{Iter, Link, MapCore, MapFlags, OpenObject, PrintLevel, ProgramMut};
 
+use super::program::{Attach, PROGRAMS, Program, Role, Way};
 use super::ring::Ring;
 use super::support::Support;
 use crate::event::{self, Clock, Event};
@@ -47,7 +48,7 @@ pub struct Settings {
     pub ports: Vec<u16>,
     pub observe: Observe,
     pub hooks: Hooks,
-    /// Bytes of the ring; rounded up to a power of two of pages.
+    /// Bytes of the ring: a power of two of whole pages.
     pub ring_bytes: u32,
 }
 
@@ -77,32 +78,22 @@ pub enum AttachError {
          mount it with `mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2`"
     )]
     NoCgroup2,
-    #[error("--hooks {0} is not possible: {1}")]
-    Hooks(&'static str, String),
-    #[error("the kernel refused to load the probes: {0}")]
+    #[error(
+        "--hooks {0} is not possible here: the kernel refuses {1}: {2}; leave --hooks out to take the best that is"
+    )]
+    Hooks(&'static str, &'static str, String),
+    #[error("the kernel refused the probes: {0}")]
     Load(String),
-    #[error("{0} could not be attached: {1}")]
-    Attach(&'static str, libbpf_rs::Error),
 }
 
 /// The attached probes. Dropped, they leave nothing behind in the kernel.
 pub struct Probes {
     ring: Ring,
     /// Attached as long as they are held.
-    _links: Vec<Link>,
+    _links: Links,
     skeleton: DnstrailSkel<'static>,
     ways_in: Vec<WayIn>,
 }
-
-/// Programs that may be refused without loss of the rest: program, hook, what is not seen then.
-const OPTIONAL: [(&str, &str, &str); 2] = [
-    (
-        "sock_send_length",
-        "tp_btf/sock_send_length",
-        "which of several processes that share one TCP connection queued bytes that leave later",
-    ),
-    ("sockets_before", "iter/task_file", "the owner of a socket opened before the start, until it sends"),
-];
 
 impl Probes {
     /// Loads and attaches. `handle` gets every event; processes that run already come first.
@@ -121,14 +112,10 @@ impl Probes {
         if !support.btf {
             return Err(AttachError::NoBtf(support.kernel));
         }
-        if matches!(settings.hooks, Hooks::Fentry | Hooks::Kprobe) {
-            let name = if settings.hooks == Hooks::Fentry { "fentry" } else { "kprobe" };
-            return Err(AttachError::Hooks(name, "this version attaches to cgroups only".into()));
-        }
-        let cgroup = support.cgroup2.ok_or(AttachError::NoCgroup2)?;
-        let (skeleton, refused) = load(settings)?;
-        let (links, mut ways_in) = attach(&skeleton, cgroup, &refused)?;
-        ways_in.push(iterate(&skeleton, &refused, &mut handle));
+        let mut refused = Vec::new();
+        let (skeleton, links) = open_best(settings, support.cgroup2.as_deref(), &mut refused)?;
+        let taken = iterate(&skeleton, &mut refused, &mut handle);
+        let ways_in = ways_in(links.iter().map(|(program, _)| *program).chain(taken), &refused);
         let idle = skeleton
             .maps
             .bss_data
@@ -181,35 +168,64 @@ thread_local! {
     static LOG: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// A hook that was refused, and the kernel's reason.
-type Refused = Vec<(&'static str, String)>;
+/// A program that the kernel refused, and its reason.
+type Refusal = (&'static Program, String);
+type Links = Vec<(&'static Program, Link)>;
+type Skeleton = DnstrailSkel<'static>;
 
-/// Loads all programs; leaves out optional ones that the kernel refuses.
-fn load(settings: &Settings) -> Result<(DnstrailSkel<'static>, Refused), AttachError> {
+/// Takes the best way in that loads and attaches; what did not is kept in `refused`.
+fn open_best(
+    settings: &Settings,
+    cgroup: Option<&Path>,
+    refused: &mut Vec<Refusal>,
+) -> Result<(Skeleton, Links), AttachError> {
+    for way in Way::candidates(settings.hooks) {
+        if *way == Way::Cgroup && cgroup.is_none() {
+            return Err(AttachError::NoCgroup2);
+        }
+        match load(settings, *way, cgroup.is_some(), refused)
+            .and_then(|skeleton| attach(&skeleton, *way, cgroup, refused).map(|links| (skeleton, links)))
+        {
+            Ok(open) => return Ok(open),
+            Err(refusal) => refused.push(refusal),
+        }
+    }
+    let (program, reason) = refused.pop().ok_or_else(|| AttachError::Load("no way in was tried".into()))?;
+    Err(match settings.hooks {
+        Hooks::Auto => AttachError::Load(format!("{}: {reason}", program.hook)),
+        _ => AttachError::Hooks(Way::candidates(settings.hooks)[0].name(), program.hook, reason),
+    })
+}
+
+/// Loads what `way` needs; leaves out optional programs that the kernel refuses.
+fn load(settings: &Settings, way: Way, cgroup2: bool, refused: &mut Vec<Refusal>) -> Result<Skeleton, Refusal> {
     libbpf_rs::set_print(Some((PrintLevel::Warn, |_, text| LOG.with_borrow_mut(|log| log.push_str(&text)))));
-    let mut refused = Refused::new();
+    let mut left_out: Vec<&str> = Vec::new();
     loop {
         LOG.take();
-        let error = match open(settings, &refused).and_then(OpenSkel::load) {
-            Ok(skeleton) => return Ok((skeleton, refused)),
+        let wanted = |program: &Program| program.is_wanted(way, cgroup2) && !left_out.contains(&program.name);
+        let error = match open(settings, wanted).and_then(OpenSkel::load) {
+            Ok(skeleton) => return Ok(skeleton),
             Err(error) => error,
         };
         let log = LOG.take();
-        let optional = OPTIONAL.iter().find(|(program, ..)| {
-            log.contains(&format!("prog '{program}': failed")) && !refused.iter().any(|(name, _)| name == program)
-        });
-        match optional {
-            Some((program, ..)) => refused.push((program, reason(&log, &error))),
-            None => return Err(AttachError::Load(reason(&log, &error))),
+        let culprit = PROGRAMS.iter().find(|program| log.contains(&format!("prog '{}': failed", program.name)));
+        match culprit {
+            Some(program) if program.not_seen_without.is_some() && !left_out.contains(&program.name) => {
+                left_out.push(program.name);
+                refused.push((program, reason(&log, &error)));
+            }
+            // Not about one program (no memory, no privilege): told under the first.
+            _ => return Err((culprit.unwrap_or(&PROGRAMS[0]), reason(&log, &error))),
         }
     }
 }
 
-fn open(settings: &Settings, refused: &Refused) -> libbpf_rs::Result<OpenDnstrailSkel<'static>> {
+fn open(settings: &Settings, wanted: impl Fn(&Program) -> bool) -> libbpf_rs::Result<OpenDnstrailSkel<'static>> {
     // The object must outlive the skeleton that borrows it; this is one pointer for each load.
     let object: &'static mut MaybeUninit<OpenObject> = Box::leak(Box::new(MaybeUninit::uninit()));
     let mut skeleton = DnstrailSkelBuilder::default().open(object)?;
-    skeleton.maps.ring.set_max_entries(ring_bytes(settings.ring_bytes))?;
+    skeleton.maps.ring.set_max_entries(settings.ring_bytes)?;
     if let Some(rodata) = skeleton.maps.rodata_data.as_deref_mut() {
         for port in &settings.ports {
             rodata.dns_ports[usize::from(port >> 6)] |= 1 << (port & 63);
@@ -220,129 +236,87 @@ fn open(settings: &Settings, refused: &Refused) -> libbpf_rs::Result<OpenDnstrai
             Observe::All => 3,
         };
     }
-    let optional = |program: &str| !refused.iter().any(|(name, _)| *name == program);
-    skeleton.progs.sock_send_length.set_autoload(optional("sock_send_length"));
-    skeleton.progs.sockets_before.set_autoload(optional("sockets_before"));
+    for mut loaded in skeleton.open_object_mut().progs_mut() {
+        let program = PROGRAMS.iter().find(|program| loaded.name() == program.name);
+        loaded.set_autoload(program.is_some_and(&wanted));
+    }
     Ok(skeleton)
-}
-
-/// The kernel takes a power of two of whole pages.
-fn ring_bytes(wanted: u32) -> u32 {
-    const LEAST: u32 = 1 << 18;
-    wanted.clamp(LEAST, 1 << 30).next_power_of_two()
 }
 
 /// The sentence that matters in a log of many: the verifier's last words, else libbpf's first.
 fn reason(log: &str, error: &libbpf_rs::Error) -> String {
     let told = log
-        .lines()
-        .map(|line| line.trim_start_matches("libbpf: ").trim())
-        .find(|line| line.contains("failed to find") || line.contains("not found") || line.contains("unknown func"))
-        .or_else(|| {
-            let (verifier, _) = log.split_once("-- END PROG LOAD LOG --")?;
-            verifier
-                .lines()
-                .rev()
-                .map(str::trim)
-                .find(|line| !line.is_empty() && !line.starts_with("processed ") && !line.starts_with("--"))
+        .split_once("-- END PROG LOAD LOG --")
+        .and_then(|(verifier, _)| {
+            verifier.lines().rev().map(str::trim).find(|line| {
+                !line.is_empty()
+                    && !line.starts_with("processed ")
+                    && !line.starts_with("--")
+                    && !line.ends_with("BEGIN PROG LOAD LOG --")
+            })
         })
         .unwrap_or_else(|| log.lines().next().unwrap_or_default().trim_start_matches("libbpf: ").trim());
     if told.is_empty() { error.to_string() } else { format!("{told} ({error})") }
 }
 
-fn attach(
-    skeleton: &DnstrailSkel<'_>,
-    cgroup: PathBuf,
-    refused: &Refused,
-) -> Result<(Vec<Link>, Vec<WayIn>), AttachError> {
-    let mut links = Vec::new();
-    let programs = &skeleton.progs;
-    let mut tracing = |name, program: &ProgramMut<'_>| -> Result<&'static str, AttachError> {
-        links.push(program.attach().map_err(|error| AttachError::Attach(name, error))?);
-        Ok(name)
-    };
-    // Tasks first: from here on every process that can send is introduced.
-    let tasks = vec![
-        tracing("tp_btf/sched_process_exec", &programs.process_exec)?,
-        tracing("tp_btf/sched_process_fork", &programs.process_fork)?,
-        tracing("tp_btf/sched_process_exit", &programs.process_exit)?,
-    ];
-    let mut sends = Vec::new();
-    let late = way_in_refused("sock_send_length", refused);
-    if late.is_empty() {
-        sends.push(tracing("tp_btf/sock_send_length", &programs.sock_send_length)?);
+/// Attaches what was loaded, in the order of the table.
+fn attach(skeleton: &Skeleton, way: Way, cgroup: Option<&Path>, refused: &[Refusal]) -> Result<Links, Refusal> {
+    let mut links = Links::new();
+    let root = cgroup.and_then(|path| File::open(path).ok());
+    for program in &PROGRAMS {
+        if !program.is_wanted(way, cgroup.is_some())
+            || program.attach == Attach::Iterator
+            || refused.iter().any(|(other, _)| other.name == program.name)
+        {
+            continue;
+        }
+        let Some(loaded) = find(skeleton, program) else { continue };
+        let link = match (program.attach, &root) {
+            (Attach::Cgroup, Some(root)) => loaded.attach_cgroup(root.as_raw_fd()),
+            _ => loaded.attach(),
+        };
+        links.push((program, link.map_err(|error| (program, error.to_string()))?));
     }
-    let root = File::open(&cgroup).map_err(|_| AttachError::NoCgroup2)?;
-    let mut on_cgroup = |name, program: &ProgramMut<'_>| -> Result<&'static str, AttachError> {
-        links.push(program.attach_cgroup(root.as_raw_fd()).map_err(|error| AttachError::Attach(name, error))?);
-        Ok(name)
-    };
-    for (name, program) in [
-        ("cgroup/connect4", &programs.cgroup_connect4),
-        ("cgroup/connect6", &programs.cgroup_connect6),
-        ("cgroup/sendmsg4", &programs.cgroup_sendmsg4),
-        ("cgroup/sendmsg6", &programs.cgroup_sendmsg6),
-    ] {
-        sends.push(on_cgroup(name, program)?);
-    }
-    let back = on_cgroup("cgroup_skb/ingress", &programs.cgroup_ingress)?;
-    let leaves = on_cgroup("cgroup_skb/egress", &programs.cgroup_egress)?;
-    let not_seen = OPTIONAL.iter().find(|(name, ..)| *name == "sock_send_length" && !late.is_empty());
-    let whole = |role, taken| WayIn { role, taken, refused: Vec::new(), not_seen: None };
-    Ok((
-        links,
-        vec![
-            WayIn { role: "who sends", taken: sends, refused: late, not_seen: not_seen.map(|(.., text)| *text) },
-            whole("what leaves", vec![leaves]),
-            whole("what comes back", vec![back]),
-            whole("who a task is", tasks),
-        ],
-    ))
+    Ok(links)
 }
 
-/// The refusal of one optional program, by the name of its hook.
-fn way_in_refused(program: &str, refused: &Refused) -> Refused {
-    let hook = OPTIONAL.iter().find(|(name, ..)| *name == program).map_or("", |(_, hook, _)| *hook);
-    refused.iter().filter(|(name, _)| *name == program).map(|(_, reason)| (hook, reason.clone())).collect()
+fn find<'a>(skeleton: &'a Skeleton, program: &Program) -> Option<ProgramMut<'a>> {
+    skeleton.object().progs_mut().find(|loaded| loaded.name() == program.name)
 }
 
 /// Runs the iterators: who runs already, and who owns the sockets that are open.
-fn iterate(skeleton: &DnstrailSkel<'_>, refused: &Refused, handle: &mut impl FnMut(&Event<'_>)) -> WayIn {
-    let mut way = WayIn {
-        role: "what was there before",
-        taken: Vec::new(),
-        refused: way_in_refused("sockets_before", refused),
-        not_seen: None,
-    };
-    let read = |program: &ProgramMut<'_>| -> Result<Vec<u8>, String> {
-        let link = program.attach().map_err(|error| error.to_string())?;
-        let mut bytes = Vec::new();
-        let mut iterator = Iter::new(&link).map_err(|error| error.to_string())?;
-        iterator.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-        Ok(bytes)
-    };
-    match read(&skeleton.progs.tasks_before) {
-        Ok(bytes) => {
-            way.taken.push("iter/task");
-            for record in process_records(&bytes) {
-                // Times in these records are not used: the processes are older than the sensor.
-                if let Ok(event) = event::decode(record, Clock { epoch: 0 }) {
-                    handle(&event);
+fn iterate(
+    skeleton: &Skeleton,
+    refused: &mut Vec<Refusal>,
+    handle: &mut impl FnMut(&Event<'_>),
+) -> Vec<&'static Program> {
+    let mut taken = Vec::new();
+    for program in PROGRAMS.iter().filter(|program| program.attach == Attach::Iterator) {
+        if refused.iter().any(|(other, _)| other.name == program.name) {
+            continue;
+        }
+        let Some(loaded) = find(skeleton, program) else { continue };
+        match read(&loaded) {
+            Ok(bytes) => {
+                taken.push(program);
+                for record in process_records(&bytes) {
+                    // The time of such a record is not used: the process is older than the sensor.
+                    if let Ok(event) = event::decode(record, Clock { epoch: 0 }) {
+                        handle(&event);
+                    }
                 }
             }
-        }
-        Err(reason) => way.refused.push(("iter/task", reason)),
-    }
-    if way.refused.iter().all(|(hook, _)| *hook != "iter/task_file") {
-        match read(&skeleton.progs.sockets_before) {
-            Ok(_) => way.taken.push("iter/task_file"),
-            Err(reason) => way.refused.push(("iter/task_file", reason)),
+            Err(error) => refused.push((program, error)),
         }
     }
-    if !way.refused.is_empty() {
-        way.not_seen = Some(OPTIONAL[1].2);
-    }
-    way
+    taken
+}
+
+fn read(iterator: &ProgramMut<'_>) -> Result<Vec<u8>, String> {
+    let link = iterator.attach().map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    Iter::new(&link).map_err(|error| error.to_string())?.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
 }
 
 fn process_records(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -352,4 +326,25 @@ fn process_records(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         rest = tail;
         Some(record)
     })
+}
+
+/// What was taken and what was refused, by role.
+fn ways_in(taken: impl Iterator<Item = &'static Program>, refused: &[Refusal]) -> Vec<WayIn> {
+    let taken: Vec<_> = taken.collect();
+    Role::ALL
+        .into_iter()
+        .map(|role| WayIn {
+            role: role.name(),
+            taken: taken.iter().filter(|program| program.role == role).map(|program| program.hook).collect(),
+            refused: refused
+                .iter()
+                .filter(|(program, _)| program.role == role)
+                .map(|(program, reason)| (program.hook, reason.clone()))
+                .collect(),
+            not_seen: refused
+                .iter()
+                .filter(|(program, _)| program.role == role)
+                .find_map(|(program, _)| program.not_seen_without),
+        })
+        .collect()
 }

@@ -2,6 +2,7 @@
 //! records that come out (`ring`). What they mean is left to `event` and those above.
 
 mod attach;
+mod program;
 mod ring;
 pub mod support;
 
