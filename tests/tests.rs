@@ -3,7 +3,9 @@
 mod bytes;
 mod captures;
 mod dns;
+mod layers;
 mod layout;
+mod live;
 mod outputs;
 mod packets;
 mod pipeline;
