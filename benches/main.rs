@@ -2,17 +2,29 @@
 //! contains FILTER are run. A new subject is a file beside this one, and a line in `main`.
 
 mod dns;
+mod documents;
 mod outputs;
 mod pipeline;
+mod rules;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 fn main() {
+    // The memory of a rule set is measured in a process of its own.
+    if rules::child() {
+        return;
+    }
     let mut bench = Bench::of_arguments();
     dns::bench(&mut bench);
     outputs::bench(&mut bench);
     pipeline::bench(&mut bench);
+    if bench.wants("documents") {
+        documents::run();
+    }
+    if bench.wants("rules") {
+        rules::run();
+    }
 }
 
 /// Runs of which the median is told.

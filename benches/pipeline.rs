@@ -7,7 +7,6 @@ use std::sync::Arc;
 use dnstrail::event::{Direction, Event, Packet, ProcessRecord, Task, TaskKey};
 use dnstrail::pipeline::{Pipeline, Settings};
 use dnstrail::process::Host;
-use dnstrail::rules::Rules;
 
 use super::Bench;
 
@@ -52,7 +51,7 @@ struct Lookups {
 
 impl Lookups {
     fn new() -> Self {
-        let mut pipeline = Pipeline::new(&Settings::default(), Host::default(), Rules::default(), Arc::default());
+        let mut pipeline = Pipeline::new(&Settings::default(), Host::default(), Arc::default(), Arc::default());
         let _ = pipeline.push(&Event::Process(process()), &mut |_| ());
         Self { pipeline, number: 0 }
     }
@@ -76,7 +75,7 @@ impl Lookups {
         let verdict = self.pipeline.push(&Event::Packet(packet), &mut |document| {
             black_box(document);
         });
-        black_box(verdict);
+        let _ = black_box(verdict);
     }
 }
 

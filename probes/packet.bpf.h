@@ -224,7 +224,7 @@ static __always_inline void emit_packet(const struct packet *packet, const struc
 					const u32 capacity)
 {
 	struct packet_record *record = bpf_ringbuf_reserve(&ring, sizeof(*record) + capacity, 0);
-	u32 captured = head->captured;
+	u32 last = head->captured - 1;
 	long failed = -1;
 
 	if (!record) {
@@ -232,13 +232,13 @@ static __always_inline void emit_packet(const struct packet *packet, const struc
 		return;
 	}
 	__builtin_memcpy(record, head, sizeof(*record));
-	/* The bounds again, where the verifier sees them. */
-	asm volatile("" : "+r"(captured));
-	if (captured > 0 && captured <= capacity) {
+	/* Both bounds, 1 and capacity, in the one comparison that every verifier follows. */
+	asm volatile("" : "+r"(last));
+	if (last < capacity) {
 		if (!packet->in_kernel)
-			failed = bpf_skb_load_bytes(packet->skb, 0, record->bytes, captured);
+			failed = bpf_skb_load_bytes(packet->skb, 0, record->bytes, last + 1);
 		else
-			failed = bpf_probe_read_kernel(record->bytes, captured, packet->start);
+			failed = bpf_probe_read_kernel(record->bytes, last + 1, packet->start);
 	}
 	if (failed) {
 		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);

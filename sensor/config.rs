@@ -14,9 +14,9 @@ use crate::cli::{CommonArgs, HooksArg, ObserveArg, ReplayArgs, RunArgs};
 /// Read where no `--config` names another, if it exists.
 const DEFAULT_FILE: &str = "/etc/dnstrail/dnstrail.toml";
 /// Ports that carry DNS, mDNS (RFC 6762) and LLMNR (RFC 4795).
-const PORTS: [u16; 3] = [53, 5353, 5355];
+pub const PORTS: [u16; 3] = [53, 5353, 5355];
 /// Room for half a second of a million messages a second.
-const RING_MIB: u32 = 16;
+pub const RING_MIB: u32 = 16;
 /// glibc asks again after 5 s (RES_TIMEOUT): what came later was too late for the program.
 const TIMEOUT: f64 = 5.0;
 

@@ -109,3 +109,101 @@ pub fn fragment6(protocol: u8, payload: &[u8], id: u32, offset: usize, more: boo
     bytes.extend(payload);
     ipv6(44, &bytes)
 }
+
+/// Byte order of a capture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    Little,
+    Big,
+}
+
+impl Order {
+    pub fn u16(self, value: u16) -> [u8; 2] {
+        if self == Self::Big { value.to_be_bytes() } else { value.to_le_bytes() }
+    }
+
+    pub fn u32(self, value: u32) -> [u8; 4] {
+        if self == Self::Big { value.to_be_bytes() } else { value.to_le_bytes() }
+    }
+
+    pub fn u64(self, value: u64) -> [u8; 8] {
+        if self == Self::Big { value.to_be_bytes() } else { value.to_le_bytes() }
+    }
+}
+
+pub fn pcap_header(order: Order, magic: u32, link: u32) -> Vec<u8> {
+    let mut bytes = order.u32(magic).to_vec();
+    bytes.extend(order.u16(2));
+    bytes.extend(order.u16(4));
+    bytes.extend([0; 8]);
+    bytes.extend(order.u32(262_144));
+    bytes.extend(order.u32(link));
+    bytes
+}
+
+pub fn pcap_record(order: Order, seconds: u32, fraction: u32, original: usize, frame: &[u8]) -> Vec<u8> {
+    let lengths = [frame.len(), original].map(|length| u32::try_from(length).unwrap());
+    let mut bytes: Vec<u8> =
+        [seconds, fraction, lengths[0], lengths[1]].iter().flat_map(|value| order.u32(*value)).collect();
+    bytes.extend(frame);
+    bytes
+}
+
+/// A block of pcapng around `body`, which is padded.
+pub fn block(order: Order, kind: u32, body: &[u8]) -> Vec<u8> {
+    let padded = body.len().next_multiple_of(4);
+    let length = order.u32(u32::try_from(padded + 12).unwrap());
+    let mut bytes = order.u32(kind).to_vec();
+    bytes.extend(length);
+    bytes.extend(body);
+    bytes.resize(8 + padded, 0);
+    bytes.extend(length);
+    bytes
+}
+
+pub fn section(order: Order) -> Vec<u8> {
+    let mut body = order.u32(0x1a2b_3c4d).to_vec();
+    body.extend(order.u16(1));
+    body.extend(order.u16(0));
+    body.extend([0xff; 8]);
+    block(order, 0x0a0d_0d0a, &body)
+}
+
+/// `options` are code and value.
+pub fn interface(order: Order, link: u16, snap_length: u32, options: &[(u16, &[u8])]) -> Vec<u8> {
+    let mut body = order.u16(link).to_vec();
+    body.extend([0; 2]);
+    body.extend(order.u32(snap_length));
+    for (code, value) in options {
+        body.extend(order.u16(*code));
+        body.extend(order.u16(u16::try_from(value.len()).unwrap()));
+        body.extend(*value);
+        body.resize(body.len().next_multiple_of(4), 0);
+    }
+    block(order, 1, &body)
+}
+
+pub fn enhanced_packet(order: Order, interface: u32, units: u64, frame: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(frame.len()).unwrap();
+    let (high, low) = (u32::try_from(units >> 32).unwrap(), u32::try_from(units & 0xffff_ffff).unwrap());
+    let mut body: Vec<u8> = [interface, high, low, length, length].iter().flat_map(|value| order.u32(*value)).collect();
+    body.extend(frame);
+    block(order, 6, &body)
+}
+
+/// The same before there was the enhanced packet block.
+pub fn obsolete_packet(order: Order, interface: u16, units: u64, frame: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(frame.len()).unwrap();
+    let (high, low) = (u32::try_from(units >> 32).unwrap(), u32::try_from(units & 0xffff_ffff).unwrap());
+    let mut body = order.u16(interface).to_vec();
+    body.extend(order.u16(0xffff));
+    body.extend([high, low, length, length].iter().flat_map(|value| order.u32(*value)));
+    body.extend(frame);
+    block(order, 2, &body)
+}
+
+pub fn simple_packet(order: Order, original: usize, frame: &[u8]) -> Vec<u8> {
+    let mut body = order.u32(u32::try_from(original).unwrap()).to_vec();
+    body.extend(frame);
+    block(order, 3, &body)
+}

@@ -194,16 +194,20 @@ fn other_protocols_are_no_loss() {
     assert!(PacketError::Short("UDP").is_malformed());
 }
 
+/// One fragment of either version.
+fn fragment(six: bool, id: u16, piece: &[u8], offset: usize, more: bool) -> Vec<u8> {
+    if six {
+        bytes::fragment6(UDP, piece, u32::from(id), offset, more)
+    } else {
+        bytes::fragment4(UDP, &[], piece, id, offset, more)
+    }
+}
+
 /// A datagram in fragments of `size` bytes, of either version.
 fn fragments(six: bool, id: u16, datagram: &[u8], size: usize) -> Vec<Vec<u8>> {
     let count = datagram.len().div_ceil(size);
     let pieces = datagram.chunks(size).enumerate();
-    pieces
-        .map(|(index, piece)| match six {
-            false => bytes::fragment4(UDP, &[], piece, id, index * size, index + 1 < count),
-            true => bytes::fragment6(UDP, piece, u32::from(id), index * size, index + 1 < count),
-        })
-        .collect()
+    pieces.map(|(index, piece)| fragment(six, id, piece, index * size, index + 1 < count)).collect()
 }
 
 #[test]
@@ -245,6 +249,14 @@ fn extension_headers_behind_the_fragment_header() {
 #[test]
 fn a_fragment_that_is_the_whole_datagram() {
     assert_eq!(payload(&bytes::fragment6(UDP, &bytes::udp(b"dns"), 5, 0, false)), b"dns");
+    // It has nothing to do with others of its identification (RFC 6946 4).
+    let message = bytes::answer(9, 100);
+    let pieces = fragments(true, 5, &bytes::udp(&message), 64);
+    let mut reader = Reader::new();
+    assert_eq!(reader.read(0, &pieces[0]), Ok(None));
+    let whole = reader.read(0, &bytes::fragment6(UDP, &bytes::udp(b"dns"), 5, 0, false)).unwrap().unwrap();
+    assert_eq!(whole.bytes, b"dns");
+    assert_eq!(reader.read(0, &pieces[1]).unwrap().unwrap().bytes, message);
 }
 
 #[test]
@@ -262,20 +274,12 @@ fn fragments_that_overlap_end_their_datagram() {
         let datagram = bytes::udp(&bytes::answer(9, 100));
         let pieces = fragments(six, 1, &datagram, 32);
         let mut other = fragments(six, 1, &[&datagram[..40], &[0xff; 68]].concat(), 32);
-        // The same place with other bytes; half of the place; behind the end; an end before the end.
-        let half = match six {
-            false => bytes::fragment4(UDP, &[], &datagram[16..48], 1, 16, true),
-            true => bytes::fragment6(UDP, &datagram[16..48], 1, 16, true),
-        };
-        let behind = match six {
-            false => bytes::fragment4(UDP, &[], &[0; 8], 1, 128, true),
-            true => bytes::fragment6(UDP, &[0; 8], 1, 128, true),
-        };
-        let early = match six {
-            false => bytes::fragment4(UDP, &[], &datagram[64..72], 1, 64, false),
-            true => bytes::fragment6(UDP, &datagram[64..72], 1, 64, false),
-        };
-        for bad in [other.remove(1), half, behind, early] {
+        // The same place with other bytes; in part, from either side; behind the end; an end before the end.
+        let left = fragment(six, 1, &datagram[48..80], 48, true);
+        let right = fragment(six, 1, &datagram[16..48], 16, true);
+        let behind = fragment(six, 1, &[0; 8], 128, true);
+        let early = fragment(six, 1, &datagram[64..72], 64, false);
+        for bad in [other.remove(1), left, right, behind, early] {
             let mut reader = Reader::new();
             assert_eq!(reader.read(0, &pieces[1]), Ok(None));
             assert_eq!(reader.read(0, &pieces[3]), Ok(None));
@@ -287,6 +291,16 @@ fn fragments_that_overlap_end_their_datagram() {
             reader.packets.finish();
             assert_eq!(reader.expired(), 1, "counted once");
         }
+    }
+}
+
+#[test]
+fn a_last_fragment_before_one_that_is_there() {
+    for six in [false, true] {
+        let mut reader = Reader::new();
+        assert_eq!(reader.read(0, &fragment(six, 1, &[0; 64], 64, true)), Ok(None));
+        assert_eq!(reader.read(0, &fragment(six, 1, &[0; 16], 16, false)), Ok(None));
+        assert_eq!(reader.expired(), 1);
     }
 }
 

@@ -114,7 +114,7 @@ fn every_split_in_two() {
         reader.data(at(0), &bytes[..cut]);
         assert!(reader.got.is_empty());
         reader.data(at(cut), &bytes[cut..]);
-        assert_eq!(reader.take(), [message.clone()]);
+        assert_eq!(reader.take(), std::slice::from_ref(&message));
     }
 }
 
@@ -213,9 +213,15 @@ fn the_directions_sides_and_namespaces_are_flows_of_their_own() {
     ];
     let mut reader = Reader::midway();
     let syn = Tcp { sequence: FIRST - 1, syn: true, fin: false, rst: false, bytes: &[] };
-    keys.iter().for_each(|key| reader.segment_of(key, &syn));
-    keys.iter().for_each(|key| reader.segment_of(key, &data(FIRST, &bytes[..9])));
-    keys.iter().for_each(|key| reader.segment_of(key, &data(at(9), &bytes[9..])));
+    for key in &keys {
+        reader.segment_of(key, &syn);
+    }
+    for key in &keys {
+        reader.segment_of(key, &data(FIRST, &bytes[..9]));
+    }
+    for key in &keys {
+        reader.segment_of(key, &data(at(9), &bytes[9..]));
+    }
     assert_eq!(reader.take(), vec![query(1, "a.example"); 4]);
 }
 
@@ -266,12 +272,24 @@ fn fin_and_rst_end_a_flow() {
         reader.segment(&Tcp { sequence: at(10), syn: false, fin: !rst, rst, bytes: &[] });
         assert_eq!(reader.lost(), 10, "an unfinished message");
     }
-    // An RST with a forged number hides nothing of what follows.
+    // With forged numbers they hide nothing of what follows, the middle of a message included.
     let mut reader = Reader::connected();
-    reader.segment(&Tcp { sequence: 0x8000_0000, syn: false, fin: false, rst: true, bytes: &[] });
-    reader.data(at(0), &bytes);
+    let forged = |reader: &mut Reader| {
+        for (sequence, fin) in [(0x8000_0000, false), (FIRST - 1, false), (FIRST - 1, true), (0, true)] {
+            reader.segment(&Tcp { sequence, syn: false, fin, rst: !fin, bytes: &[] });
+        }
+    };
+    for place in [0, bytes.len()] {
+        forged(&mut reader);
+        reader.data(at(place), &bytes[..10]);
+        forged(&mut reader);
+        reader.data(at(place + 10), &bytes[10..]);
+    }
+    assert_eq!((reader.take().len(), reader.lost()), (2, 0));
+    // A forged SYN cannot make bytes look old without their being counted.
+    reader.syn(end + 5000);
     reader.data(end, &bytes);
-    assert_eq!(reader.take().len(), 2);
+    assert_eq!((reader.take().len(), reader.lost()), (0, bytes.len() as u64));
     // A FIN that overtakes the data.
     let mut reader = Reader::connected();
     reader.segment(&Tcp { sequence: end, syn: false, fin: true, rst: false, bytes: &[] });
@@ -334,6 +352,15 @@ fn a_flow_joined_midway_whose_segments_are_short() {
 }
 
 #[test]
+fn short_segments_passed_over_in_search_are_counted() {
+    let bytes = framed(&query(1, "a.example"));
+    let mut reader = Reader::midway();
+    reader.data(at(0), &[1, 2]);
+    reader.data(at(2), &bytes);
+    assert_eq!((reader.take().len(), reader.lost()), (1, 2));
+}
+
+#[test]
 fn a_flow_joined_midway_out_of_order() {
     let bytes = framed(&query(1, "a.example"));
     let mut reader = Reader::midway();
@@ -376,6 +403,56 @@ fn a_gap_inside_a_message_leaves_the_frame_known() {
     });
     assert_eq!(reader.take(), messages[1..]);
     assert_eq!(reader.lost(), 5002);
+}
+
+#[test]
+fn two_gaps_inside_one_message() {
+    let messages = [answer(1, 5000), vec![0xff; 300]];
+    let bytes = stream(&messages);
+    let mut reader = Reader::connected();
+    for start in (0..bytes.len()).step_by(500).filter(|start| ![1000, 3000, 3500].contains(start)) {
+        reader.data(at(start), &bytes[start..(start + 500).min(bytes.len())]);
+    }
+    reader.finish();
+    assert_eq!(reader.take(), messages[1..]);
+    assert_eq!(reader.lost(), 5002);
+}
+
+#[test]
+fn a_gap_that_reaches_into_the_next_message() {
+    let messages = [answer(1, 1000), query(2, "a.example"), query(3, "b.example")];
+    let bytes = stream(&messages);
+    let mut reader = Reader::connected();
+    reader.data(at(0), &bytes[..500]);
+    reader.data(at(1010), &bytes[1010..1031]);
+    reader.data(at(1031), &bytes[1031..]);
+    reader.finish();
+    assert_eq!(reader.take(), messages[2..]);
+    assert_eq!(reader.lost(), 1031);
+}
+
+#[test]
+fn copies_of_a_waiting_segment_take_no_room() {
+    let bytes = framed(&query(1, "a.example"));
+    let mut reader = Reader::connected();
+    for _ in 0..5000 {
+        reader.data(at(100), &bytes);
+    }
+    assert!(reader.got.is_empty(), "the gap may still be filled");
+    reader.data(at(0), &framed(&[0xff; 98]));
+    assert_eq!(reader.take().len(), 2);
+}
+
+#[test]
+fn a_flow_that_goes_on_after_its_end_stays_known() {
+    let odd = framed(&[0xff; 40]);
+    let mut reader = Reader::connected();
+    reader.segment(&Tcp { sequence: FIRST, syn: false, fin: false, rst: true, bytes: &[] });
+    reader.data(at(0), &odd);
+    reader.time = 20 * SECOND;
+    reader.segment_of(&key(1), &Tcp { sequence: 0, syn: true, fin: false, rst: false, bytes: &[] });
+    reader.data(at(odd.len()), &odd);
+    assert_eq!((reader.take().len(), reader.lost()), (2, 0));
 }
 
 #[test]
@@ -556,6 +633,38 @@ proptest! {
         reader.finish();
         let handed_out: usize = reader.got.iter().map(|message| message.len() + 2).sum();
         prop_assert_eq!(handed_out as u64 + reader.lost(), end as u64);
+    }
+
+    /// No start was seen: the same.
+    #[test]
+    fn what_is_passed_over_is_counted(
+        (messages, mut parts, start) in pieces(),
+        joined in any::<prop::sample::Index>(),
+        in_order in any::<bool>(),
+    ) {
+        let bytes = stream(&messages);
+        let joined = joined.index(bytes.len());
+        parts.retain(|(from, _)| *from >= joined);
+        if in_order {
+            parts.sort_unstable();
+        }
+        let mut reader = Reader::midway();
+        let mut seen = vec![false; bytes.len()];
+        let mut end = 0;
+        for (from, to) in parts {
+            reader.data(start.wrapping_add(u32::try_from(from).unwrap()), &bytes[from..to]);
+            seen[from..to].fill(true);
+            end = end.max(to);
+        }
+        reader.finish();
+        let begin = seen.iter().position(|seen| *seen).unwrap_or(end);
+        let handed_out: usize = reader.got.iter().map(|message| message.len() + 2).sum();
+        if in_order {
+            prop_assert_eq!(handed_out as u64 + reader.lost(), (end - begin) as u64);
+        } else {
+            let seen = seen.iter().filter(|seen| **seen).count();
+            prop_assert!(handed_out as u64 + reader.lost() >= seen as u64, "nothing is lost in silence");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! whole; captures are not.
 //!
 //! Fragments that overlap with different bytes, or in part, end their datagram, for IPv6 as
-//! RFC 5722 asks and for IPv4 as Linux does since 4.19 (commit 7969e5c40dfd): what the host's own
+//! RFC 5722 asks and for IPv4 as Linux does since 2018 (commit 7969e5c40dfd): what the host's own
 //! kernel refuses, no program was answered with. Exact copies are ignored (RFC 8200 4.5).
 
 use std::collections::VecDeque;
@@ -80,7 +80,7 @@ impl Fragments {
     ) -> Result<Option<(u8, &[u8])>, PacketError> {
         let piece = datagram.payload;
         let place = fragment.offset..fragment.offset + piece.len();
-        if place.end > DATAGRAM_BYTES || piece.is_empty() || (fragment.more && piece.len() % 8 != 0) {
+        if place.end > DATAGRAM_BYTES || piece.is_empty() || (fragment.more && !piece.len().is_multiple_of(8)) {
             return Err(PacketError::Fragment);
         }
         while self.waiting.front().is_some_and(|oldest| time.saturating_sub(oldest.time) > AGE) {
@@ -116,13 +116,13 @@ impl Fragments {
             self.held -= incomplete.bytes.len();
             incomplete.give_up();
             self.metrics.losses.fragments_expired.add(1);
-        } else if incomplete.is_whole() {
-            if let Some(whole) = self.waiting.remove(index) {
-                self.held -= whole.bytes.len();
-                let last = mem::replace(&mut self.whole, whole);
-                self.recycle(last);
-                return Ok(Some((self.whole.protocol, &self.whole.bytes)));
-            }
+        } else if incomplete.is_whole()
+            && let Some(whole) = self.waiting.remove(index)
+        {
+            self.held -= whole.bytes.len();
+            let last = mem::replace(&mut self.whole, whole);
+            self.recycle(last);
+            return Ok(Some((self.whole.protocol, &self.whole.bytes)));
         }
         while self.held > BYTES {
             self.forget_oldest();

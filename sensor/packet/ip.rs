@@ -120,7 +120,7 @@ struct Chain<'a> {
     bytes: &'a [u8],
 }
 
-impl<'a> Chain<'a> {
+impl Chain<'_> {
     /// Goes on to the first header that is not an extension header, or to what a fragment holds.
     fn walk(mut self) -> Result<(Self, Option<Fragment>), PacketError> {
         const NAME: &str = "IPv6 extension";

@@ -96,10 +96,10 @@ fn same_entry(one: &Hit, other: &Hit) -> bool {
 mod tests {
     use super::*;
     use crate::rules::List;
-    use std::rc::Rc;
+    use std::sync::Arc;
 
     fn hit(list: &str, indicator: &str) -> Hit {
-        let list = Rc::new(List { id: list.to_owned(), ..List::default() });
+        let list = Arc::new(List { id: list.to_owned(), ..List::default() });
         Hit { list, line: 1, indicator: indicator.into(), metadata: None }
     }
 

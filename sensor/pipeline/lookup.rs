@@ -18,7 +18,7 @@ use crate::transaction::{Answered, Conversation, Query, Transactions};
 pub(super) struct Lookups {
     pub(super) transactions: Transactions,
     pub(super) processes: Processes,
-    pub(super) rules: Rules,
+    pub(super) rules: Arc<Rules>,
     metrics: Arc<Metrics>,
     message: Message,
     /// The query of an answer without question, or of a timeout.
@@ -27,7 +27,12 @@ pub(super) struct Lookups {
 }
 
 impl Lookups {
-    pub(super) fn new(transactions: Transactions, processes: Processes, rules: Rules, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        transactions: Transactions,
+        processes: Processes,
+        rules: Arc<Rules>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             transactions,
             processes,

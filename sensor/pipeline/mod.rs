@@ -59,7 +59,7 @@ pub struct Pipeline {
 
 impl Pipeline {
     #[must_use]
-    pub fn new(settings: &Settings, host: Host, rules: Rules, metrics: Arc<Metrics>) -> Self {
+    pub fn new(settings: &Settings, host: Host, rules: Arc<Rules>, metrics: Arc<Metrics>) -> Self {
         Self {
             ports: Ports::new(&settings.ports),
             observe: settings.observe,
@@ -114,7 +114,7 @@ impl Pipeline {
     }
 
     /// Replaces all rules at once.
-    pub fn set_rules(&mut self, rules: Rules) {
+    pub fn set_rules(&mut self, rules: Arc<Rules>) {
         self.lookups.rules = rules;
     }
 

@@ -90,7 +90,7 @@ pub enum AttachError {
 pub struct Probes {
     ring: Ring,
     /// Attached as long as they are held.
-    _links: Links,
+    links: Links,
     skeleton: DnstrailSkel<'static>,
     ways_in: Vec<WayIn>,
 }
@@ -128,11 +128,16 @@ impl Probes {
         let idle = unsafe { AtomicU32::from_ptr(idle) };
         let ring = Ring::new(&skeleton.maps.ring, idle, Arc::clone(metrics), handle)
             .map_err(|error| AttachError::Load(format!("the ring cannot be mapped: {error}")))?;
-        Ok(Self { ring, _links: links, skeleton, ways_in })
+        Ok(Self { ring, links, skeleton, ways_in })
     }
 
     pub fn ring(&mut self) -> &mut Ring {
         &mut self.ring
+    }
+
+    /// Nothing new enters the ring after this; what is in it can still be drained.
+    pub fn detach(&mut self) {
+        self.links.clear();
     }
 
     #[must_use]

@@ -60,8 +60,9 @@ impl Ring {
         usize::try_from(count).is_ok_and(|count| count >= BATCH)
     }
 
-    /// Sleeps until there may be records, one of `others` is readable, or a tick is due.
-    pub fn wait(&mut self, others: &[BorrowedFd<'_>]) {
+    /// Sleeps until there may be records, one of `others` is readable, or a tick is due; no longer
+    /// than `most`.
+    pub fn wait(&mut self, others: &[BorrowedFd<'_>], most: Option<Duration>) {
         let mut fds: Vec<PollFd> = others.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
         let mut sleep = NAP;
         // SAFETY: the ring's descriptor lives as long as `self.ring`.
@@ -73,7 +74,10 @@ impl Ring {
             fds.push(PollFd::new(ring.as_fd(), PollFlags::POLLIN));
         }
         // Interrupted or not: the caller looks at everything again.
-        let _ = poll(&mut fds, PollTimeout::try_from(sleep).unwrap_or(PollTimeout::ZERO));
+        let _ = poll(
+            &mut fds,
+            PollTimeout::try_from(most.map_or(sleep, |most| most.min(sleep))).unwrap_or(PollTimeout::ZERO),
+        );
         self.idle.store(0, Ordering::SeqCst);
     }
 }

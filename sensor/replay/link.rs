@@ -1,7 +1,7 @@
 //! What stands before the IP header in a captured frame, by link type
 //! (<https://www.tcpdump.org/linktypes.html>).
 
-/// VLAN tags in a row; two are usual (QinQ, IEEE 802.1ad), none needs more than a few.
+/// VLAN tags in a row; two are usual (`QinQ`, IEEE 802.1ad), none needs more than a few.
 const TAGS: usize = 8;
 
 const ETHERTYPE_IPV4: u16 = 0x0800;

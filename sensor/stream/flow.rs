@@ -69,15 +69,17 @@ impl Flow {
             self.reset(segment);
         }
 
+        // An RST elsewhere is none to the receiver either (RFC 5961 3.2), but for a gap that only we have.
+        let reset = segment.rst && jump >= 0 && jump.unsigned_abs() <= NEW_CONNECTION;
         lost += self.place(time, sequence, segment.bytes, message);
-        if !self.ahead.is_empty() && (segment.rst || self.is_gap_hopeless(time)) {
+        if !self.ahead.is_empty() && (reset || self.is_gap_hopeless(time)) {
             lost += self.give_up_gap(time, message);
         }
         if segment.fin {
             self.end = Some(sequence.wrapping_add(length32(segment.bytes)));
         }
-        let ended = self.end.is_some_and(|end| after(self.next, end) >= 0) && self.ahead.is_empty();
-        if segment.rst || ended {
+        let end = self.end.take_if(|end| after(self.next, *end) >= 0);
+        if reset || end == Some(self.next) {
             lost += self.close(message);
         }
         let verdict = if self.framing.is_doubtful() { Verdict::NotDns } else { Verdict::Dns };
@@ -135,10 +137,15 @@ impl Flow {
         }
         let early = after(self.start, sequence);
         if early > 0 {
-            // From before the first byte that was seen: not a retransmission, unless a SYN told.
+            // From before the first byte that was seen: not a retransmission. After a SYN it is
+            // none of this connection, or a keep-alive (RFC 9293 3.8.4).
             let (before, rest) = bytes.split_at(bytes.len().min(early.unsigned_abs() as usize));
-            if !self.exact {
-                self.start = sequence;
+            if self.exact {
+                lost += if before.len() > 1 { before.len() as u64 } else { 0 };
+            } else {
+                if before.len() == early.unsigned_abs() as usize {
+                    self.start = sequence; // else what lies between may still come
+                }
                 let mut framing = Framing::default();
                 lost += framing.push(before, message) + framing.close();
             }

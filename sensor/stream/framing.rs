@@ -55,10 +55,9 @@ impl Framing {
             bytes = bytes.get(count..).unwrap_or_default();
         }
         if self.state == State::Searching {
-            match self.search(bytes) {
-                Ok(rest) => bytes = rest,
-                Err(passed) => return lost + passed,
-            }
+            let (found, passed) = self.search(bytes);
+            lost += passed;
+            bytes = found;
         }
         lost + self.frame(bytes, message)
     }
@@ -72,9 +71,10 @@ impl Framing {
         let lost = gap + self.unread();
         self.partial.clear();
         // Inside a message whose length is known the next start is known too.
-        match rest.checked_sub(gap).filter(|_| rest > 0) {
-            Some(skip) => self.skip = skip,
-            None => (self.state, self.skip) = (State::Searching, 0),
+        if let Some(skip) = rest.checked_sub(gap).filter(|_| rest > 0) {
+            self.skip = skip;
+        } else {
+            (self.state, self.skip) = (State::Searching, 0);
         }
         lost
     }
@@ -112,40 +112,38 @@ impl Framing {
     }
 
     /// Looks for the start of a message at the start of this packet, or of the short ones before
-    /// it. `Ok` gives the bytes that are still to be framed, `Err` how many were passed over.
-    fn search<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], u64> {
+    /// it. Gives the bytes that are to be framed now, and how many were passed over.
+    fn search<'a>(&mut self, bytes: &'a [u8]) -> (&'a [u8], u64) {
         let mut head = [0; HEAD];
-        let earlier = self.partial.len();
+        let earlier = self.partial.len() as u64;
         let known = self.partial.iter().chain(bytes).zip(&mut head).map(|(from, to)| *to = *from).count();
         if known < HEAD {
             self.partial.extend_from_slice(bytes);
-            return Err(0);
+            return (&[], 0);
         }
         if is_plausible(&head) {
             self.state = State::Guessed;
-            return Ok(bytes);
+            return (bytes, 0);
         }
         self.partial.clear();
         self.doubt = self.doubt.saturating_add(DOUBT_PACKET);
         if earlier == 0 {
-            return Err(bytes.len() as u64);
+            return (&[], bytes.len() as u64);
         }
-        self.search(bytes).map_err(|passed| passed + earlier as u64)
+        let (found, passed) = self.search(bytes);
+        (found, earlier + passed)
     }
 
     fn frame(&mut self, mut bytes: &[u8], message: &mut dyn FnMut(&[u8])) -> u64 {
         while !bytes.is_empty() {
-            if self.partial.is_empty() {
-                if let Some(length) = message_length(bytes) {
-                    if let Some((whole, rest)) = bytes.split_at_checked(PREFIX + length) {
-                        if !self.judge(whole) {
-                            return self.lose(bytes);
-                        }
-                        message(whole.get(PREFIX..).unwrap_or_default());
-                        bytes = rest;
-                        continue;
-                    }
+            let whole = if self.partial.is_empty() { split_message(bytes) } else { None };
+            if let Some((whole, rest)) = whole {
+                if !judge(self.state, &mut self.doubt, whole) {
+                    return self.lose(bytes);
                 }
+                message(whole.get(PREFIX..).unwrap_or_default());
+                bytes = rest;
+                continue;
             }
             // Byte counts at which something can be said: the length, the header, all of it.
             let have = self.partial.len();
@@ -173,10 +171,6 @@ impl Framing {
         0
     }
 
-    fn judge(&mut self, head: &[u8]) -> bool {
-        judge(self.state, &mut self.doubt, head)
-    }
-
     /// The frame was guessed wrongly: passes over everything at hand.
     fn lose(&mut self, bytes: &[u8]) -> u64 {
         let lost = self.unread() + bytes.len() as u64;
@@ -196,12 +190,17 @@ fn judge(state: State, doubt: &mut u32, head: &[u8]) -> bool {
     state == State::Exact
 }
 
+/// A whole message with its length, and what follows.
+fn split_message(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    bytes.split_at_checked(PREFIX + message_length(bytes)?)
+}
+
 fn message_length(bytes: &[u8]) -> Option<usize> {
     bytes.first_chunk::<PREFIX>().map(|prefix| usize::from(u16::from_be_bytes(*prefix)))
 }
 
-/// Whether a length and a header that DNS software writes stand here. Random bytes pass about once
-/// in a million.
+/// Whether a length and a header that DNS software writes stand here. Random bytes hardly ever
+/// pass: the counts must fit the length.
 fn is_plausible(head: &[u8]) -> bool {
     /// A name takes a byte, type and class four, the rest of a record six (RFC 1035 4.1.2, 4.1.3).
     const QUESTION: usize = 5;

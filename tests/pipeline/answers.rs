@@ -115,7 +115,7 @@ fn several_questions_with_one_id() {
 fn both_ends_of_loopback_are_not_mixed_up() {
     let (client, server) = ("127.0.0.1:40000", "127.0.0.1:53");
     let play = |observe| {
-        let mut scene = Scene::with(&Settings { observe, ..Settings::default() }, Rules::default());
+        let mut scene = Scene::with(&Settings { observe, ..Settings::default() }, Arc::default());
         scene.exec(key(7));
         scene.exec(key(8));
         egress(client, server, &query(1, "a.example")).by(7).to(&mut scene);
@@ -135,7 +135,7 @@ fn both_ends_of_loopback_are_not_mixed_up() {
 
 #[test]
 fn captures_have_no_direction() {
-    let mut scene = Scene::with(&Settings { observe: Observe::Servers, ..Settings::default() }, Rules::default());
+    let mut scene = Scene::with(&Settings { observe: Observe::Servers, ..Settings::default() }, Arc::default());
     egress(CLIENT, SERVER, &query(1, "a.example")).direction(None).to(&mut scene);
     ingress(SERVER, CLIENT, &answer(1, "a.example").0).direction(None).at(START + 3).to(&mut scene);
     let told: Vec<_> = scene.told().into_iter().map(|one| (one.what, one.query_time)).collect();
@@ -180,7 +180,7 @@ fn other_ports_are_not_looked_at() {
     let mut scene = scene();
     egress(CLIENT, "192.0.2.53:5300", &query(1, "a.example")).by(7).to(&mut scene);
     assert_eq!(scene.told(), []);
-    let mut scene = Scene::with(&Settings { ports: vec![5300], ..Settings::default() }, Rules::default());
+    let mut scene = Scene::with(&Settings { ports: vec![5300], ..Settings::default() }, Arc::default());
     egress(CLIENT, "192.0.2.53:5300", &query(1, "a.example")).to(&mut scene);
     egress(CLIENT, SERVER, &query(1, "b.example")).to(&mut scene);
     assert_eq!(scene.one().name, "a.example");
@@ -220,7 +220,9 @@ fn the_sensor_about_itself_shares_the_numbers() {
     let mut scene = scene();
     egress(CLIENT, SERVER, &query(1, "a.example")).by(7).to(&mut scene);
     let Scene { pipeline, told, .. } = &mut scene;
-    pipeline.report(START, Report::Stop { reason: "asked to" }, &mut |document| told.push(Told::new(document)));
+    pipeline.report(START, Report::Stop { reason: "asked to", metrics: &Metrics::default() }, &mut |document| {
+        told.push(Told::new(document))
+    });
     let told = scene.told();
     assert_eq!((told[1].sequence, &*told[1].what), (2, "asked to"));
 }

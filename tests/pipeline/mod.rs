@@ -114,10 +114,10 @@ pub struct Scene {
 
 impl Scene {
     pub fn new() -> Self {
-        Self::with(&Settings::default(), Rules::default())
+        Self::with(&Settings::default(), Arc::default())
     }
 
-    pub fn with(settings: &Settings, rules: Rules) -> Self {
+    pub fn with(settings: &Settings, rules: Arc<Rules>) -> Self {
         let metrics = Arc::new(Metrics::default());
         let pipeline = Pipeline::new(settings, Host::default(), rules, Arc::clone(&metrics));
         Self { pipeline, metrics, told: Vec::new(), sequence: 0 }
