@@ -108,9 +108,11 @@ impl Transport for LocalStream {
         self.sent
     }
 
-    /// Closing with unread bytes resets the peer (unix(7)); an orderly end has read them all.
+    /// A receiver that closes with unread bytes resets the connection; an orderly end has read them all.
+    /// A send that comes first is told of the end only, and the reset is still to be asked for.
     fn doubt(&mut self, lost: Lost) -> Doubt {
-        if lost == Lost::Ended { Doubt::None } else { Doubt::Bytes(UNIX_STREAM) }
+        let reset = self.stream.take_error().ok().flatten().is_some();
+        if lost == Lost::Ended && !reset { Doubt::None } else { Doubt::Bytes(UNIX_STREAM) }
     }
 }
 
@@ -382,5 +384,72 @@ fn ignore_what_comes(stream: &mut impl Read) -> io::Result<()> {
         Ok(_) => Ok(()),
         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    const LINE: &[u8] = b"a line that nobody reads\n";
+
+    fn lost(error: &io::Error) -> Lost {
+        if error.kind() == io::ErrorKind::BrokenPipe { Lost::Ended } else { Lost::Broken }
+    }
+
+    /// Sends until the loss shows, without a look at the connection in between.
+    fn send_until_lost(transport: &mut dyn Transport) -> io::Error {
+        loop {
+            match transport.send(LINE) {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return error,
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_send_that_meets_the_end_first_still_learns_of_unread_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let listener = UnixListener::bind(&path).unwrap();
+        for read_first in [false, true] {
+            let mut local = unix(&path).unwrap();
+            let (mut peer, _) = listener.accept().unwrap();
+            local.send(LINE).unwrap();
+            local.check().unwrap();
+            if read_first {
+                peer.read_exact(&mut [0; LINE.len()]).unwrap();
+            }
+            drop(peer);
+            let error = send_until_lost(local.as_mut());
+            let wanted = if read_first { Doubt::None } else { Doubt::Bytes(UNIX_STREAM) };
+            assert_eq!(local.doubt(lost(&error)), wanted, "{error}");
+        }
+    }
+
+    #[test]
+    fn tcp_tells_a_reset_from_an_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = Address { host: "127.0.0.1".into(), port: listener.local_addr().unwrap().port() };
+        for read_first in [false, true] {
+            let mut tcp = tcp(&address, Instant::now() + ATTEMPT).unwrap();
+            let (mut peer, _) = listener.accept().unwrap();
+            tcp.send(LINE).unwrap();
+            if read_first {
+                peer.read_exact(&mut [0; LINE.len()]).unwrap();
+            } else {
+                // Only what has arrived can be unread.
+                while tcp.acknowledged() < LINE.len() as u64 {
+                    std::thread::yield_now();
+                }
+            }
+            drop(peer);
+            let error = send_until_lost(tcp.as_mut());
+            let doubt = tcp.doubt(lost(&error));
+            assert_eq!(doubt == Doubt::None, read_first, "{error} {doubt:?}");
+        }
     }
 }
