@@ -1,4 +1,4 @@
-//! All cases that need more than one module, in one binary.
+//! The one integration binary: each module tests one promise from outside.
 
 mod bytes;
 mod captures;
