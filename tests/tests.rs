@@ -1,4 +1,4 @@
-//! The one integration binary: each module tests one promise from outside.
+//! All cases that need more than one module, in one binary.
 
 mod bytes;
 mod captures;
