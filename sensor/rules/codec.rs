@@ -8,7 +8,7 @@
 /// The longest string that one byte can stand for: what fits a machine word.
 const LONGEST: usize = 8;
 /// Names that the strings are learned from.
-const SAMPLE: usize = 16_384;
+pub(super) const SAMPLE: usize = 16_384;
 /// New strings in one round: few, so that a pair is counted after the better ones are joined.
 const ROUND: usize = 12;
 /// Below so many sightings in the sample a string is not worth its place.
@@ -35,7 +35,7 @@ impl Default for Codec {
 }
 
 impl Codec {
-    /// Learns from names that the caller has chosen evenly: `names` of `total`, see [`Codec::step`].
+    /// Learns from [`SAMPLE`] names or less, which the caller has chosen evenly.
     pub(super) fn learn<'a>(names: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut codec = Self::default();
         // Zero parts the names and is never a code.
@@ -78,11 +78,6 @@ impl Codec {
             }
             join(&mut sample, &joined);
         }
-    }
-
-    /// Every so many names one goes into the sample.
-    pub(super) fn step(total: usize) -> usize {
-        total / SAMPLE + 1
     }
 
     /// Whether a coded name is this text.
