@@ -14,6 +14,8 @@ const ROUND: usize = 12;
 /// Below so many sightings in the sample a string is not worth its place.
 const RARE: u32 = 16;
 const PAIRS: usize = 1 << 16;
+/// Bytes of a sample below which nothing is learned: so few names need not be short.
+const WORTH_LEARNING: usize = 1 << 16;
 
 /// What each byte of a coded name stands for.
 #[derive(Clone)]
@@ -43,6 +45,9 @@ impl Codec {
         for name in names {
             sample.extend_from_slice(name);
             sample.push(0);
+        }
+        if sample.len() < WORTH_LEARNING {
+            return codec;
         }
         let mut free = (1..=u8::MAX).filter(|byte| !is_literal(*byte));
         let mut counts = vec![0_u32; PAIRS];
