@@ -215,9 +215,9 @@ fn is_alone(test: &str) -> bool {
     }
     let program = std::env::current_exe().unwrap();
     let output = Command::new(program).args(["--exact", test, "--nocapture"]).env(ALONE, "1").output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
+    let told = String::from_utf8_lossy(&output.stdout);
     let failure = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}{failure}");
+    assert!(output.status.success() && told.contains("1 passed"), "{told}{failure}");
     false
 }
 
