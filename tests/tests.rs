@@ -1,1 +1,13 @@
+//! All cases that need more than one module, in one binary.
+
+mod bytes;
+mod captures;
+mod dns;
+mod layers;
+mod layout;
+mod live;
+mod outputs;
+mod packets;
+mod pipeline;
 mod rules;
+mod streams;

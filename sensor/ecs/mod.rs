@@ -1,12 +1,35 @@
 //! The output documents: ECS 9.4, one JSON object a line. When a document is due is left to
-//! `pipeline`; where it goes is left to `sink`.
+//! `pipeline`; where it goes is left to `sink`. `schemas/event.schema.json` describes every line.
+
+mod community_id;
+mod dns;
+mod event;
+mod host;
+mod limits;
+mod lookup;
+mod network;
+mod own;
+mod process;
+mod report;
+mod text;
+mod threat;
+mod time;
+mod writer;
 
 use std::net::SocketAddr;
 
-use crate::dns::Message;
+pub use host::{Agent, Boot, Host, OperatingSystem};
+pub use limits::{DEFAULT_LINE, LONGEST_LINE, SHORTEST_LINE};
+pub use writer::Writer;
+
+use crate::dns::{Message, Question};
 use crate::event::{Direction, Task};
+use crate::metrics::Metrics;
 use crate::process::Process;
 use crate::rules::Hit;
+
+/// `ecs.version`
+pub const VERSION: &str = "9.4.0";
 
 /// One line to be written.
 #[derive(Debug)]
@@ -44,9 +67,24 @@ pub struct Dns<'a> {
     pub message_bytes: usize,
     /// Of a timeout: the query.
     pub message: &'a Message,
+    /// The query, where `message` is an answer that does not repeat its question.
+    pub query: Option<&'a Message>,
     pub matches: &'a [Match],
     /// This document raises the alert; else `matches` are only labels.
     pub alert: bool,
+}
+
+impl<'a> Dns<'a> {
+    /// `event.severity`: the highest of the entries that matched.
+    #[must_use]
+    pub fn severity(&self) -> Option<u8> {
+        self.matches.iter().filter_map(|matched| threat::severity(&matched.hit)).max()
+    }
+
+    /// The first question: of the message itself, or of the query that it answers.
+    fn question(&self) -> Option<Question<'a>> {
+        self.message.questions().next().or_else(|| self.query?.questions().next())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +127,7 @@ pub enum Report<'a> {
     /// Totals since the start, and why it stops.
     Stop {
         reason: &'a str,
+        metrics: &'a Metrics,
     },
     /// Counts that grew since the last such report: name, growth, total.
     Loss {

@@ -1,0 +1,50 @@
+//! What it costs to write a document: nanoseconds each, into a reused buffer.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use dnstrail::ecs::{Body, Dns, Document, Occurrence};
+use nix::time::{ClockId, clock_gettime};
+
+#[path = "../tests/documents/samples.rs"]
+mod samples;
+
+const ROUNDS: u64 = 200_000;
+
+/// Repeats of each; the fastest counts, as the others were disturbed.
+const REPEATS: usize = 5;
+
+pub fn run() {
+    let (query, answer) = (samples::query(), samples::answer());
+    let (process, task, matches) = (samples::process(), samples::task(), samples::matches());
+    let asked = || samples::asked(&query, &process, &task);
+    measure("query", asked());
+    measure("answer, CNAME + 4 A", samples::answered(&answer, &process, &task));
+    measure("alert", Dns { matches: &matches, alert: true, ..asked() });
+    let query_time = samples::TIME - 5_000_000_000;
+    measure("timeout", Dns { occurrence: Occurrence::Timeout { query_time }, ..asked() });
+}
+
+fn measure(name: &str, lookup: Dns) {
+    let writer = samples::writer();
+    let mut document = Document { time: samples::TIME, sequence: 0, body: Body::Dns(lookup) };
+    let mut line = Vec::new();
+    let mut each = [0; REPEATS];
+    for nanoseconds in &mut each {
+        let start = processor_time();
+        for _ in 0..ROUNDS {
+            document.sequence += 1;
+            document.time += 1_001;
+            line.clear();
+            writer.write(black_box(&document), &mut line);
+            black_box(&line);
+        }
+        *nanoseconds = (processor_time() - start).as_nanos() / u128::from(ROUNDS);
+    }
+    println!("document: {name:<20} {:>6} ns {:>6} bytes", each.into_iter().min().unwrap_or(0), line.len());
+}
+
+/// Of this thread: other work on the machine counts less than on the clock.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("the clock of this thread").into()
+}

@@ -1,0 +1,246 @@
+//! From bytes to a message: header, questions, records, in their order, within bounds. Whatever
+//! is wrong, what was read before it stays. What the data of a record says is left to `data`.
+
+use domain::base::Message as Wire;
+use domain::base::iana::{Class, Opcode, Rtype};
+use domain::dep::octseq::Parser;
+
+use super::data;
+use super::names::{Names, Unreadable};
+use super::text::Text;
+use super::{Kind, Message, QuestionParts, RecordParts, Section, TRUNCATED, TooShort, edns};
+
+/// mDNS asks for all types of a dozen services at once; elsewhere there is one question.
+const MAX_QUESTIONS: usize = 256;
+
+/// As many A records under a compressed name as the longest message (65,535 bytes) holds.
+const MAX_RECORDS: usize = 4096;
+
+/// Twice the longest message: whole, unless escapes or compression pointers blow it up. Looked at
+/// before each record, so that the data of one (at most 4 × 65,535) may still pass it.
+const MAX_TEXT: usize = 131_072;
+
+const HEADER: usize = 12;
+
+/// A question is at least the root, a type and a class; a record has a TTL and a length as well.
+const SHORTEST_QUESTION: usize = 5;
+const SHORTEST_RECORD: usize = 11;
+
+/// The top bit of a class in mDNS.
+const MARK: u16 = 0x8000;
+
+const CUT: &str = "the message is cut off";
+const BAD_NAME: &str = "a name is not valid";
+const BAD_DATA: &str = "the data of a record is not what its type says";
+const BAD_OPTIONS: &str = "the EDNS options are not valid";
+const FEWER: &str = "fewer records than counted";
+const SECOND_OPT: &str = "more than one OPT record";
+const TRAILING: &str = "bytes follow the last record";
+const TOO_MANY_QUESTIONS: &str = "more questions than are kept";
+const TOO_MANY_RECORDS: &str = "more records than are kept";
+const TOO_MUCH_TEXT: &str = "more text than is kept";
+const TOO_MANY_NAMES: &str = "more labels and compression pointers than are followed";
+
+/// Whether a payload on a DNS port can be a DNS message at all: a cheap look at the header, for
+/// payloads that are not known to be whole TCP messages. It lets through every message a program
+/// means to send, and most of what is broken; `decode` says what is wrong with it.
+#[must_use]
+pub fn looks_like_dns(bytes: &[u8]) -> bool {
+    let Ok(wire) = Wire::from_slice(bytes) else { return false };
+    let (header, counts) = (wire.header(), wire.header_counts());
+    let records = [counts.ancount(), counts.nscount(), counts.arcount()].map(usize::from).iter().sum::<usize>();
+    let questions = usize::from(counts.qdcount());
+    let room = bytes.len() - HEADER;
+    let opcode_known = matches!(
+        header.opcode(),
+        Opcode::QUERY | Opcode::IQUERY | Opcode::STATUS | Opcode::NOTIFY | Opcode::UPDATE | Opcode::DSO
+    );
+    // A truncated answer may count what it leaves out.
+    let counts_fit = header.tc() || questions * SHORTEST_QUESTION + records * SHORTEST_RECORD <= room;
+    let something = questions + records > 0 || header.qr() || header.opcode() == Opcode::DSO;
+    let asks_first = bytes.get(HEADER).is_none_or(|label| questions == 0 || *label < 64);
+    opcode_known && counts_fit && something && asks_first && (questions == 0 || room >= SHORTEST_QUESTION)
+}
+
+pub(super) fn decode(message: &mut Message, bytes: &[u8], kind: Kind) -> Result<(), TooShort> {
+    message.questions.clear();
+    message.records.clear();
+    message.hints.clear();
+    message.errors.clear();
+    message.text.clear();
+    message.edns = None;
+    message.malformed = None;
+    message.kind = kind;
+    let wire = Wire::from_slice(bytes).map_err(|_| TooShort)?;
+    let (header, counts) = (wire.header(), wire.header_counts());
+    message.id = header.id();
+    message.response = header.qr();
+    message.opcode = header.opcode().to_int();
+    message.rcode = header.rcode().to_int().into();
+    message.flags = bytes.get(2..4).and_then(|flags| flags.try_into().ok()).map_or(0, u16::from_be_bytes);
+    message.counts = [counts.qdcount(), counts.ancount(), counts.nscount(), counts.arcount()];
+
+    let mut parser = Parser::from_ref(bytes);
+    parser.advance(HEADER).map_err(|_| TooShort)?;
+    let mut decoder = Decoder { text: Text::reuse(&mut message.text), names: Names::default(), message, parser };
+    if let Err(Stop(reason)) = decoder.sections() {
+        decoder.note(reason);
+    }
+    decoder.message.text = decoder.text.finish();
+    Ok(())
+}
+
+/// Nothing more is read, for this reason.
+struct Stop(&'static str);
+
+struct Decoder<'m, 'a> {
+    message: &'m mut Message,
+    names: Names,
+    text: Text,
+    parser: Parser<'a, [u8]>,
+}
+
+impl<'a> Decoder<'_, 'a> {
+    /// The first reason is the one that is told. A truncated message is short by intention.
+    fn note(&mut self, reason: &'static str) {
+        let intended = self.message.flags & TRUNCATED != 0 && matches!(reason, CUT | FEWER);
+        if !intended && self.message.malformed.is_none() {
+            self.message.malformed = Some(reason);
+        }
+    }
+
+    fn sections(&mut self) -> Result<(), Stop> {
+        let [questions, answers, authorities, additionals] = self.message.counts;
+        for _ in 0..questions {
+            self.question()?;
+        }
+        let sections =
+            [(Section::Answer, answers), (Section::Authority, authorities), (Section::Additional, additionals)];
+        for (section, count) in sections {
+            for _ in 0..count {
+                self.record(section)?;
+            }
+        }
+        // A stateful operation has no counts, but TLVs after the header (RFC 8490 5.4).
+        let stateful = self.message.opcode == Opcode::DSO.to_int() && self.message.counts == [0; 4];
+        if self.parser.remaining() > 0 && !stateful { Err(Stop(TRAILING)) } else { Ok(()) }
+    }
+
+    fn question(&mut self) -> Result<(), Stop> {
+        self.more(self.message.questions.len() < MAX_QUESTIONS, TOO_MANY_QUESTIONS)?;
+        let name = self.names.read(&mut self.parser, &mut self.text).map_err(stop)?;
+        let qtype = self.number()?;
+        let (class, unicast_response) = self.class()?;
+        self.message.questions.push(QuestionParts { name, qtype, class, unicast_response });
+        Ok(())
+    }
+
+    fn record(&mut self, section: Section) -> Result<(), Stop> {
+        self.more(self.message.records.len() < MAX_RECORDS, TOO_MANY_RECORDS)?;
+        let start = self.text.len();
+        let name = self.names.read(&mut self.parser, &mut self.text).map_err(stop)?;
+        let rtype = self.number()?;
+        if section == Section::Additional && rtype == Rtype::OPT.to_int() {
+            self.names.take_back(&mut self.text, start);
+            return self.opt();
+        }
+        let (class, cache_flush) = self.class()?;
+        let ttl = self.parser.parse_u32_be().map_err(|_| Stop(CUT))?;
+        let mut parser = self.data()?;
+        let whole = parser;
+
+        let start = self.text.len();
+        let hints = self.message.hints.len();
+        let written = if parser.remaining() == 0 && (class == Class::ANY.to_int() || class == Class::NONE.to_int()) {
+            // UPDATE names what must (not) be there, or what is deleted (RFC 2136 2.4, 2.5).
+            Ok(data::Data::default())
+        } else {
+            data::write(rtype, class, &mut parser, &mut self.names, &mut self.text, &mut self.message.hints)
+        };
+        let data = match written {
+            Ok(data) => data,
+            Err(Unreadable::Exhausted) => return Err(Stop(TOO_MANY_NAMES)),
+            Err(Unreadable::Cut | Unreadable::Invalid) => {
+                self.note(BAD_DATA);
+                self.names.take_back(&mut self.text, start);
+                self.message.hints.truncate(hints);
+                self.text.unknown(whole.peek_all());
+                data::Data { text: self.text.since(start), ..data::Data::default() }
+            }
+        };
+        let hints = hints..self.message.hints.len();
+        let address = data.address.filter(|_| class == Class::IN.to_int());
+        let (data, target) = (data.text, data.target);
+        self.message.records.push(RecordParts {
+            section,
+            cache_flush,
+            rtype,
+            class,
+            ttl,
+            name,
+            data,
+            target,
+            address,
+            hints,
+        });
+        Ok(())
+    }
+
+    /// RFC 6891 6.1.
+    fn opt(&mut self) -> Result<(), Stop> {
+        let udp_size = self.number()?;
+        let ttl = self.parser.parse_u32_be().map_err(|_| Stop(CUT))?;
+        let mut options = self.data()?;
+        if self.message.edns.is_some() {
+            self.note(SECOND_OPT);
+            return Ok(());
+        }
+        let [rcode, version, flags, _] = ttl.to_be_bytes();
+        self.message.rcode |= u16::from(rcode) << 4;
+        let mut edns = edns::Edns { udp_size, version, dnssec_ok: flags & 0x80 != 0, client_subnet: None };
+        if edns::options(&mut options, &mut edns, &mut self.message.errors, &mut self.text).is_err() {
+            self.note(BAD_OPTIONS);
+        }
+        self.message.edns = Some(edns);
+        Ok(())
+    }
+
+    /// There are bytes left, and room for what they say.
+    fn more(&self, kept: bool, too_many: &'static str) -> Result<(), Stop> {
+        if self.parser.remaining() == 0 {
+            Err(Stop(FEWER))
+        } else if !kept {
+            Err(Stop(too_many))
+        } else if self.text.len() > MAX_TEXT {
+            Err(Stop(TOO_MUCH_TEXT))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn number(&mut self) -> Result<u16, Stop> {
+        self.parser.parse_u16_be().map_err(|_| Stop(CUT))
+    }
+
+    fn class(&mut self) -> Result<(u16, bool), Stop> {
+        let class = self.number()?;
+        Ok(match self.message.kind {
+            Kind::Mdns => (class & !MARK, class & MARK != 0),
+            Kind::Dns | Kind::Llmnr => (class, false),
+        })
+    }
+
+    /// Length and data of a record, for a parser of their own.
+    fn data(&mut self) -> Result<Parser<'a, [u8]>, Stop> {
+        let length = self.number()?;
+        self.parser.parse_parser(length.into()).map_err(|_| Stop(CUT))
+    }
+}
+
+fn stop(unreadable: Unreadable) -> Stop {
+    Stop(match unreadable {
+        Unreadable::Cut => CUT,
+        Unreadable::Invalid => BAD_NAME,
+        Unreadable::Exhausted => TOO_MANY_NAMES,
+    })
+}

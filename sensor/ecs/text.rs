@@ -1,0 +1,222 @@
+//! Text as JSON holds it: how long it becomes, where it can be cut, and the texts that are made
+//! on the way to the line without a heap allocation.
+
+use std::fmt::{self, Display, Write};
+use std::net::IpAddr;
+
+use serde::{Serialize, Serializer};
+
+use crate::dns::{Class, Opcode, Rcode, Type};
+
+/// Bytes that JSON adds to one byte of a string as `serde_json` writes it (RFC 8259 7): quotes,
+/// backslashes and five controls take one more, the other controls five. Bytes of characters
+/// beyond ASCII stay as they are.
+fn added(byte: u8) -> usize {
+    match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
+        0..=0x1f => 5,
+        _ => 0,
+    }
+}
+
+fn escaped(bytes: &[u8]) -> usize {
+    bytes.len() + bytes.iter().map(|byte| added(*byte)).sum::<usize>()
+}
+
+/// No byte takes more than six.
+const LONGEST: usize = 6;
+
+/// The longest beginning of `text` that takes no more than `limit` bytes inside a JSON string.
+pub(super) fn beginning(text: &str, limit: usize) -> &str {
+    if text.len() <= limit / LONGEST {
+        return text;
+    }
+    let mut left = limit;
+    for (at, character) in text.char_indices() {
+        let bytes = text.as_bytes().get(at..at + character.len_utf8()).unwrap_or_default();
+        match left.checked_sub(escaped(bytes)) {
+            Some(rest) => left = rest,
+            None => return text.get(..at).unwrap_or_default(),
+        }
+    }
+    text
+}
+
+/// Bytes that `text` takes inside a JSON string, or `None` when they are more than `limit`.
+pub(super) fn escaped_length(text: &str, limit: usize) -> Option<usize> {
+    if text.len() > limit {
+        return None;
+    }
+    let length = escaped(text.as_bytes());
+    (length <= limit).then_some(length)
+}
+
+/// An address, written once for the several fields that hold it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Address {
+    text: [u8; LONGEST_ADDRESS],
+    length: usize,
+}
+
+/// `ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255`
+const LONGEST_ADDRESS: usize = 45;
+
+impl Address {
+    pub(super) fn new(address: IpAddr) -> Self {
+        let mut text = Self { text: [0; LONGEST_ADDRESS], length: 0 };
+        match address {
+            // The formatter of the standard library costs more than the rest of the field.
+            IpAddr::V4(address) => {
+                for (position, octet) in address.octets().into_iter().enumerate() {
+                    if position > 0 {
+                        text.push(b".");
+                    }
+                    let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|digit| b'0' + digit);
+                    let from = if octet >= 100 { 0 } else { usize::from(octet < 10) + 1 };
+                    text.push(digits.get(from..).unwrap_or_default());
+                }
+            }
+            // It cannot fail: the longest address has room.
+            IpAddr::V6(address) => drop(write!(text, "{address}")),
+        }
+        text
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Option<()> {
+        self.text.get_mut(self.length..self.length + bytes.len())?.copy_from_slice(bytes);
+        self.length += bytes.len();
+        Some(())
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        self.text.get(..self.length).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default()
+    }
+}
+
+impl Write for Address {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push(text.as_bytes()).ok_or(fmt::Error)
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// What is not text and yet a keyword in ECS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Keyword<T>(pub T);
+
+impl<T: Display> Serialize for Keyword<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A number that is a keyword in ECS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Id(pub u32);
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut text = *b"0000000000";
+        let mut first = text.len();
+        let mut number = self.0;
+        for (position, digit) in text.iter_mut().enumerate().rev() {
+            *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+            number /= 10;
+            first = position;
+            if number == 0 {
+                break;
+            }
+        }
+        serializer.serialize_str(str::from_utf8(text.get(first..).unwrap_or_default()).unwrap_or_default())
+    }
+}
+
+/// A number that has a mnemonic, mostly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mnemonic<T>(pub T);
+
+macro_rules! mnemonic {
+    ($($number:ty),+) => {
+        $(impl Serialize for Mnemonic<$number> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self.0.mnemonic() {
+                    Some(mnemonic) => serializer.serialize_str(mnemonic),
+                    None => serializer.collect_str(&self.0),
+                }
+            }
+        })+
+    };
+}
+
+mnemonic!(Type, Class, Opcode, Rcode);
+
+/// A name as the kernel keeps it: NUL-padded, any bytes; those that are not UTF-8 are replaced.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KernelName<'a>(pub &'a [u8]);
+
+impl Display for KernelName<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.0.split(|byte| *byte == 0).next().unwrap_or_default();
+        for chunk in name.utf8_chunks() {
+            formatter.write_str(chunk.valid())?;
+            if !chunk.invalid().is_empty() {
+                formatter.write_char(char::REPLACEMENT_CHARACTER)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn in_json(text: &str) -> usize {
+        serde_json::to_string(text).unwrap().len() - 2
+    }
+
+    proptest! {
+        #[test]
+        fn lengths_are_those_of_json(text in "(\\PC|[\\x00-\\x7f]){0,40}", limit in 0_usize..200) {
+            let length = in_json(&text);
+            prop_assert_eq!(escaped_length(&text, limit), (length <= limit).then_some(length));
+            let cut = beginning(&text, limit);
+            prop_assert!(text.starts_with(cut) && in_json(cut) <= limit);
+            let next = text[cut.len()..].chars().next();
+            prop_assert!(next.is_none_or(|next| in_json(cut) + in_json(&next.to_string()) > limit));
+        }
+
+        #[test]
+        fn addresses_are_written_as_the_library_does(four: [u8; 4], six: [u8; 16]) {
+            for address in [IpAddr::from(four), IpAddr::from(six)] {
+                let text = Address::new(address);
+                prop_assert_eq!(text.as_str(), address.to_string());
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_as_keywords() {
+        let number = |id| serde_json::to_string(&Id(id)).unwrap();
+        assert_eq!([0, 7, 65_535, u32::MAX].map(number), [r#""0""#, r#""7""#, r#""65535""#, r#""4294967295""#]);
+        assert_eq!(
+            serde_json::to_string(&(Mnemonic(Type(28)), Mnemonic(Type(65_280)))).unwrap(),
+            r#"["AAAA","TYPE65280"]"#
+        );
+    }
+
+    #[test]
+    fn names_of_the_kernel() {
+        assert_eq!(KernelName(b"kworker/0:1\0\0\0\0\0").to_string(), "kworker/0:1");
+        assert_eq!(KernelName(b"caf\xc3\xa9\xff\xfe!\0xxxxxxx").to_string(), "café\u{fffd}\u{fffd}!");
+        assert_eq!(KernelName(b"sixteen bytes ok").to_string(), "sixteen bytes ok");
+        assert_eq!(KernelName(&[0; 16]).to_string(), "");
+    }
+}

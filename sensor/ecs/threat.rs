@@ -1,0 +1,191 @@
+//! `rule.*` and `threat.*`: which list says so, which entry, and which field it matched.
+
+use std::net::IpAddr;
+
+use serde::{Serialize, Serializer};
+
+use super::Match;
+use super::limits::{Cuts, Limits, Part};
+use super::text::Address;
+use crate::rules::Hit;
+
+/// The list of the first match; the others stand in [`Threat`].
+#[derive(Debug, Serialize)]
+pub(super) struct Rule<'a> {
+    id: &'a str,
+    pub name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a str>,
+    version: &'a str,
+    /// Of the entry, where the list gives one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uuid: Option<&'a str>,
+}
+
+impl<'a> Rule<'a> {
+    pub(super) fn new(hit: &'a Hit, limits: Limits, cuts: &mut Cuts) -> Self {
+        let mut text = |text: &'a str| cuts.text(text, limits.text, Part::Rule);
+        let list = &hit.list;
+        Self {
+            id: text(&list.id),
+            name: text(&list.name),
+            category: list.category.as_deref().map(&mut text),
+            reference: list.reference.as_deref().map(&mut text),
+            version: text(&list.version),
+            uuid: uuid(hit).map(&mut text),
+        }
+    }
+}
+
+fn uuid(hit: &Hit) -> Option<&str> {
+    hit.metadata.as_deref()?.uuid.as_deref()
+}
+
+/// Of the entry, else of its list, 0 to 100.
+pub(super) fn severity(hit: &Hit) -> Option<u8> {
+    hit.metadata.as_deref().and_then(|metadata| metadata.severity).or(hit.list.severity)
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Threat<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feed: Option<Feed<'a>>,
+    enrichments: Enrichments<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Feed<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a str>,
+}
+
+impl<'a> Threat<'a> {
+    /// `None` where nothing matched.
+    pub(super) fn new(matches: &'a [Match], limits: Limits, cuts: &mut Cuts) -> Option<Self> {
+        let list = &matches.first()?.hit.list;
+        let mut text = |text: &'a str| cuts.text(text, limits.text, Part::Feed);
+        let feed = list
+            .feed
+            .as_deref()
+            .map(|name| Feed { name: text(name), reference: list.reference.as_deref().map(&mut text) });
+        let shown = cuts.elements(matches, limits.elements, Part::Enrichments);
+        for matched in shown {
+            Enrichment::new(matched, limits, cuts);
+        }
+        Some(Self { feed, enrichments: Enrichments { shown, limits } })
+    }
+}
+
+#[derive(Debug)]
+struct Enrichments<'a> {
+    shown: &'a [Match],
+    limits: Limits,
+}
+
+impl Serialize for Enrichments<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // What is cut was marked before, because the mark may stand earlier in the line.
+        let each = |matched| Enrichment::new(matched, self.limits, &mut Cuts::default());
+        serializer.collect_seq(self.shown.iter().map(each))
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Enrichment<'a> {
+    indicator: Indicator<'a>,
+    matched: Matched<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Indicator<'a> {
+    r#type: &'static str,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<Address>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<Url<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Url<'a> {
+    domain: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Matched<'a> {
+    field: &'static str,
+    atomic: &'a str,
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+}
+
+impl<'a> Enrichment<'a> {
+    fn new(matched: &'a Match, limits: Limits, cuts: &mut Cuts) -> Self {
+        let Match { hit, field, atomic } = matched;
+        let mut text = |text: &'a str| cuts.text(text, limits.text, Part::Enrichments);
+        let metadata = hit.metadata.as_deref();
+        let (kind, address) = kind(&hit.indicator);
+        let name = text(&hit.indicator);
+        Self {
+            indicator: Indicator {
+                r#type: kind,
+                name,
+                ip: address.map(Address::new),
+                url: (kind == DOMAIN).then_some(Url { domain: name }),
+                provider: metadata
+                    .and_then(|metadata| metadata.source.as_deref())
+                    .or(hit.list.feed.as_deref())
+                    .map(&mut text),
+                description: metadata.and_then(|metadata| metadata.description.as_deref()).map(&mut text),
+                reference: hit.list.reference.as_deref().map(&mut text),
+            },
+            matched: Matched {
+                field,
+                atomic: text(atomic),
+                r#type: "indicator_match_rule",
+                id: uuid(hit).map(&mut text),
+            },
+        }
+    }
+}
+
+const DOMAIN: &str = "domain-name";
+
+/// `threat.indicator.type` of an entry, and its address if it is one. A network has none.
+fn kind(indicator: &str) -> (&'static str, Option<IpAddr>) {
+    let (address, network) = match indicator.split_once('/') {
+        Some((address, _)) => (address, true),
+        None => (indicator, false),
+    };
+    match address.parse() {
+        Ok(address @ IpAddr::V4(_)) => ("ipv4-addr", Some(address).filter(|_| !network)),
+        Ok(address @ IpAddr::V6(_)) => ("ipv6-addr", Some(address).filter(|_| !network)),
+        Err(_) => (DOMAIN, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds() {
+        assert_eq!(kind("evil.example"), ("domain-name", None));
+        assert_eq!(kind("192.0.2.1"), ("ipv4-addr", Some([192, 0, 2, 1].into())));
+        assert_eq!(kind("192.0.2.0/24"), ("ipv4-addr", None));
+        assert_eq!(kind("2001:db8::/32"), ("ipv6-addr", None));
+        assert_eq!(kind("::1").0, "ipv6-addr");
+        // A name may hold a slash (RFC 2317).
+        assert_eq!(kind("0/25.2.0.192.in-addr.arpa"), ("domain-name", None));
+    }
+}

