@@ -9,4 +9,5 @@ mod live;
 mod outputs;
 mod packets;
 mod pipeline;
+mod rules;
 mod streams;
