@@ -84,7 +84,7 @@ struct process_record {
 	__u32 cgroup_length;
 	__u32 arguments_length;
 	__u32 arguments_total; /* what the process has; more than arguments_length when cut */
-	__u32 reserved;
+	__u32 length;          /* of `bytes` */
 	__u8 bytes[];
 };
 

@@ -2,6 +2,13 @@
 //! checked copies. Attaching, reading the ring and reading captures are left to `probe` and
 //! `replay`; what an event means is left to `pipeline`.
 
+use std::mem::size_of;
+
+use crate::skeleton::types::{
+    exit_record, fork_record, packet_record, process_record, record_flag, record_header, record_kind, task_key,
+    task_record,
+};
+
 /// Something that happened on this host, in the order of the ring.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
@@ -118,6 +125,163 @@ pub struct Exit {
     pub process: TaskKey,
     /// As wait(2) gives it.
     pub code: u32,
+}
+
+/// Turns the kernel's time (CLOCK_MONOTONIC) into time of day.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    /// Nanoseconds since the Unix epoch at monotonic zero.
+    pub epoch: u64,
+}
+
+impl Clock {
+    fn at(self, monotonic: u64) -> u64 {
+        self.epoch.wrapping_add(monotonic)
+    }
+}
+
+/// A record that is not what `event.h` says.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum DecodeError {
+    #[error("a record of {0} bytes is shorter than its kind demands")]
+    Short(usize),
+    #[error("{0} is no kind of record")]
+    Kind(u32),
+}
+
+/// Decodes one record as the kernel wrote it.
+///
+/// # Errors
+/// A record that is too short for what it claims, or of a kind that this sensor does not know.
+pub fn decode(record: &[u8], clock: Clock) -> Result<Event<'_>, DecodeError> {
+    let (header, _) = split::<record_header>(record)?;
+    match record_kind(header.kind) {
+        record_kind::RECORD_PACKET => packet(record, clock).map(Event::Packet),
+        record_kind::RECORD_PROCESS => process(record, clock).map(Event::Process),
+        record_kind::RECORD_FORK => {
+            let (record, _) = split::<fork_record>(record)?;
+            Ok(Event::Fork(Fork {
+                time: clock.at(record.header.time),
+                child: record.child.into(),
+                parent: record.parent.into(),
+                namespace_pid: record.namespace_pid,
+            }))
+        }
+        record_kind::RECORD_EXIT => {
+            let (record, _) = split::<exit_record>(record)?;
+            Ok(Event::Exit(Exit {
+                time: clock.at(record.header.time),
+                process: record.process.into(),
+                code: record.code,
+            }))
+        }
+        record_kind(other) => Err(DecodeError::Kind(other)),
+    }
+}
+
+fn packet(bytes: &[u8], clock: Clock) -> Result<Packet<'_>, DecodeError> {
+    let (record, rest) = split::<packet_record>(bytes)?;
+    Ok(Packet {
+        time: clock.at(record.header.time),
+        direction: Some(if has(record.header, record_flag::PACKET_EGRESS) {
+            Direction::Egress
+        } else {
+            Direction::Ingress
+        }),
+        task: task(&record.task),
+        socket: record.socket,
+        network_namespace: record.network_namespace,
+        length: record.length,
+        bytes: rest.get(..record.captured as usize).ok_or(DecodeError::Short(bytes.len()))?,
+    })
+}
+
+fn process(bytes: &[u8], clock: Clock) -> Result<ProcessRecord<'_>, DecodeError> {
+    let (record, mut rest) = split::<process_record>(bytes)?;
+    let mut part = |length: u32| {
+        let (part, tail) = rest.split_at_checked(length as usize).ok_or(DecodeError::Short(bytes.len()))?;
+        rest = tail;
+        Ok(part)
+    };
+    let header = record.header;
+    Ok(ProcessRecord {
+        time: clock.at(header.time),
+        process: record.process.into(),
+        parent: known(record.parent),
+        at_exec: has(header, record_flag::PROCESS_EXEC),
+        deleted: has(header, record_flag::PROCESS_DELETED),
+        path_cut: has(header, record_flag::PROCESS_PATH_CUT),
+        has_arguments: has(header, record_flag::PROCESS_CURRENT),
+        kernel_thread: has(header, record_flag::PROCESS_KERNEL),
+        uid: record.uid,
+        gid: record.gid,
+        namespace_pid: record.namespace_pid,
+        pid_namespace: record.pid_namespace,
+        mount_namespace: record.mount_namespace,
+        network_namespace: record.network_namespace,
+        name: record.name.map(i8::cast_unsigned),
+        parent_name: record.parent_name.map(i8::cast_unsigned),
+        executable: part(record.executable_length)?,
+        working_directory: part(record.directory_length)?,
+        cgroup: part(record.cgroup_length)?,
+        arguments: part(record.arguments_length)?,
+        arguments_total: record.arguments_total,
+    })
+}
+
+/// The length of the process record at the start of `bytes`, when it is there as a whole.
+#[must_use]
+pub fn process_record_length(bytes: &[u8]) -> Option<usize> {
+    let (record, _) = split::<process_record>(bytes).ok()?;
+    size_of::<process_record>().checked_add(record.length as usize)
+}
+
+fn has(header: record_header, flag: record_flag) -> bool {
+    header.flags & flag.0 != 0
+}
+
+fn known(key: task_key) -> Option<TaskKey> {
+    (key.pid != 0).then(|| key.into())
+}
+
+fn task(record: &task_record) -> Option<Task> {
+    Some(Task {
+        process: known(record.process)?,
+        tid: record.tid,
+        uid: record.uid,
+        gid: record.gid,
+        name: record.name.map(i8::cast_unsigned),
+    })
+}
+
+impl From<task_key> for TaskKey {
+    fn from(key: task_key) -> Self {
+        Self { pid: key.pid, exec_id: key.exec_id, start: key.start }
+    }
+}
+
+/// The records of `event.h`: integers and arrays of integers, so any bytes are a valid value.
+///
+/// # Safety
+/// Implement only for `repr(C)` structs of integers.
+unsafe trait Record: Copy {}
+// SAFETY: generated `repr(C)` structs of integers and arrays of integers.
+unsafe impl Record for record_header {}
+// SAFETY: as above.
+unsafe impl Record for packet_record {}
+// SAFETY: as above.
+unsafe impl Record for process_record {}
+// SAFETY: as above.
+unsafe impl Record for fork_record {}
+// SAFETY: as above.
+unsafe impl Record for exit_record {}
+
+/// Copies a record out of the start of `bytes`, and gives what follows it.
+fn split<T: Record>(bytes: &[u8]) -> Result<(T, &[u8]), DecodeError> {
+    let (head, rest) = bytes.split_at_checked(size_of::<T>()).ok_or(DecodeError::Short(bytes.len()))?;
+    // SAFETY: `head` holds exactly the bytes of a `T`, for which every value is valid; the read
+    // does not need them aligned.
+    Ok((unsafe { head.as_ptr().cast::<T>().read_unaligned() }, rest))
 }
 
 /// Joins leaf-to-root components (`curl\0bin\0usr\0`) to a path (`/usr/bin/curl`). Bytes that are

@@ -4,13 +4,26 @@
 //! `run → {cli, config, probe, replay, pipeline, sink}`,
 //! `pipeline → ecs → {stream, process, rules} → {event, packet, dns, metrics}`.
 
+pub mod cli;
+pub mod config;
 pub mod dns;
+pub mod doctor;
 pub mod ecs;
+#[allow(unsafe_code, reason = "the records of the ring are copied out of bytes")]
 pub mod event;
 pub mod metrics;
 pub mod packet;
 pub mod pipeline;
+#[allow(unsafe_code, reason = "the kernel edge")]
+pub mod probe;
 pub mod process;
+pub mod replay;
 pub mod rules;
+pub mod run;
 pub mod sink;
+#[doc(hidden)]
+#[allow(unsafe_code, reason = "generated")]
+pub mod skeleton;
 pub mod stream;
+pub mod trail;
+pub mod transaction;

@@ -84,8 +84,12 @@ counts! {
         transaction_evicted,
         /// Processes forgotten for lack of room.
         process_evicted,
+        /// Messages whose sender the kernel named, but whose record was lost or forgotten.
+        process_unknown,
         /// Documents that an output did not take.
         output_dropped,
+        /// Documents that an output's receiver may not have read: its connection was reset.
+        output_uncertain,
     }
 }
 

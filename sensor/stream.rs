@@ -1,1 +1,156 @@
-//! (being built)
+//! TCP bytes of one flow direction into whole DNS messages (RFC 1035 4.2.2, RFC 7766 8), in
+//! bounded memory. Decoding them is left to `dns`, whose flow it is to `pipeline`.
+//!
+//! A flow whose SYN was seen is framed exactly, so every message of it is handed out, however odd.
+//! Where the start, or more than the rest of one message, was not seen, the start of a packet is
+//! taken as the start of a message if what stands there looks like one; what is passed over is
+//! counted. Of bytes sent twice with different content, those handed out first count; of those
+//! that wait behind a gap, those that begin at the lower sequence number.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::metrics::Metrics;
+use crate::packet::Tcp;
+
+mod flow;
+mod framing;
+mod table;
+
+use flow::Flow;
+use table::Table;
+
+/// Flow directions at a time; the one not heard of for longest goes first. A busy resolver holds
+/// some thousands of connections open.
+const FLOWS: usize = 16_384;
+/// Bytes held for all flows: incomplete messages, and segments behind a gap.
+const HELD_BYTES: usize = 32 << 20;
+/// A flow that holds nothing and was silent for so long is forgotten without being counted: servers
+/// close idle connections after seconds (RFC 7766 6.2.3). In nanoseconds.
+const IDLE: u64 = 120_000_000_000;
+/// The same for a flow that was closed; until then, retransmissions are told from new bytes.
+const LINGER: u64 = 10_000_000_000;
+
+/// One direction of one connection as seen from one place. On loopback the same segment is seen
+/// leaving and arriving, hence `ingress`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FlowKey {
+    pub source: SocketAddr,
+    pub destination: SocketAddr,
+    /// Inode number of the network namespace; 0 when not known.
+    pub network_namespace: u32,
+    pub ingress: bool,
+}
+
+/// What a segment says about its flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// DNS, or nothing speaks against it.
+    Dns,
+    /// This does not look like DNS; said once for a connection, so that its socket can be muted.
+    NotDns,
+}
+
+/// Every flow that DNS messages are awaited from.
+#[derive(Debug)]
+pub struct Streams {
+    flows: Table<Flow>,
+    /// Sum of what the flows hold.
+    held: usize,
+    /// Flows in which segments wait behind a gap.
+    gaps: usize,
+    metrics: Arc<Metrics>,
+}
+
+impl Streams {
+    #[must_use]
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self { flows: Table::default(), held: 0, gaps: 0, metrics }
+    }
+
+    /// Takes one segment; `time` is that of its packet in nanoseconds. `message` gets each message
+    /// that it completes, without the length prefix: borrowed from `segment` where it stands there
+    /// whole and in order.
+    pub fn push(&mut self, key: &FlowKey, time: u64, segment: &Tcp<'_>, mut message: impl FnMut(&[u8])) -> Verdict {
+        if segment.bytes.is_empty() && !(segment.syn || segment.fin || segment.rst) {
+            return Verdict::Dns;
+        }
+        let index = match self.flows.find(key) {
+            Some(index) => index,
+            None if segment.bytes.is_empty() && !segment.syn => return Verdict::Dns,
+            None => {
+                self.make_room(time);
+                let index = self.flows.insert(*key);
+                let flow = self.flows.value_mut(index);
+                flow.reset(segment);
+                self.held += flow.held();
+                index
+            }
+        };
+        self.flows.touch(index);
+        let flow = self.flows.value_mut(index);
+        let (held, gap) = (flow.held(), flow.has_gap());
+        let (lost, verdict) = flow.push(time, segment, &mut message);
+        self.held = self.held + flow.held() - held;
+        self.gaps = self.gaps + usize::from(flow.has_gap()) - usize::from(gap);
+        if lost > 0 {
+            self.metrics.losses.stream_bytes.add(lost);
+        }
+        while self.held > HELD_BYTES && self.flows.oldest().is_some_and(|oldest| oldest != index) {
+            self.forget_oldest(time);
+        }
+        verdict
+    }
+
+    /// Hands out what waits behind gaps that nobody fills any more. To be called about every
+    /// second; costs nothing while no flow has a gap.
+    pub fn expire(&mut self, time: u64, mut message: impl FnMut(&FlowKey, &[u8])) {
+        if self.gaps > 0 {
+            self.give_up_gaps(|flow, each| flow.expire(time, each), &mut message);
+        }
+    }
+
+    /// Hands out what waits behind any gap, and counts what is left: the packets have come to
+    /// their end.
+    pub fn finish(&mut self, mut message: impl FnMut(&FlowKey, &[u8])) {
+        self.give_up_gaps(Flow::finish, &mut message);
+    }
+
+    fn give_up_gaps(
+        &mut self,
+        give_up: impl Fn(&mut Flow, &mut dyn FnMut(&[u8])) -> u64,
+        message: &mut impl FnMut(&FlowKey, &[u8]),
+    ) {
+        let (mut lost, mut held, mut gaps) = (0, 0, 0);
+        self.flows.each(|key, flow| {
+            lost += give_up(flow, &mut |bytes| message(key, bytes));
+            held += flow.held();
+            gaps += usize::from(flow.has_gap());
+        });
+        (self.held, self.gaps) = (held, gaps);
+        self.metrics.losses.stream_bytes.add(lost);
+    }
+
+    fn make_room(&mut self, time: u64) {
+        while let Some(oldest) = self.flows.oldest() {
+            if self.flows.len() < FLOWS && !self.flows.value_mut(oldest).is_stale(time) {
+                break;
+            }
+            self.forget_oldest(time);
+        }
+    }
+
+    fn forget_oldest(&mut self, time: u64) {
+        let Some(flow) = self.flows.remove_oldest() else {
+            return;
+        };
+        self.held -= flow.held();
+        self.gaps -= usize::from(flow.has_gap());
+        if !flow.is_stale(time) {
+            self.metrics.losses.stream_evicted.add(1);
+            self.metrics.losses.stream_bytes.add(flow.unread());
+        }
+        flow.clear();
+    }
+}

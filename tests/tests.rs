@@ -1,4 +1,14 @@
-//! The one integration binary: each module is a subject.
+//! All cases that need more than one module, in one binary.
 
+mod bytes;
+mod captures;
 mod conformance;
+mod dns;
 mod documents;
+mod layers;
+mod layout;
+mod live;
+mod outputs;
+mod packets;
+mod pipeline;
+mod streams;

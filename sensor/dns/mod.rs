@@ -12,6 +12,7 @@ mod text;
 use std::net::IpAddr;
 use std::ops::Range;
 
+pub use decode::looks_like_dns;
 pub use edns::{ClientSubnet, Edns, ExtendedError};
 pub use numbers::{Class, ErrorInfo, Opcode, Rcode, Type};
 pub use suffix::{Labels, Suffix};
@@ -136,6 +137,7 @@ impl Message {
         decode::decode(self, bytes, kind)
     }
 
+    #[must_use]
     pub fn questions(&self) -> impl ExactSizeIterator<Item = Question<'_>> {
         self.questions.iter().map(|parts| Question {
             name: parts.name.of(&self.text),
@@ -146,6 +148,7 @@ impl Message {
     }
 
     /// All sections in their order, without the OPT record (see `edns`).
+    #[must_use]
     pub fn records(&self) -> impl ExactSizeIterator<Item = Record<'_>> {
         self.records.iter().map(|parts| Record {
             section: parts.section,
@@ -169,6 +172,7 @@ impl Message {
     }
 
     /// Why the answer is what it is, in the server's words (RFC 8914).
+    #[must_use]
     pub fn extended_errors(&self) -> impl ExactSizeIterator<Item = ExtendedError<'_>> {
         self.errors.iter().map(|(code, text)| ExtendedError { code: ErrorInfo(*code), text: text.of(&self.text) })
     }
@@ -200,5 +204,3 @@ const FLAGS: [(u16, &str); 6] =
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("less than the 12 bytes of a DNS header")]
 pub struct TooShort;
-
-pub use decode::looks_like_dns;

@@ -88,7 +88,7 @@ impl Text {
     /// Lower case, without the trailing dot; the root is ".".
     pub(super) fn name(&mut self, name: &ParsedName<&[u8]>) -> Span {
         let start = self.0.len();
-        for label in name.iter() {
+        for label in name {
             let label = label.as_slice();
             if label.is_empty() {
                 break;
@@ -133,7 +133,9 @@ impl Text {
         if bytes.iter().all(|byte| PLAIN[usize::from(*byte)] || *byte == b'.') {
             self.0.extend_from_slice(bytes);
         } else {
-            bytes.iter().for_each(|byte| self.escaped(*byte));
+            for byte in bytes {
+                self.escaped(*byte);
+            }
         }
     }
 
@@ -174,6 +176,28 @@ impl Text {
     pub(super) fn hex(&mut self, bytes: &[u8]) {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         self.0.extend(bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]));
+    }
+
+    /// With padding (RFC 4648 4).
+    pub(super) fn base64(&mut self, bytes: &[u8]) {
+        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let digits = |[a, b, c]: [u8; 3]| {
+            [a >> 2, (a & 3) << 4 | b >> 4, (b & 15) << 2 | c >> 6, c & 63].map(|six| DIGITS[usize::from(six)])
+        };
+        let (threes, rest) = bytes.as_chunks();
+        self.0.reserve(bytes.len().div_ceil(3) * 4);
+        self.0.extend(threes.iter().flat_map(|three| digits(*three)));
+        match *rest {
+            [a] => {
+                let [a, b, ..] = digits([a, 0, 0]);
+                self.0.extend([a, b, b'=', b'=']);
+            }
+            [a, b] => {
+                let [a, b, c, _] = digits([a, b, 0]);
+                self.0.extend([a, b, c, b'=']);
+            }
+            _ => {}
+        }
     }
 
     /// Data of a type that is not known, or that is not what its type says (RFC 3597 5).
@@ -312,6 +336,15 @@ mod tests {
         assert_eq!(time(4_107_542_399), "21000228235959");
         assert_eq!(time(4_107_542_400), "21000301000000");
         assert_eq!(time(u32::MAX), "21060207062815");
+    }
+
+    #[test]
+    fn base64_of_every_remainder() {
+        // RFC 4648 10.
+        for (bytes, digits) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+            assert_eq!(written(|text| text.base64(bytes.as_bytes())), digits);
+        }
+        assert_eq!(written(|text| text.base64(&[0xff, 0xef, 0xbe])), "/+++");
     }
 
     #[test]

@@ -40,12 +40,13 @@ pub(super) struct Question<'a> {
 }
 
 impl<'a> Dns<'a> {
-    pub(super) fn new(message: &'a Message, limits: Limits, cuts: &mut Cuts) -> Self {
+    pub(super) fn new(lookup: &super::Dns<'a>, limits: Limits, cuts: &mut Cuts) -> Self {
+        let message = lookup.message;
         let answers = Answers::new(message, limits.answers, cuts);
         Self {
             r#type: if message.response { "answer" } else { "query" },
             id: Id(message.id.into()),
-            question: message.questions().next().map(|question| Question::new(question, limits, cuts)),
+            question: lookup.question().map(|question| Question::new(question, limits, cuts)),
             op_code: Mnemonic(Opcode(message.opcode.into())),
             // What the field holds in a query means nothing.
             response_code: message.response.then_some(Mnemonic(Rcode(message.rcode))),

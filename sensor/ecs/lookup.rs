@@ -12,7 +12,7 @@ use super::network::{End, Network, Related};
 use super::own::Own;
 use super::process::{Container, Named, Process};
 use super::text::Keyword;
-use super::threat::{self, Rule, Threat};
+use super::threat::{Rule, Threat};
 use super::time::Instant;
 use super::{Dns, Occurrence};
 use crate::dns;
@@ -50,7 +50,7 @@ impl<'a> Lookup<'a> {
         let mut cuts = Cuts::default();
         let first = lookup.matches.first();
         let rule = first.map(|first| Rule::new(&first.hit, limits, &mut cuts));
-        let dns = DnsFields::new(lookup.message, limits, &mut cuts);
+        let dns = DnsFields::new(lookup, limits, &mut cuts);
         let process = Process::new(lookup.process, lookup.task, limits, &mut cuts);
         let user = Named::asker(lookup.process, lookup.task, limits, &mut cuts);
         let container = lookup.process.and_then(|process| process.container.as_ref());
@@ -107,7 +107,7 @@ fn event<'a>(time: u64, sequence: u64, lookup: &Dns) -> Event<'a> {
         event.r#type = &[Type::Connection, Type::Protocol, Type::Info];
     }
     event.outcome = Some(outcome);
-    event.severity = lookup.matches.iter().filter_map(|matched| threat::severity(&matched.hit)).max();
+    event.severity = lookup.severity();
     if let Some(query_time) = query_time {
         // The clock of the host may be set back meanwhile.
         event.duration = Some(time.saturating_sub(query_time));

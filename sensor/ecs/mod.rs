@@ -23,7 +23,7 @@ pub use host::{Agent, Boot, Host, OperatingSystem};
 pub use limits::{DEFAULT_LINE, LONGEST_LINE, SHORTEST_LINE};
 pub use writer::Writer;
 
-use crate::dns::Message;
+use crate::dns::{Message, Question};
 use crate::event::{Direction, Task};
 use crate::metrics::Metrics;
 use crate::process::Process;
@@ -68,9 +68,24 @@ pub struct Dns<'a> {
     pub message_bytes: usize,
     /// Of a timeout: the query.
     pub message: &'a Message,
+    /// The query, where `message` is an answer that does not repeat its question.
+    pub query: Option<&'a Message>,
     pub matches: &'a [Match],
     /// This document raises the alert; else `matches` are only labels.
     pub alert: bool,
+}
+
+impl<'a> Dns<'a> {
+    /// `event.severity`: the highest of the entries that matched.
+    #[must_use]
+    pub fn severity(&self) -> Option<u8> {
+        self.matches.iter().filter_map(|matched| threat::severity(&matched.hit)).max()
+    }
+
+    /// The first question: of the message itself, or of the query that it answers.
+    fn question(&self) -> Option<Question<'a>> {
+        self.message.questions().next().or_else(|| self.query?.questions().next())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -85,7 +85,7 @@ impl<'a> Related<'a> {
         for address in [dns.source.ip(), dns.destination.ip()].into_iter().chain(answers.addresses()) {
             whole.0 &= ip.add(address);
         }
-        let question = dns.message.questions().next().map(|question| question.name);
+        let question = dns.question().map(|question| question.name);
         let answered = answers.records().flat_map(|record| [Some(record.name), record.target]).flatten();
         // The root is no host.
         for name in question.into_iter().chain(answered).filter(|name| *name != ".") {

@@ -1,17 +1,103 @@
-//! IPv4, IPv6, TCP and UDP headers, borrowed from bytes (RFC 791, 8200, 9293, 768).
-use std::net::{IpAddr, SocketAddr};
+//! IP packets into the TCP and UDP segments that they carry, borrowed from the bytes; fragments
+//! are put together first. What a payload means is left to `dns`, the order of TCP bytes to
+//! `stream`. Tunnels (IP in IP, GRE) are not looked into.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::metrics::Metrics;
+
+mod fragment;
+mod ip;
+mod transport;
+
+use fragment::Fragments;
+
+/// Reads packets, and keeps the fragments of those that are not whole yet.
+#[derive(Debug)]
+pub struct Reassembler {
+    fragments: Fragments,
+}
 
 /// What the network layer carries, once its headers are read and its fragments are joined.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segment<'a> {
     pub source: SocketAddr,
     pub destination: SocketAddr,
     pub payload: Payload<'a>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Payload<'a> {
+    /// Shorter than the UDP header says when the packet was cut.
     Udp(&'a [u8]),
-    Tcp { sequence: u32, syn: bool, fin: bool, rst: bool, bytes: &'a [u8] },
+    Tcp(Tcp<'a>),
 }
-const _: Option<IpAddr> = None;
+
+/// What of a TCP segment matters to the order of its bytes (RFC 9293 3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tcp<'a> {
+    pub sequence: u32,
+    pub syn: bool,
+    pub fin: bool,
+    pub rst: bool,
+    pub bytes: &'a [u8],
+}
+
+/// Why a packet gives no segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PacketError {
+    #[error("neither IPv4 nor IPv6")]
+    Version,
+    #[error("the bytes end inside the {0} header")]
+    Short(&'static str),
+    #[error("a length in the {0} header contradicts the header itself")]
+    Length(&'static str),
+    #[error("more than {} extension headers", ip::EXTENSION_HEADERS)]
+    ExtensionHeaders,
+    #[error("a fragment that cannot be part of a datagram")]
+    Fragment,
+    /// Nothing is wrong with the packet, it carries something else.
+    #[error("IP protocol {0} is neither TCP nor UDP")]
+    Protocol(u8),
+}
+
+impl PacketError {
+    /// The packet could not be read, which is a loss (`packet_malformed`); else it was read and
+    /// is of no interest.
+    #[must_use]
+    pub fn is_malformed(self) -> bool {
+        !matches!(self, Self::Protocol(_))
+    }
+}
+
+impl Reassembler {
+    #[must_use]
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self { fragments: Fragments::new(metrics) }
+    }
+
+    /// Reads one packet from its IP header on; `time` is its time in nanoseconds. `None`: a
+    /// fragment was kept, or belongs to a datagram that was given up.
+    ///
+    /// A packet that is no fragment is borrowed from `bytes` and costs no allocation.
+    ///
+    /// # Errors
+    /// See [`PacketError`]; the next packet is not affected.
+    pub fn parse<'a>(&'a mut self, time: u64, bytes: &'a [u8]) -> Result<Option<Segment<'a>>, PacketError> {
+        let datagram = ip::datagram(bytes)?;
+        let Some(fragment) = datagram.fragment else {
+            return transport::segment(&datagram, datagram.protocol, datagram.payload).map(Some);
+        };
+        let Some((protocol, payload)) = self.fragments.join(time, &datagram, fragment)? else {
+            return Ok(None);
+        };
+        let (protocol, payload) = ip::upper_layer(protocol, payload)?;
+        transport::segment(&datagram, protocol, payload).map(Some)
+    }
+
+    /// Gives up what is still incomplete, and counts it: the packets have come to their end.
+    pub fn finish(&mut self) {
+        self.fragments.finish();
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use dnstrail::dns::{Kind, Message};
 use dnstrail::ecs::{Agent, Body, Boot, Dns, Document, Host, Match, Occurrence, OperatingSystem, Transport, Writer};
@@ -195,7 +196,7 @@ pub fn server() -> SocketAddr {
 
 pub fn hit(indicator: &str) -> Hit {
     Hit {
-        list: Rc::new(List {
+        list: Arc::new(List {
             id: "demo".into(),
             name: "Demo list".into(),
             category: Some("malware".into()),
@@ -207,7 +208,7 @@ pub fn hit(indicator: &str) -> Hit {
         }),
         line: 12,
         indicator: indicator.into(),
-        metadata: Some(Rc::new(Metadata {
+        metadata: Some(Arc::new(Metadata {
             uuid: Some("ff93aee5-86a1-4a61-b0e6-0cdc313d01b5".into()),
             source: Some("Example analysts".into()),
             description: Some("Loader, first stage".into()),
@@ -233,6 +234,7 @@ pub fn asked<'a>(message: &'a Message, process: &'a Process, task: &'a Task) -> 
         direction: Some(Direction::Egress),
         message_bytes: 45,
         message,
+        query: None,
         matches: &[],
         alert: false,
     }

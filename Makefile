@@ -1,0 +1,51 @@
+# Every target is a line or two; what takes longer is a script beside what it is about.
+CARGO ?= cargo
+PREFIX ?= /usr/local
+# Tests and the sensor need root; who is not asks sudo.
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
+RUNNER := $(if $(AS_ROOT),--config "target.'cfg(all())'.runner = '$(AS_ROOT)'")
+
+.PHONY: help run test demo check bench fuzz vm-test install package
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## build it, and print every DNS message of this host with its process, until Ctrl-C
+	@packaging/needs build
+	$(CARGO) build --release --quiet
+	$(AS_ROOT) target/release/dnstrail run --rules rules/demo
+
+test: ## everything that this kernel can run, the live tests as root included
+	@packaging/needs build test
+	$(CARGO) test --release $(RUNNER)
+
+demo: ## a resolver of its own, listed names asked for, and the alerts that come of it
+	@packaging/needs build test
+	$(CARGO) build --release --quiet
+	$(AS_ROOT) packaging/demo
+
+check: ## formatting and lints
+	@packaging/needs build
+	$(CARGO) fmt --check
+	$(CARGO) clippy --quiet --all-targets -- -D warnings
+
+bench: ## nanoseconds a message, CPU a message live, memory at rest
+	@packaging/needs build test
+	$(CARGO) bench $(RUNNER)
+
+fuzz: ## feed mutated packets, messages and lists to the readers
+	@packaging/needs build
+	fuzz/run
+
+vm-test: ## the live tests on other kernels, in QEMU; needs no root
+	@packaging/needs build
+	tests/vm/run
+
+install: ## put the built sensor under PREFIX (/usr/local)
+	@packaging/needs build
+	$(CARGO) build --release --quiet
+	$(AS_ROOT) install -D -m 755 target/release/dnstrail $(DESTDIR)$(PREFIX)/bin/dnstrail
+
+package: ## a Debian package
+	@packaging/needs build
+	packaging/package

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The kernel's own buffers, where no helper reads them: pages, and what a send call was given. */
+#ifndef DNSTRAIL_BUFFER_BPF_H
+#define DNSTRAIL_BUFFER_BPF_H
+
+#include "compat.bpf.h"
+
+/* Buffers in pieces are copied in turns of at most this; a record keeps as much free at its end. */
+#define COPY_BYTES 4096
+#define COPY_TURNS 64 /* 64 KiB of whole pages, and as many pieces that are shorter */
+
+#if defined(__TARGET_ARCH_x86)
+extern const void vmemmap_base __ksym __weak;
+extern const void page_offset_base __ksym __weak;
+
+/* Documentation/arch/x86/x86_64/mm.rst: where both lie without CONFIG_RANDOMIZE_MEMORY. */
+#define VMEMMAP_BASE 0xffffea0000000000ULL
+#define PAGE_OFFSET_BASE 0xffff888000000000ULL
+
+/* Where the kernel sees a page: the direct map, at the index of its struct page. */
+static __always_inline u64 page_address(u64 page)
+{
+	u64 vmemmap = VMEMMAP_BASE, direct = PAGE_OFFSET_BASE;
+
+	if (&vmemmap_base)
+		bpf_probe_read_kernel(&vmemmap, sizeof(vmemmap), &vmemmap_base);
+	if (&page_offset_base)
+		bpf_probe_read_kernel(&direct, sizeof(direct), &page_offset_base);
+	return direct + (page - vmemmap) / bpf_core_type_size(struct page) * 4096;
+}
+#else
+/* Not known for this architecture: what lies in pages is counted as not read. */
+static __always_inline u64 page_address(u64 page)
+{
+	return 0;
+}
+#endif
+
+/*
+ * A buffer in pieces: where the pieces are listed, and where in them the next
+ * turn reads. It lies in the record (at its end), as all that changes from
+ * turn to turn does: so every turn looks the same to the verifier.
+ */
+struct pieces {
+	u32 source; /* enum iter_source */
+	u32 reserved;
+	u64 list;   /* address of an array of struct fragment or struct iovec; of ITERATED_USER the buffer */
+	u64 offset; /* in the current piece */
+	u32 index;  /* of the current piece */
+	u32 count;
+};
+
+static __always_inline void list_pages(struct pieces *pieces, const struct sk_buff *buffer)
+{
+	const struct skb_shared_info *shared =
+		(const void *)BPF_CORE_READ(buffer, head) + BPF_CORE_READ(buffer, end);
+
+	pieces->source = ITERATED_PAGES;
+	pieces->list = (u64)shared + bpf_core_field_offset(shared->frags);
+	pieces->offset = 0;
+	pieces->index = 0;
+	pieces->count = BPF_CORE_READ(shared, nr_frags);
+}
+
+static __always_inline void list_iter(struct pieces *pieces, const struct iov_iter *iter)
+{
+	pieces->source = iter_source(iter);
+	pieces->list = (u64)iter_pointer(iter);
+	pieces->offset = BPF_CORE_READ(iter, iov_offset);
+	pieces->index = 0;
+	pieces->count = BPF_CORE_READ(iter, nr_segs);
+}
+
+/*
+ * Appends to `to` until it holds `wanted` bytes; *at are there already. `to`
+ * has room for COPY_BYTES more than `capacity`. False: not all of it.
+ */
+static __noinline bool copy_pieces(u8 *to, u32 *at, u32 wanted, const u32 capacity, struct pieces *pieces)
+{
+	for (int turn = 0; turn < COPY_TURNS; turn++) {
+		u32 begin = *(volatile u32 *)at, size;
+		u64 from, rest;
+		long failed;
+
+		if (begin >= wanted)
+			return true;
+		if (pieces->source == ITERATED_USER) {
+			from = pieces->list;
+			rest = wanted - begin + pieces->offset;
+		} else {
+			u64 piece[2];
+
+			if (pieces->index >= pieces->count ||
+			    bpf_probe_read_kernel(piece, sizeof(piece), (void *)(pieces->list + pieces->index * 16)))
+				return false;
+			if (pieces->source == ITERATED_PAGES) {
+				/* Bit 0: memory of a device, not a page (v6.10 netmem). */
+				if (piece[0] & 1)
+					return false;
+				from = page_address(piece[0]) + (piece[1] >> 32);
+				rest = (u32)piece[1];
+			} else {
+				from = piece[0];
+				rest = piece[1];
+			}
+		}
+		from += pieces->offset;
+		rest -= pieces->offset;
+		size = rest < COPY_BYTES ? rest : COPY_BYTES;
+		if (size > wanted - begin)
+			size = wanted - begin;
+		if (size == rest && pieces->source != ITERATED_USER) {
+			pieces->index++;
+			pieces->offset = 0;
+		} else {
+			pieces->offset += size;
+		}
+		if (!size)
+			continue;
+		asm volatile("" : "+r"(size), "+r"(begin));
+		if (begin > capacity || size > COPY_BYTES)
+			return false;
+		if (pieces->source == ITERATED_USER || pieces->source == ITERATED_IOVEC)
+			failed = bpf_probe_read_user(to + begin, size, (void *)from);
+		else
+			failed = bpf_probe_read_kernel(to + begin, size, (void *)from);
+		if (failed)
+			return false;
+		*(volatile u32 *)at = begin + size;
+	}
+	return *(volatile u32 *)at >= wanted;
+}
+
+#endif

@@ -1,0 +1,146 @@
+//! What was typed: the commands and flags, as one table that feeds the parser, `--help`, the man
+//! page and the completions. What it means is left to `config`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Which binary resolved that domain?
+///
+/// Kernel probes see every DNS message that a process on this host sends or receives; dnstrail
+/// matches the names against blocklists and writes one ECS document per line.
+#[derive(Debug, Parser)]
+#[command(name = "dnstrail", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch this host and write a document for each DNS message
+    Run(RunArgs),
+    /// Read captures (pcap, pcapng, gzip) and write the same documents
+    Replay(ReplayArgs),
+    /// Check blocklists, or look names up in them
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// Tell which processes resolved a name or an address, and what they did next
+    Trail(TrailArgs),
+    /// Tell what this host allows, which ways in are taken, and how to mend what is missing
+    Doctor(DoctorArgs),
+    /// Print the manual page (roff)
+    Man,
+    /// Print shell completions
+    Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Args, Default)]
+pub struct RunArgs {
+    /// Configuration file [default: /etc/dnstrail/dnstrail.toml where it exists]
+    #[arg(long, value_name = "FILE", env = "DNSTRAIL_CONFIG")]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// Which kernel hooks to use
+    #[arg(long, value_enum, env = "DNSTRAIL_HOOKS")]
+    pub hooks: Option<HooksArg>,
+    /// Whose side of a conversation to record [default: clients]
+    #[arg(long, value_enum, env = "DNSTRAIL_OBSERVE")]
+    pub observe: Option<ObserveArg>,
+    /// Write this file once the probes are attached
+    #[arg(long, value_name = "PATH", env = "DNSTRAIL_READY_FILE")]
+    pub ready_file: Option<PathBuf>,
+    /// Stop after this many seconds
+    #[arg(long, value_name = "SECONDS", env = "DNSTRAIL_DURATION")]
+    pub duration: Option<u64>,
+    /// Serve Prometheus metrics on this loopback address, e.g. 127.0.0.1:9153
+    #[arg(long, value_name = "ADDR", env = "DNSTRAIL_METRICS")]
+    pub metrics: Option<String>,
+    /// Room between kernel and sensor, in MiB [default: 16]
+    #[arg(long, value_name = "MIB", env = "DNSTRAIL_RING_SIZE")]
+    pub ring_size: Option<u32>,
+}
+
+/// What `run` and `replay` share.
+#[derive(Debug, Args, Default)]
+pub struct CommonArgs {
+    /// A blocklist file, a directory of them, or a rules.toml; may be given several times
+    #[arg(long, value_name = "PATH", env = "DNSTRAIL_RULES", value_delimiter = ',')]
+    pub rules: Vec<PathBuf>,
+    /// Where documents go: stdout, file:PATH, syslog, syslog:unix:PATH, syslog:udp://HOST:PORT,
+    /// syslog:tcp://HOST:PORT, syslog:tls://HOST:PORT; may be given several times [default: stdout]
+    #[arg(long, value_name = "OUT", env = "DNSTRAIL_OUTPUT", value_delimiter = ' ')]
+    pub output: Vec<String>,
+    /// More ports that carry DNS, besides 53, 5353 and 5355
+    #[arg(long, value_name = "PORT", env = "DNSTRAIL_PORTS", value_delimiter = ',')]
+    pub ports: Vec<u16>,
+    /// Report a query that has no answer after this many seconds [default: 5]
+    #[arg(long, value_name = "SECONDS", env = "DNSTRAIL_TIMEOUT")]
+    pub timeout: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// pcap or pcapng, also gzipped; `-` is the standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Read lists and tell what was read, what was not, and why
+    Check {
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell which list and line a name or address hits
+    Lookup {
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        #[arg(long, required = true, value_name = "PATH", env = "DNSTRAIL_RULES", value_delimiter = ',')]
+        rules: Vec<PathBuf>,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct TrailArgs {
+    /// A name, a suffix of names, or an IP address
+    pub indicator: String,
+    /// Files of documents that dnstrail wrote, also gzipped; `-` is the standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// As JSON lines, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum HooksArg {
+    Auto,
+    Fentry,
+    Kprobe,
+    Cgroup,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ObserveArg {
+    Clients,
+    Servers,
+    All,
+}

@@ -1,0 +1,161 @@
+//! Which entries of which lists a message matches, and in which field of its document.
+
+use crate::dns::{Message, Section};
+use crate::ecs::Match;
+use crate::rules::{Hit, Rules};
+
+/// Matches of one document. An answer of hostile length may name thousands of listed addresses; some
+/// dozens say as much, and a line has a cap.
+const MATCHES: usize = 64;
+
+/// The matches of the message at hand; used again for the next.
+#[derive(Debug, Default)]
+pub(super) struct Labels {
+    pub(super) matches: Vec<Match>,
+    hits: Vec<Hit>,
+}
+
+impl Labels {
+    pub(super) fn clear(&mut self) {
+        self.matches.clear();
+    }
+
+    pub(super) fn question(&mut self, rules: &Rules, message: &Message) {
+        for question in message.questions() {
+            self.name(rules, question.name, "dns.question.name");
+        }
+    }
+
+    /// Every name and address that the answer leads to.
+    pub(super) fn answer(&mut self, rules: &Rules, message: &Message) {
+        let question = message.questions().next().map(|question| question.name);
+        // Records of one name stand together; looking the same name up again finds nothing new.
+        let (mut owner, mut led_to) = (question, None);
+        for record in message.records().filter(|record| record.section == Section::Answer) {
+            if owner != Some(record.name) && led_to != Some(record.name) {
+                self.name(rules, record.name, "dns.answers.name");
+            }
+            owner = Some(record.name);
+            if let Some(target) = record.target {
+                self.name(rules, target, "dns.answers.data");
+                led_to = Some(target);
+            }
+        }
+        for (address, record) in message.addresses().filter(|(_, record)| record.section == Section::Answer) {
+            rules.match_address(address, &mut self.hits);
+            let field = if record.address.is_some() { "dns.resolved_ip" } else { "dns.answers.data" };
+            self.keep(field, || address.to_string());
+        }
+    }
+
+    /// Adds those that the query's documents had of its question: the answer may have no question,
+    /// and the lists may have changed since.
+    pub(super) fn question_before(&mut self, before: &[Match]) {
+        for label in before.iter().filter(|label| label.field == "dns.question.name") {
+            if !self.matches.iter().any(|known| known.field == label.field && same_entry(&known.hit, &label.hit)) {
+                self.matches.push(Match { hit: label.hit.clone(), field: label.field, atomic: label.atomic.clone() });
+            }
+        }
+    }
+
+    /// Whether something matches that these do not tell yet.
+    pub(super) fn has_news(&self, before: &[Match]) -> bool {
+        self.matches.iter().any(|label| !before.iter().any(|known| same_entry(&known.hit, &label.hit)))
+    }
+
+    /// Gives the matches away to be told no more.
+    pub(super) fn remember(&mut self, told: &mut Vec<Match>) {
+        for label in self.matches.drain(..) {
+            if told.len() < MATCHES && !told.iter().any(|known| same_entry(&known.hit, &label.hit)) {
+                told.push(label);
+            }
+        }
+    }
+
+    fn name(&mut self, rules: &Rules, name: &str, field: &'static str) {
+        rules.match_name(name, &mut self.hits);
+        self.keep(field, || name.to_owned());
+    }
+
+    fn keep(&mut self, field: &'static str, atomic: impl Fn() -> String) {
+        for hit in self.hits.drain(..) {
+            let known = self.matches.iter().any(|known| known.field == field && same_entry(&known.hit, &hit));
+            if !known && self.matches.len() < MATCHES {
+                self.matches.push(Match { hit, field, atomic: atomic() });
+            }
+        }
+    }
+}
+
+/// The same entry of the same list, also of a list that was loaded again.
+fn same_entry(one: &Hit, other: &Hit) -> bool {
+    one.indicator == other.indicator && one.list.id == other.list.id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::List;
+    use std::sync::Arc;
+
+    fn hit(list: &str, indicator: &str) -> Hit {
+        let list = Arc::new(List { id: list.to_owned(), ..List::default() });
+        Hit { list, line: 1, indicator: indicator.into(), metadata: None }
+    }
+
+    fn labels(hits: &[(&'static str, &str, &str)]) -> Labels {
+        let mut labels = Labels::default();
+        for (field, list, indicator) in hits {
+            labels.hits.push(hit(list, indicator));
+            labels.keep(field, || "the name".to_owned());
+        }
+        labels
+    }
+
+    #[test]
+    fn each_entry_once_a_field() {
+        let labels = labels(&[
+            ("dns.question.name", "one", "evil.example"),
+            ("dns.question.name", "one", "evil.example"),
+            ("dns.question.name", "two", "evil.example"),
+            ("dns.answers.data", "one", "evil.example"),
+        ]);
+        let fields: Vec<_> = labels.matches.iter().map(|one| (one.field, &*one.hit.list.id)).collect();
+        assert_eq!(fields, [("dns.question.name", "one"), ("dns.question.name", "two"), ("dns.answers.data", "one")]);
+    }
+
+    #[test]
+    fn news_is_an_entry_that_was_not_told() {
+        let mut told = Vec::new();
+        let mut query = labels(&[("dns.question.name", "one", "evil.example")]);
+        assert!(query.has_news(&told));
+        query.remember(&mut told);
+        assert!(query.matches.is_empty());
+        // The same entry in another field is the same alert, even of a list that was loaded again.
+        assert!(!labels(&[("dns.answers.data", "one", "evil.example")]).has_news(&told));
+        let mut answer = labels(&[("dns.resolved_ip", "one", "192.0.2.1")]);
+        assert!(answer.has_news(&told));
+        answer.question_before(&told);
+        assert_eq!(answer.matches.len(), 2);
+        answer.remember(&mut told);
+        assert_eq!(told.len(), 2);
+        // A second answer has only what stands in it, and the question.
+        let mut second = labels(&[]);
+        second.question_before(&told);
+        assert_eq!(second.matches.iter().map(|one| one.field).collect::<Vec<_>>(), ["dns.question.name"]);
+        assert!(!second.has_news(&told));
+    }
+
+    #[test]
+    fn a_hostile_answer_adds_no_end_of_labels() {
+        let mut labels = Labels::default();
+        for number in 0..10_000 {
+            labels.hits.push(hit("one", &number.to_string()));
+        }
+        labels.keep("dns.resolved_ip", String::new);
+        assert_eq!(labels.matches.len(), MATCHES);
+        let mut told = Vec::new();
+        labels.remember(&mut told);
+        assert_eq!(told.len(), MATCHES);
+    }
+}

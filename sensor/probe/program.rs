@@ -1,0 +1,157 @@
+//! The programs of the object as one table: which role each fills, by which way in, and what is
+//! not seen without it.
+
+use super::attach::Hooks;
+
+/// What must be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Sends,
+    Leaves,
+    ComesBack,
+    Tasks,
+    Before,
+}
+
+impl Role {
+    pub const ALL: [Role; 5] = [Role::Sends, Role::Leaves, Role::ComesBack, Role::Tasks, Role::Before];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::Sends => "who sends",
+            Role::Leaves => "what leaves",
+            Role::ComesBack => "what comes back",
+            Role::Tasks => "who a task is",
+            Role::Before => "what was there before",
+        }
+    }
+}
+
+/// A family of hooks for the roles that know several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Fentry,
+    Kprobe,
+    Cgroup,
+}
+
+impl Way {
+    /// The ways that may be tried, best first.
+    pub const fn candidates(hooks: Hooks) -> &'static [Way] {
+        match hooks {
+            Hooks::Auto => &[Way::Fentry, Way::Kprobe, Way::Cgroup],
+            Hooks::Fentry => &[Way::Fentry],
+            Hooks::Kprobe => &[Way::Kprobe],
+            Hooks::Cgroup => &[Way::Cgroup],
+        }
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Way::Fentry => "fentry",
+            Way::Kprobe => "kprobe",
+            Way::Cgroup => "cgroup",
+        }
+    }
+}
+
+/// When a program is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    Always,
+    /// This way in was chosen.
+    Way(Way),
+    /// A cgroup v2 hierarchy is mounted.
+    Cgroup2,
+    /// One is mounted, and another way in than this was chosen.
+    Cgroup2Unless(Way),
+    /// None is mounted, and this way in was chosen.
+    NoCgroup2(Way),
+}
+
+/// How a program is attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attach {
+    /// By its section name.
+    Section,
+    /// To the root of the cgroup v2 hierarchy.
+    Cgroup,
+    /// Run when it is read.
+    Iterator,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Program {
+    /// In the object.
+    pub name: &'static str,
+    pub hook: &'static str,
+    pub role: Role,
+    pub attach: Attach,
+    when: When,
+    /// What is not seen when the kernel refuses it; `None`: the way in fails without it.
+    pub not_seen_without: Option<&'static str>,
+}
+
+impl Program {
+    pub fn is_wanted(&self, way: Way, cgroup2: bool) -> bool {
+        match self.when {
+            When::Always => true,
+            When::Way(wanted) => way == wanted,
+            When::Cgroup2 => cgroup2,
+            When::Cgroup2Unless(other) => cgroup2 && way != other,
+            When::NoCgroup2(wanted) => !cgroup2 && way == wanted,
+        }
+    }
+}
+
+const fn program(name: &'static str, hook: &'static str, role: Role, attach: Attach, when: When) -> Program {
+    Program { name, hook, role, attach, when, not_seen_without: None }
+}
+
+const fn optional(program: Program, not_seen: &'static str) -> Program {
+    Program { not_seen_without: Some(not_seen), ..program }
+}
+
+/// In the order of attaching: tasks first, so that every process that can send is introduced;
+/// what leaves last, so that no query is seen whose answer is not.
+pub(super) const PROGRAMS: [Program; 25] = {
+    use Attach::{Cgroup, Iterator, Section};
+    use Role::{Before, ComesBack, Leaves, Sends, Tasks};
+    use When::{Always, Cgroup2, Cgroup2Unless, NoCgroup2};
+    const FENTRY: When = When::Way(Way::Fentry);
+    const KPROBE: When = When::Way(Way::Kprobe);
+    const CGROUP: When = When::Way(Way::Cgroup);
+    [
+        program("process_exec", "tp_btf/sched_process_exec", Tasks, Section, Always),
+        program("process_fork", "tp_btf/sched_process_fork", Tasks, Section, Always),
+        program("process_exit", "tp_btf/sched_process_exit", Tasks, Section, Always),
+        program("cgroup_sock_create", "cgroup/sock_create", Sends, Cgroup, Cgroup2Unless(Way::Cgroup)),
+        program("fentry_tcp_sendmsg", "fentry/tcp_sendmsg", Sends, Section, FENTRY),
+        program("fentry_udp_sendmsg", "fentry/udp_sendmsg", Sends, Section, FENTRY),
+        program("fentry_udpv6_sendmsg", "fentry/udpv6_sendmsg", Sends, Section, FENTRY),
+        program("kprobe_tcp_sendmsg", "kprobe/tcp_sendmsg", Sends, Section, KPROBE),
+        program("kprobe_udp_sendmsg", "kprobe/udp_sendmsg", Sends, Section, KPROBE),
+        program("kprobe_udpv6_sendmsg", "kprobe/udpv6_sendmsg", Sends, Section, KPROBE),
+        optional(
+            program("sock_send_length", "tp_btf/sock_send_length", Sends, Section, CGROUP),
+            "which of several processes that share one TCP connection queued bytes that leave later",
+        ),
+        program("cgroup_connect4", "cgroup/connect4", Sends, Cgroup, CGROUP),
+        program("cgroup_connect6", "cgroup/connect6", Sends, Cgroup, CGROUP),
+        program("cgroup_sendmsg4", "cgroup/sendmsg4", Sends, Cgroup, CGROUP),
+        program("cgroup_sendmsg6", "cgroup/sendmsg6", Sends, Cgroup, CGROUP),
+        program("cgroup_ingress", "cgroup_skb/ingress", ComesBack, Cgroup, Cgroup2),
+        program("fentry_sk_filter_trim_cap", "fentry/sk_filter_trim_cap", ComesBack, Section, NoCgroup2(Way::Fentry)),
+        program("kprobe_sk_filter_trim_cap", "kprobe/sk_filter_trim_cap", ComesBack, Section, NoCgroup2(Way::Kprobe)),
+        program("fentry_ip_finish_output", "fentry/ip_finish_output", Leaves, Section, FENTRY),
+        program("fentry_ip6_finish_output", "fentry/ip6_finish_output", Leaves, Section, FENTRY),
+        program("kprobe_ip_finish_output", "kprobe/ip_finish_output", Leaves, Section, KPROBE),
+        program("kprobe_ip6_finish_output", "kprobe/ip6_finish_output", Leaves, Section, KPROBE),
+        program("cgroup_egress", "cgroup_skb/egress", Leaves, Cgroup, CGROUP),
+        program("tasks_before", "iter/task", Before, Iterator, Always),
+        optional(
+            program("sockets_before", "iter/task_file", Before, Iterator, Always),
+            "the owner of a socket opened before the start, until it sends",
+        ),
+    ]
+};

@@ -1,0 +1,91 @@
+//! Reads the kernel's ring: records out, one after the other, and sleep when there are none.
+
+use std::cell::Cell;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use libbpf_rs::{MapCore, RingBuffer, RingBufferBuilder};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::time::{ClockId, clock_gettime};
+
+use crate::event::{self, Clock, Event};
+use crate::metrics::Metrics;
+
+/// Records taken at once before signals and timers are looked at again.
+const BATCH: usize = 4096;
+/// While there is traffic the ring is drained this often, and no record costs a wake-up. The
+/// ring holds far more than what a host sends and receives in that time.
+const NAP: Duration = Duration::from_millis(10);
+/// Longest sleep when nothing happens: what waits for a time-out is looked at this often.
+const IDLE: Duration = Duration::from_millis(250);
+
+/// The ring, and who gets its records.
+pub struct Ring {
+    ring: RingBuffer<'static>,
+    clock: Rc<Cell<Clock>>,
+    idle: &'static AtomicU32,
+    /// Records were found by the last `drain`.
+    busy: bool,
+}
+
+impl Ring {
+    /// `idle` is the kernel side's `reader_idle`.
+    pub(super) fn new(
+        map: &dyn MapCore,
+        idle: &'static AtomicU32,
+        metrics: Arc<Metrics>,
+        mut handle: impl FnMut(&Event<'_>) + 'static,
+    ) -> libbpf_rs::Result<Self> {
+        let clock = Rc::new(Cell::new(now()));
+        let at = Rc::clone(&clock);
+        let mut builder = RingBufferBuilder::new();
+        builder.add(map, move |record| {
+            match event::decode(record, at.get()) {
+                Ok(event) => handle(&event),
+                Err(_) => metrics.losses.record_invalid.add(1),
+            }
+            0
+        })?;
+        Ok(Self { ring: builder.build()?, clock, idle, busy: false })
+    }
+
+    /// Hands out what the ring holds, a bounded number of records. True: there may be more.
+    pub fn drain(&mut self) -> bool {
+        self.clock.set(now());
+        let count = self.ring.consume_raw_n(BATCH);
+        self.busy = count > 0;
+        usize::try_from(count).is_ok_and(|count| count >= BATCH)
+    }
+
+    /// Sleeps until there may be records, one of `others` is readable, or a tick is due; no longer
+    /// than `most`.
+    pub fn wait(&mut self, others: &[BorrowedFd<'_>], most: Option<Duration>) {
+        let mut fds: Vec<PollFd> = others.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+        let mut sleep = NAP;
+        // SAFETY: the ring's descriptor lives as long as `self.ring`.
+        let ring = unsafe { BorrowedFd::borrow_raw(self.ring.epoll_fd()) };
+        if !self.busy {
+            // poll sees records that came before this is set, so none is slept over.
+            self.idle.store(1, Ordering::SeqCst);
+            sleep = IDLE;
+            fds.push(PollFd::new(ring.as_fd(), PollFlags::POLLIN));
+        }
+        // Interrupted or not: the caller looks at everything again.
+        let _ = poll(
+            &mut fds,
+            PollTimeout::try_from(most.map_or(sleep, |most| most.min(sleep))).unwrap_or(PollTimeout::ZERO),
+        );
+        self.idle.store(0, Ordering::SeqCst);
+    }
+}
+
+/// Time of day and monotonic time, taken together.
+fn now() -> Clock {
+    let time = |id| clock_gettime(id).map_or(Duration::ZERO, Duration::from);
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    let monotonic = nanoseconds(time(ClockId::CLOCK_MONOTONIC));
+    Clock { epoch: nanoseconds(time(ClockId::CLOCK_REALTIME)).saturating_sub(monotonic) }
+}

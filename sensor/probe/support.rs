@@ -1,0 +1,111 @@
+//! Facts about this host that decide what can be attached, read from files below a root, so that
+//! recorded files serve as tests. Whether a hook really attaches is left to trying (`attach`).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What the host offers before anything is tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Support {
+    /// As `uname -r` gives it.
+    pub kernel: String,
+    /// `/sys/kernel/btf/vmlinux`: the kernel's own types, without which no probe can be fitted.
+    pub btf: bool,
+    /// Where the root of the cgroup v2 hierarchy is mounted.
+    pub cgroup2: Option<PathBuf>,
+    /// Capabilities that are missing of those that the probes need.
+    pub missing_capabilities: Vec<&'static str>,
+    /// Value of `/sys/kernel/security/lockdown` in force, if it is there.
+    pub lockdown: Option<String>,
+}
+
+/// Number and name (include/uapi/linux/capability.h) of what loading and attaching needs.
+const CAPABILITIES: [(u8, &str); 3] = [(12, "CAP_NET_ADMIN"), (38, "CAP_PERFMON"), (39, "CAP_BPF")];
+/// Before Linux 5.8, and still today, it includes the other two of bpf.
+const CAP_SYS_ADMIN: u8 = 21;
+
+impl Support {
+    /// Reads the facts of the host whose `/proc` and `/sys` lie below `root` (`/` for this one).
+    #[must_use]
+    pub fn read(root: &Path) -> Self {
+        let text = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
+        Self {
+            kernel: text("proc/sys/kernel/osrelease").trim().to_owned(),
+            btf: root.join("sys/kernel/btf/vmlinux").exists(),
+            cgroup2: cgroup2_mount(&text("proc/self/mountinfo")),
+            missing_capabilities: missing_capabilities(&text("proc/self/status")),
+            lockdown: lockdown(&text("sys/kernel/security/lockdown")),
+        }
+    }
+}
+
+/// The mount of the whole cgroup v2 hierarchy (proc_pid_mountinfo(5)); the first when several are.
+fn cgroup2_mount(mountinfo: &str) -> Option<PathBuf> {
+    mountinfo.lines().find_map(|line| {
+        let (mount, kind) = line.split_once(" - ")?;
+        let mut fields = mount.split(' ').skip(3);
+        let (root, point) = (fields.next()?, fields.next()?);
+        (root == "/" && kind.split(' ').next() == Some("cgroup2")).then(|| PathBuf::from(unescape(point)))
+    })
+}
+
+/// Space, tab, newline and backslash stand as three octal digits in mountinfo.
+fn unescape(field: &str) -> String {
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .iter()
+        .fold(field.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
+}
+
+fn missing_capabilities(status: &str) -> Vec<&'static str> {
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or_default();
+    let has = |capability: u8| effective >> capability & 1 == 1;
+    CAPABILITIES
+        .iter()
+        .filter(|(number, _)| !has(*number) && !(*number >= 38 && has(CAP_SYS_ADMIN)))
+        .map(|(_, name)| *name)
+        .collect()
+}
+
+/// `none [integrity] confidentiality` → `integrity`; `none` is nothing to tell.
+fn lockdown(states: &str) -> Option<String> {
+    let state = states.split(['[', ']']).nth(1)?;
+    (state != "none").then(|| state.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_cgroup2_hierarchy_is_found_beside_v1() {
+        let hybrid = "30 24 0:26 / /sys/fs/cgroup ro,nosuid - tmpfs tmpfs ro\n\
+                      31 30 0:27 /docker/abc /mnt/part rw - cgroup2 cgroup2 rw\n\
+                      32 30 0:27 / /sys/fs/cgroup/uni\\040fied rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n\
+                      33 30 0:29 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n";
+        assert_eq!(cgroup2_mount(hybrid), Some(PathBuf::from("/sys/fs/cgroup/uni fied")));
+        assert_eq!(cgroup2_mount("33 30 0:29 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"), None);
+    }
+
+    #[test]
+    fn each_missing_capability_is_named() {
+        assert_eq!(missing_capabilities("CapEff:\t000001ffffffffff\n"), Vec::<&str>::new());
+        assert_eq!(missing_capabilities("CapEff:\t0000000000000000\n"), ["CAP_NET_ADMIN", "CAP_PERFMON", "CAP_BPF"]);
+        assert_eq!(
+            missing_capabilities("CapEff:\t0000000000200000\n"),
+            ["CAP_NET_ADMIN"],
+            "SYS_ADMIN holds the others"
+        );
+        assert_eq!(missing_capabilities("CapEff:\t000000c000001000\n"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn lockdown_is_told_only_when_in_force() {
+        assert_eq!(lockdown("none [integrity] confidentiality\n"), Some("integrity".into()));
+        assert_eq!(lockdown("[none] integrity confidentiality\n"), None);
+        assert_eq!(lockdown(""), None);
+    }
+}

@@ -1,0 +1,124 @@
+//! What lists say about single entries, packed: most lists say nothing, and pay nothing.
+
+use std::collections::HashMap;
+
+use super::Metadata;
+use super::names::{read_number, write_number};
+
+/// A text longer than this is cut: a list's remark goes into every alert it raises.
+const LONGEST_TEXT: usize = 512;
+
+/// Entries are written once and read on a hit.
+#[derive(Default)]
+pub(super) struct Details {
+    /// Per entry: severity + 1 or 0, then three texts by number + 1 or 0.
+    records: Vec<u8>,
+    /// Length and bytes of each text.
+    texts: Vec<u8>,
+}
+
+/// Only needed while a set is made: sources and remarks repeat, so that each is kept once.
+#[derive(Default)]
+pub(super) struct DetailsWriter {
+    details: Details,
+    known: HashMap<Box<str>, u32>,
+}
+
+/// How far [`DetailsWriter::back`] goes.
+#[derive(Clone, Copy)]
+pub(super) struct Mark(usize);
+
+impl DetailsWriter {
+    /// Where the details of an entry are to be found. `None` when there are none, or no room is left.
+    pub(super) fn add(&mut self, metadata: &Metadata) -> Option<u32> {
+        if *metadata == Metadata::default() {
+            return None;
+        }
+        let offset = u32::try_from(self.details.records.len()).ok()?;
+        let texts = [&metadata.uuid, &metadata.source, &metadata.description]
+            .map(|text| text.as_ref().map_or(0, |text| self.text(text)));
+        write_number(metadata.severity.map_or(0, |severity| u32::from(severity) + 1), &mut self.details.records);
+        for text in texts {
+            write_number(text, &mut self.details.records);
+        }
+        Some(offset)
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        Mark(self.details.records.len())
+    }
+
+    /// Forgets the records since; the texts stay for whoever needs them again.
+    pub(super) fn back(&mut self, mark: Mark) {
+        self.details.records.truncate(mark.0);
+    }
+
+    pub(super) fn finish(self) -> Details {
+        self.details
+    }
+
+    /// The text's offset + 1; 0 where there is no room.
+    fn text(&mut self, text: &str) -> u32 {
+        let mut text = text;
+        if text.len() > LONGEST_TEXT {
+            text = text.get(..text.floor_char_boundary(LONGEST_TEXT)).unwrap_or_default();
+        }
+        if let Some(known) = self.known.get(text) {
+            return *known;
+        }
+        let Ok(number) = u32::try_from(self.details.texts.len() + 1) else { return 0 };
+        write_number(u32::try_from(text.len()).unwrap_or(0), &mut self.details.texts);
+        self.details.texts.extend_from_slice(text.as_bytes());
+        self.known.insert(text.into(), number);
+        number
+    }
+}
+
+impl Details {
+    pub(super) fn get(&self, offset: u32) -> Option<Metadata> {
+        let mut record = self.records.get(offset as usize..)?;
+        let severity = read_number(&mut record)?;
+        let mut text = || self.text(read_number(&mut record)?);
+        let (uuid, source, description) = (text(), text(), text());
+        Some(Metadata {
+            uuid,
+            source,
+            description,
+            severity: u8::try_from(severity.checked_sub(1).unwrap_or(256)).ok(),
+        })
+    }
+
+    fn text(&self, number: u32) -> Option<String> {
+        let mut bytes = self.texts.get(number.checked_sub(1)? as usize..)?;
+        let length = read_number(&mut bytes)? as usize;
+        Some(String::from_utf8_lossy(bytes.get(..length)?).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_is_found_again() {
+        let mut writer = DetailsWriter::default();
+        let full = Metadata {
+            uuid: Some("d9b5…".into()),
+            source: Some("feed".into()),
+            description: Some("é".repeat(600)),
+            severity: Some(0),
+        };
+        let part = Metadata { source: Some("feed".into()), ..Metadata::default() };
+        let (first, second) = (writer.add(&full), writer.add(&part));
+        assert_eq!(writer.add(&Metadata::default()), None);
+        let mark = writer.mark();
+        writer.add(&full);
+        writer.back(mark);
+        let details = writer.finish();
+        let found = details.get(first.unwrap()).unwrap();
+        assert_eq!((found.uuid, found.source, found.severity), (full.uuid, full.source, full.severity));
+        assert!(found.description.unwrap().len() <= LONGEST_TEXT);
+        assert_eq!(details.get(second.unwrap()), Some(part));
+        assert_eq!(details.get(1_000_000), None);
+    }
+}

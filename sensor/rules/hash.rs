@@ -1,0 +1,183 @@
+//! The hash of every suffix of a name in one pass, label by label from the right, keyed anew for
+//! each rule set, so that nobody can choose names (in a query or in a list) that collide.
+//! What is found under a hash, and whether it really is the name, is left to `names`.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+/// The secret of one rule set.
+#[derive(Clone, Copy)]
+pub(super) struct Key {
+    seed: u64,
+    word: u64,
+    tail: u64,
+}
+
+impl Key {
+    pub(super) fn random() -> Self {
+        let draw = || RandomState::new().build_hasher().finish();
+        // Odd factors of a folded multiplication lose no input bit.
+        Self { seed: draw(), word: draw() | 1, tail: draw() | 1 }
+    }
+
+    /// The hash of the root, which each suffix starts from.
+    pub(super) fn root(self) -> u64 {
+        self.seed
+    }
+
+    /// The hash of `label` in front of a suffix whose hash is `parent`.
+    #[inline]
+    pub(super) fn extend(self, parent: u64, label: &[u8]) -> u64 {
+        let mut state = parent ^ (label.len() as u64).wrapping_mul(LENGTH_FACTOR);
+        let mut rest = label;
+        while rest.len() > 8 {
+            let Some((word, tail)) = rest.split_first_chunk::<8>() else { break };
+            state = fold(state ^ u64::from_le_bytes(*word), self.word);
+            rest = tail;
+        }
+        fold(state ^ tail(rest), self.tail)
+    }
+
+    /// The hash of a whole name, and how many labels it has.
+    pub(super) fn name(self, name: &[u8]) -> (u64, usize) {
+        let (mut hash, mut labels) = (self.root(), 0);
+        let mut end = name.len();
+        while let Some(start) = label_start(name, end) {
+            hash = self.extend(hash, name.get(start..end).unwrap_or_default());
+            labels += 1;
+            if start == 0 {
+                break;
+            }
+            end = start - 1;
+        }
+        (hash, labels)
+    }
+}
+
+/// Spreads the length over the word: 2^64 divided by the golden ratio.
+const LENGTH_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
+#[inline]
+#[allow(clippy::cast_possible_truncation)] // both halves of the product are taken
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+/// Up to eight bytes as one word; the length is already part of the state.
+#[inline]
+fn tail(bytes: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
+    }
+    match *bytes {
+        [] => 0,
+        [a] => u64::from(a),
+        [a, b] => u64::from(a) | u64::from(b) << 8,
+        [a, b, c, ..] => u64::from(a) | u64::from(b) << 8 | u64::from(c) << 16,
+    }
+}
+
+/// Where the label that ends at `end` starts: after the nearest dot to the left that no backslash
+/// escapes. `None` when `end` is outside of the name.
+#[inline]
+pub(super) fn label_start(name: &[u8], end: usize) -> Option<usize> {
+    let mut head = name.get(..end)?;
+    loop {
+        let Some(dot) = head.iter().rposition(|byte| *byte == b'.') else { return Some(0) };
+        head = head.get(..dot)?;
+        if head.last() != Some(&b'\\') {
+            return Some(dot + 1);
+        }
+        let backslashes = head.iter().rev().take_while(|byte| **byte == b'\\').count();
+        if backslashes % 2 == 0 {
+            return Some(dot + 1);
+        }
+    }
+}
+
+/// A digest of a list's bytes that is the same on every host and in every run: its version.
+/// It tells versions apart; it is no proof against forgery.
+pub(super) struct Digest {
+    state: [u64; 2],
+    length: u64,
+}
+
+impl Digest {
+    pub(super) fn new() -> Self {
+        Self { state: [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344], length: 0 } // digits of pi
+    }
+
+    /// Adds one line; where lines begin and end is part of the digest.
+    pub(super) fn line(&mut self, bytes: &[u8]) {
+        const FACTORS: [u64; 2] = [0xa409_3822_299f_31d1, 0x082e_fa98_ec4e_6c89]; // further digits of pi
+        self.length = self.length.wrapping_add(bytes.len() as u64 + 1);
+        for chunk in bytes.chunks(8) {
+            let word = tail_word(chunk);
+            self.state[0] = fold(self.state[0] ^ word, FACTORS[0]).wrapping_add(word);
+        }
+        self.state[1] =
+            fold(self.state[1] ^ self.state[0] ^ bytes.len() as u64, FACTORS[1]).wrapping_add(self.state[0]);
+    }
+
+    /// Sixteen hexadecimal digits.
+    pub(super) fn finish(&self) -> String {
+        format!("{:016x}", fold(self.state[0] ^ self.length, LENGTH_FACTOR) ^ self.state[1])
+    }
+}
+
+fn tail_word(chunk: &[u8]) -> u64 {
+    chunk.first_chunk::<8>().map_or_else(
+        || chunk.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        |bytes| u64::from_le_bytes(*bytes),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_cut_at_dots_that_nothing_escapes() {
+        let labels = |name: &str| {
+            let mut end = name.len();
+            let mut found = Vec::new();
+            while let Some(start) = label_start(name.as_bytes(), end) {
+                found.push(name[start..end].to_owned());
+                if start == 0 {
+                    break;
+                }
+                end = start - 1;
+            }
+            found
+        };
+        assert_eq!(labels("www.evil.example"), ["example", "evil", "www"]);
+        assert_eq!(labels(r"a\.b.example"), ["example", r"a\.b"]);
+        assert_eq!(labels(r"a\\.b.example"), ["example", "b", r"a\\"]);
+        assert_eq!(labels(r"a\\\.b"), [r"a\\\.b"]);
+    }
+
+    #[test]
+    fn a_suffix_hashes_like_the_name_alone() {
+        let key = Key::random();
+        let (parent, labels) = key.name(b"evil.example");
+        assert_eq!(labels, 2);
+        assert_eq!((key.extend(parent, b"www"), 3), key.name(b"www.evil.example"));
+        assert_ne!(parent, key.name(b"evilexample").0);
+        assert_ne!(key.name(b"ab.c"), key.name(b"a.bc"));
+        assert_ne!(key.name(b"aaaaaaaa.c"), key.name(b"aaaaaaaaa.c"));
+        assert_ne!(Key::random().name(b"evil.example").0, parent, "every set has its own key");
+    }
+
+    #[test]
+    fn the_digest_sees_content_order_and_line_ends() {
+        let digest = |lines: &[&[u8]]| {
+            let mut digest = Digest::new();
+            lines.iter().for_each(|line| digest.line(line));
+            digest.finish()
+        };
+        assert_eq!(digest(&[b"a", b"b"]), digest(&[b"a", b"b"]));
+        for other in [&[b"b".as_slice(), b"a"][..], &[b"ab"], &[b"a"], &[b"a", b"b", b""], &[]] {
+            assert_ne!(digest(&[b"a", b"b"]), digest(other), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Where the formats put what they read of one list: entries are checked, counted and handed to the
+//! builder, and every line that is not understood is noted.
+
+use super::compile::{Builder, Place};
+use super::entry::{self, Entry};
+use super::names::Scope;
+use super::networks::Network;
+use super::public_suffix::is_public_suffix;
+use super::{Flaw, Metadata};
+
+/// Notes kept of one list; further ones are only counted.
+const MOST_PROBLEMS: usize = 100;
+/// Characters of a line that are shown with what is wrong in it.
+const SHOWN: usize = 80;
+/// Shorter prefixes hold a two hundredth of all addresses, or more.
+const SHORTEST_PREFIX_V4: u8 = 8;
+/// The registries hand out nothing wider (RFC 4291 2.4: all unicast addresses are in one /3).
+const SHORTEST_PREFIX_V6: u8 = 16;
+
+/// A line that was not understood.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Problem {
+    /// 1-based.
+    pub line: u32,
+    pub reason: String,
+    /// The beginning of the line.
+    pub text: String,
+}
+
+/// What became of a list's lines and words.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    pub lines: u64,
+    /// Names in force, exceptions included.
+    pub names: u64,
+    /// Addresses and prefixes in force, exceptions included.
+    pub addresses: u64,
+    /// Of names and addresses those that must never alert.
+    pub exceptions: u64,
+    /// Entries that say what another line of the list has said.
+    pub duplicates: u64,
+    /// Rules that say nothing about whole names (cosmetic, path), and names that every host has.
+    pub not_applicable: u64,
+    /// Lines that were not understood, in whole or in part.
+    pub skipped: u64,
+}
+
+/// What the list's configuration says about reading it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Options {
+    /// Overrides what the format means.
+    pub scope: Option<Scope>,
+    /// Every entry is one that must never alert.
+    pub allow: bool,
+    pub allow_broad: bool,
+    pub url_hosts: bool,
+    /// The highest severity that entries of this list have.
+    pub severity_max: Option<u8>,
+    pub column: Option<String>,
+}
+
+pub(super) struct Intake<'a> {
+    builder: &'a mut Builder,
+    pub options: Options,
+    list: u16,
+    line: u32,
+    counts: Counts,
+    problems: Vec<Problem>,
+    flawed_line: u32,
+    name: String,
+    /// The builder took no more.
+    full: bool,
+}
+
+impl<'a> Intake<'a> {
+    pub(super) fn new(builder: &'a mut Builder, list: u16, options: Options) -> Self {
+        let (counts, problems, name) = (Counts::default(), Vec::new(), String::new());
+        Self { builder, options, list, line: 0, counts, problems, flawed_line: 0, name, full: false }
+    }
+
+    pub(super) fn next_line(&mut self) {
+        self.line = self.line.saturating_add(1);
+        self.counts.lines += 1;
+    }
+
+    /// An entry with its own spelling of what it means.
+    pub(super) fn word(&mut self, word: &[u8], text: &[u8]) {
+        self.entry(word, Scope::Suffix, false, None, text);
+    }
+
+    /// An entry; `scope` is what the format means by it. `text` is the line, to be shown if it is wrong.
+    pub(super) fn entry(&mut self, word: &[u8], scope: Scope, allow: bool, metadata: Option<&Metadata>, text: &[u8]) {
+        let mut buffer = std::mem::take(&mut self.name);
+        match entry::read(word, self.options.url_hosts, &mut buffer) {
+            Ok(Entry::Name { name, wildcard }) => {
+                let scope = if wildcard && scope == Scope::Exact { Scope::Suffix } else { scope };
+                let forced = self.options.scope.filter(|_| !wildcard && scope != Scope::Below);
+                self.name(name, forced.unwrap_or(scope), allow, metadata, text);
+            }
+            Ok(Entry::Network(network)) => self.network(network, allow, metadata, text),
+            Err(Flaw::Path) => self.not_applicable(),
+            Err(flaw) => self.skip(flaw, text),
+        }
+        self.name = buffer;
+    }
+
+    fn name(&mut self, name: &str, scope: Scope, allow: bool, metadata: Option<&Metadata>, text: &[u8]) {
+        let allow = allow || self.options.allow;
+        if scope != Scope::Exact && !self.options.allow_broad && is_public_suffix(name) {
+            return self.skip(Flaw::PublicSuffix, text);
+        }
+        let place = Place { list: self.list, line: self.line, allow };
+        if self.builder.name(name, scope, place, metadata).is_err() {
+            return self.overflow(text);
+        }
+        self.counts.names += 1;
+        self.counts.exceptions += u64::from(allow);
+    }
+
+    /// An address or a range of addresses.
+    pub(super) fn network(&mut self, network: Network, allow: bool, metadata: Option<&Metadata>, text: &[u8]) {
+        let allow = allow || self.options.allow;
+        if !self.options.allow_broad && !allow {
+            let (address, prefix) = (network.address(), network.prefix());
+            if address.is_unspecified() || address.is_loopback() {
+                return self.skip(Flaw::LocalAddress, text);
+            }
+            if prefix < if address.is_ipv4() { SHORTEST_PREFIX_V4 } else { SHORTEST_PREFIX_V6 } {
+                return self.skip(Flaw::BroadNetwork, text);
+            }
+        }
+        let place = Place { list: self.list, line: self.line, allow };
+        if self.builder.network(network, place, metadata).is_err() {
+            return self.overflow(text);
+        }
+        self.counts.addresses += 1;
+        self.counts.exceptions += u64::from(allow);
+    }
+
+    /// A severity on the list's scale, on that of documents (0 to 100).
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
+    pub(super) fn severity(&self, severity: f64) -> u8 {
+        let scaled = self.options.severity_max.map_or(severity, |max| severity * 100.0 / f64::from(max.max(1)));
+        scaled.clamp(0.0, 100.0).round() as u8
+    }
+
+    /// The list says something that is right, but not about whole names.
+    pub(super) fn not_applicable(&mut self) {
+        self.counts.not_applicable += 1;
+    }
+
+    /// The line, or a part of it, is not understood.
+    pub(super) fn skip(&mut self, flaw: Flaw, text: &[u8]) {
+        if self.flawed_line == self.line && self.counts.skipped > 0 {
+            return;
+        }
+        self.flawed_line = self.line;
+        self.counts.skipped += 1;
+        if self.problems.len() < MOST_PROBLEMS {
+            let shown = text.get(..text.len().min(4 * SHOWN)).unwrap_or_default();
+            let shown =
+                String::from_utf8_lossy(shown).chars().take(SHOWN).collect::<String>().escape_debug().to_string();
+            self.problems.push(Problem { line: self.line, reason: flaw.to_string(), text: shown });
+        }
+    }
+
+    pub(super) fn line(&self) -> u32 {
+        self.line
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.full
+    }
+
+    pub(super) fn finish(self) -> (Counts, Vec<Problem>) {
+        (self.counts, self.problems)
+    }
+
+    fn overflow(&mut self, text: &[u8]) {
+        self.full = true;
+        self.skip(Flaw::Full, text);
+    }
+}

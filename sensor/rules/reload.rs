@@ -1,0 +1,53 @@
+//! Reads the lists again on a thread of its own, so that the loop goes on matching with the set in
+//! force until the new one is complete. When to do so is left to `watch` and to whoever gets SIGHUP.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use super::{Load, Rules, load};
+
+/// A load under way. Its descriptor becomes readable when it is done.
+#[derive(Debug)]
+pub struct Reload {
+    done: UnixStream,
+    thread: JoinHandle<Load>,
+}
+
+impl Reload {
+    /// Begins to read the lists that the paths name. Those that cannot be used keep their entries of
+    /// `previous`.
+    ///
+    /// # Errors
+    /// The system gives no thread or no descriptor; the set in force stays.
+    pub fn start(paths: Vec<PathBuf>, previous: Arc<Rules>) -> io::Result<Self> {
+        let (done, end) = UnixStream::pair()?;
+        let thread = thread::Builder::new().name("rules".into()).spawn(move || {
+            // Closed with the thread, however that ends: the other end reads end-of-file.
+            let _end = end;
+            load(&paths, Some(&previous))
+        })?;
+        Ok(Self { done, thread })
+    }
+
+    /// Whether [`Reload::finish`] will not wait.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// The new set, once it is there. `None` if the thread died: the set in force stays.
+    #[must_use]
+    pub fn finish(self) -> Option<Load> {
+        self.thread.join().ok()
+    }
+}
+
+impl AsFd for Reload {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.done.as_fd()
+    }
+}

@@ -1,0 +1,186 @@
+//! A list file as lines: opened, unpacked, bounded, its format recognised. What a line says is left to
+//! the formats. Nothing here holds more of a file than its beginning and one line.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::Flaw;
+use super::format::{Format, Reader};
+use super::hash::Digest;
+use super::intake::Intake;
+
+/// Longer lines are skipped: ten times what the longest real line (a hosts line of many names) has.
+const LONGEST_LINE: usize = 1 << 16;
+/// A line that has not ended after so much is no line: the file is no list.
+const RUNAWAY_LINE: u64 = 16 << 20;
+/// Unpacked. The largest published lists have 130 MB; a small gzip file can unpack to anything.
+const LARGEST_LIST: u64 = 2 << 30;
+/// The beginning that the format is recognised by.
+const SAMPLE: u64 = 1 << 16;
+const BUFFER: usize = 1 << 18;
+/// A file in which a hundred lines and nine of ten are not understood is something else (an error
+/// page, a packed file), though some of its words look like names.
+const MANY_SKIPPED: u64 = 100;
+const SKIPPED_PER_ENTRY: u64 = 9;
+
+/// Why a list cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unusable {
+    #[error("cannot be read: {0}; correct the path, or let the sensor's user read it")]
+    Read(#[from] io::Error),
+    #[error("is no regular file; name a list file, a directory of lists or a rules.toml")]
+    NotAFile,
+    #[error("is empty; fetch it again, or set allow_empty = true for it in a rules.toml")]
+    Empty,
+    #[error("holds binary data; fetch it again")]
+    Binary,
+    #[error("is in UTF-16; convert it: iconv -f utf-16 -t utf-8")]
+    Utf16,
+    #[error("is in no known format; set its format in a rules.toml ({0})")]
+    Unrecognised(String),
+    #[error("has a line of more than 16 MiB (line {0}): it is no list; fetch it again")]
+    RunawayLine(u32),
+    #[error("has more than 2 GiB; split it")]
+    TooLarge,
+    #[error("holds nothing that could be read as {format} ({skipped} lines not understood); check its format")]
+    NothingRead { format: Format, skipped: u64 },
+    #[error("is no list: {skipped} of its lines are not understood as {format}, and only {entries} are")]
+    MostlySkipped { format: Format, skipped: u64, entries: u64 },
+    #[error("does not fit: the rule set holds as many entries as it can")]
+    Full,
+}
+
+/// What reading told, besides the entries.
+pub(super) struct Outcome {
+    pub format: Option<Format>,
+    pub version: String,
+}
+
+/// Reads a list to its end.
+pub(super) fn read(
+    path: &Path,
+    format: Option<Format>,
+    allow_empty: bool,
+    intake: &mut Intake<'_>,
+) -> Result<Outcome, Unusable> {
+    let file = File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(Unusable::NotAFile);
+    }
+    let mut packed = BufReader::with_capacity(BUFFER, file);
+    // RFC 1952 2.3.1
+    let mut bytes: Box<dyn BufRead> = if packed.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
+        Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(packed)))
+    } else {
+        Box::new(packed)
+    };
+    let mut sample = Vec::new();
+    bytes.by_ref().take(SAMPLE).read_to_end(&mut sample)?;
+    if sample.starts_with(&[0xff, 0xfe]) || sample.starts_with(&[0xfe, 0xff]) {
+        return Err(Unusable::Utf16);
+    }
+    if sample.contains(&0) {
+        return Err(Unusable::Binary);
+    }
+    if sample.starts_with(b"\xef\xbb\xbf") {
+        sample.drain(..3);
+    }
+    let Some(format) = format.or_else(|| recognise(&sample, intake.options.column.as_deref())) else {
+        let only_remarks = whole_lines(&sample).iter().all(|line| is_remark(line));
+        return match (only_remarks && (sample.len() as u64) < SAMPLE - 3, allow_empty) {
+            (true, true) => Ok(Outcome { format: None, version: digest(&sample) }),
+            (true, false) => Err(Unusable::Empty),
+            (false, _) => Err(Unusable::Unrecognised(Format::ALL.map(|format| format.to_string()).join(", "))),
+        };
+    };
+    let version = read_lines(Cursor::new(sample).chain(bytes), format, intake)?;
+    let counts = intake.counts();
+    let (entries, skipped) = (counts.names + counts.addresses, counts.skipped);
+    if intake.is_full() {
+        return Err(Unusable::Full);
+    }
+    if entries == 0 && skipped > 0 {
+        return Err(Unusable::NothingRead { format, skipped });
+    }
+    if entries == 0 && !allow_empty {
+        return Err(Unusable::Empty);
+    }
+    if skipped > MANY_SKIPPED && skipped / SKIPPED_PER_ENTRY > entries {
+        return Err(Unusable::MostlySkipped { format, skipped, entries });
+    }
+    Ok(Outcome { format: Some(format), version })
+}
+
+/// Reads every line; returns the digest of them all.
+fn read_lines(mut bytes: impl BufRead, format: Format, intake: &mut Intake<'_>) -> Result<String, Unusable> {
+    let mut reader = Reader::new(format);
+    let mut digest = Digest::new();
+    let mut line = Vec::with_capacity(256);
+    let mut total = 0;
+    loop {
+        line.clear();
+        let length = bytes.by_ref().take(LONGEST_LINE as u64 + 2).read_until(b'\n', &mut line)?;
+        if length == 0 {
+            return Ok(digest.finish());
+        }
+        total += length as u64;
+        intake.next_line();
+        let ended = line.pop_if(|last| *last == b'\n').is_some();
+        digest.line(&line);
+        line.pop_if(|last| *last == b'\r');
+        if line.len() > LONGEST_LINE {
+            intake.skip(Flaw::LongLine, &line);
+            if !ended {
+                total += skip_line(&mut bytes, intake.line())?;
+            }
+        } else if !line.trim_ascii().is_empty() {
+            reader.line(&line, intake);
+        }
+        if total > LARGEST_LIST {
+            return Err(Unusable::TooLarge);
+        }
+    }
+}
+
+/// Passes over the rest of a line.
+fn skip_line(bytes: &mut impl BufRead, number: u32) -> Result<u64, Unusable> {
+    let mut skipped = 0;
+    loop {
+        let length = bytes.by_ref().take(BUFFER as u64).skip_until(b'\n')? as u64;
+        skipped += length;
+        if length < BUFFER as u64 {
+            return Ok(skipped);
+        }
+        if skipped > RUNAWAY_LINE {
+            return Err(Unusable::RunawayLine(number));
+        }
+    }
+}
+
+fn recognise(sample: &[u8], column: Option<&str>) -> Option<Format> {
+    let lines = whole_lines(sample);
+    Format::recognise(lines.iter().copied(), column)
+}
+
+/// The lines of the beginning of a file; the last one only if the file ends there.
+fn whole_lines(sample: &[u8]) -> Vec<&[u8]> {
+    let mut lines: Vec<&[u8]> = sample.split(|byte| *byte == b'\n').collect();
+    if sample.len() as u64 >= SAMPLE - 3 {
+        lines.pop();
+    }
+    lines
+}
+
+fn is_remark(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    line.is_empty() || matches!(line.first(), Some(b'#' | b'!' | b';' | b'[')) || line.starts_with(b"//")
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let mut digest = Digest::new();
+    bytes.split(|byte| *byte == b'\n').for_each(|line| digest.line(line));
+    digest.finish()
+}

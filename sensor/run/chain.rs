@@ -1,0 +1,129 @@
+//! What stands behind the events, live or read from a capture: the pipeline, the writer of lines and
+//! the outputs, joined by one reused buffer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::ecs::{Agent, Body, Document, Host, Report, Writer};
+use crate::event::Event;
+use crate::metrics::Metrics;
+use crate::pipeline::Pipeline;
+use crate::sink::{Format, Kind, Line, Outputs};
+use crate::stream::Verdict;
+
+/// How long outputs may take to empty their buffers at the end.
+const CLOSE: Duration = Duration::from_secs(5);
+
+pub struct Chain {
+    pipeline: Pipeline,
+    outlet: Outlet,
+}
+
+impl Chain {
+    pub fn new(pipeline: Pipeline, outputs: Outputs, metrics: Arc<Metrics>) -> Self {
+        let host = Host::read("/".as_ref());
+        // Of this run alone; the kernel makes one anew for each read.
+        let run = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
+        let writer = Writer::new(&host, &Agent::new(&host, run.trim()));
+        Self { pipeline, outlet: Outlet { writer, outputs, line: Vec::with_capacity(1 << 14), metrics } }
+    }
+
+    pub fn push(&mut self, event: &Event<'_>) -> Verdict {
+        let Self { pipeline, outlet } = self;
+        pipeline.push(event, &mut |document| outlet.write(document))
+    }
+
+    /// Nanoseconds since the Unix epoch; see [`Pipeline::tick`].
+    pub fn tick(&mut self, now: u64) {
+        let Self { pipeline, outlet } = self;
+        pipeline.tick(now, &mut |document| outlet.write(document));
+        outlet.outputs.tick(Instant::now());
+        self.tell_changes(now);
+        self.outlet.outputs.flush();
+    }
+
+    pub fn report(&mut self, now: u64, report: Report<'_>) {
+        let Self { pipeline, outlet } = self;
+        pipeline.report(now, report, &mut |document| outlet.write(document));
+    }
+
+    /// An output that fails is told to a person at once, and to the stream, which other outputs may
+    /// still carry.
+    fn tell_changes(&mut self, now: u64) {
+        for change in self.outlet.outputs.take_changes() {
+            eprintln!("dnstrail: output {}: {}", change.output, change.message);
+            self.report(
+                now,
+                Report::Output {
+                    output: &change.output,
+                    failing: change.failing,
+                    message: &change.message,
+                    dropped: change.dropped,
+                },
+            );
+        }
+    }
+
+    pub fn pipeline(&mut self) -> &mut Pipeline {
+        &mut self.pipeline
+    }
+
+    pub fn flush(&mut self) {
+        self.outlet.outputs.flush();
+    }
+
+    pub fn reopen(&mut self) {
+        self.outlet.outputs.reopen();
+    }
+
+    /// Nobody reads any output any more.
+    pub fn is_over(&self) -> bool {
+        self.outlet.outputs.are_over()
+    }
+
+    /// The last documents, then `stop`, if there is to be one; then everything leaves.
+    pub fn finish(&mut self, now: u64, stop: Option<&str>) {
+        let Self { pipeline, outlet } = self;
+        pipeline.finish(now, &mut |document| outlet.write(document));
+        if let Some(reason) = stop {
+            let metrics = Arc::clone(&self.outlet.metrics);
+            self.report(now, Report::Stop { reason, metrics: &metrics });
+        }
+        self.outlet.outputs.close(CLOSE);
+        for change in self.outlet.outputs.take_changes() {
+            eprintln!("dnstrail: output {}: {}", change.output, change.message);
+        }
+    }
+}
+
+struct Outlet {
+    writer: Writer,
+    outputs: Outputs,
+    /// One buffer for all lines.
+    line: Vec<u8>,
+    metrics: Arc<Metrics>,
+}
+
+impl Outlet {
+    fn write(&mut self, document: &Document<'_>) {
+        let (kind, severity) = kind_of(document);
+        for format in Format::ALL {
+            if !self.outputs.formats(kind).any(|wanted| wanted == format) {
+                continue;
+            }
+            self.line.clear();
+            self.writer.write(document, &mut self.line);
+            self.outputs.write(&Line { bytes: &self.line, format, kind, severity, time: document.time });
+        }
+    }
+}
+
+/// What filters and syslog priorities go by.
+fn kind_of(document: &Document<'_>) -> (Kind, Option<u8>) {
+    match &document.body {
+        Body::Dns(dns) if dns.alert => (Kind::Alert, dns.severity()),
+        Body::Dns(_) => (Kind::Event, None),
+        Body::Report(Report::Loss { .. }) => (Kind::Metric, None),
+        Body::Report(_) => (Kind::State, None),
+    }
+}

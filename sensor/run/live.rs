@@ -1,0 +1,178 @@
+//! `dnstrail run`: one loop from the kernel's ring to the outputs, until a signal, the given time, or
+//! a reader that went away ends it.
+
+use std::cell::RefCell;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use nix::time::{ClockId, clock_gettime};
+
+use super::chain::Chain;
+use super::rulebook::{self, Rulebook};
+use super::signals::Signals;
+use super::{Failure, offline};
+use crate::cli::{HooksArg, ObserveArg};
+use crate::config;
+use crate::ecs::{Report, WayIn};
+use crate::metrics::Metrics;
+use crate::pipeline::{self, Pipeline};
+use crate::probe::{self, Probes};
+use crate::process;
+use crate::sink::WhenFull;
+use crate::stream::Verdict;
+
+/// How long the ring is still emptied after the end was asked for.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// # Errors
+/// What this host lacks, or what of the settings cannot be used.
+pub fn run(settings: &config::Run) -> Result<(), Failure> {
+    if let Some(path) = &settings.ready_file {
+        // Of an earlier run: it would say that this one is ready.
+        let _ = fs::remove_file(path);
+    }
+    let signals = Signals::block().context("signals cannot be taken")?;
+    let metrics = Arc::new(Metrics::default());
+    let (mut rulebook, load) = Rulebook::open(&settings.common.rules).map_err(|error| Failure::Usage(error.into()))?;
+    let outputs = offline::open_outputs(&settings.common.outputs, WhenFull::Drop, &signals, &metrics)?;
+    let pipeline = Pipeline::new(
+        &pipeline::Settings {
+            ports: settings.common.ports.clone(),
+            observe: match settings.observe {
+                ObserveArg::Clients => pipeline::Observe::Clients,
+                ObserveArg::Servers => pipeline::Observe::Servers,
+                ObserveArg::All => pipeline::Observe::All,
+            },
+            timeout: nanoseconds(settings.common.timeout),
+        },
+        this_host(),
+        rulebook.current(),
+        Arc::clone(&metrics),
+    );
+    let chain = Rc::new(RefCell::new(Chain::new(pipeline, outputs, Arc::clone(&metrics))));
+    let muted = Rc::new(RefCell::new(Vec::new()));
+    let mut probes = {
+        let (chain, muted) = (Rc::clone(&chain), Rc::clone(&muted));
+        Probes::open(&probe_settings(settings), &metrics, move |event| {
+            if let (Verdict::NotDns, crate::event::Event::Packet(packet)) = (chain.borrow_mut().push(event), event) {
+                muted.borrow_mut().push(packet.socket);
+            }
+        })?
+    };
+
+    {
+        let mut chain = chain.borrow_mut();
+        let ways_in: Vec<_> = probes.ways_in().iter().map(way_in).collect();
+        let command_line: Vec<_> = std::env::args().collect();
+        chain.report(now(), Report::Start { ways_in: &ways_in, command_line: &command_line.join(" ") });
+        rulebook::report(now(), &load, &mut chain);
+        chain.flush();
+    }
+    if let Err(error) = rulebook.watch(load) {
+        eprintln!("dnstrail: {error:#}");
+    }
+    if let Some(path) = &settings.ready_file {
+        fs::write(path, format!("{}\n", std::process::id()))
+            .with_context(|| format!("{}: the ready file cannot be written", path.display()))?;
+    }
+
+    let end = settings.duration.map(|duration| Instant::now() + duration);
+    let reason = loop {
+        // All that happened before this moment is handed out when `drain` finds no more.
+        let before = now();
+        let more = probes.ring().drain();
+        for socket in muted.borrow_mut().drain(..) {
+            probes.mute(socket);
+        }
+        if !more {
+            probes.count_losses(&metrics);
+            let mut chain = chain.borrow_mut();
+            chain.tick(before);
+            rulebook.turn(before, &mut chain);
+        }
+        if signals.take_renewal() {
+            chain.borrow_mut().reopen();
+            rulebook.renew();
+        }
+        if signals.is_ending() {
+            break "a signal";
+        }
+        if end.is_some_and(|end| end <= Instant::now()) {
+            break "the end of --duration";
+        }
+        if chain.borrow().is_over() {
+            break "the reader of the output went away";
+        }
+        if !more {
+            let others: Vec<_> = signals.descriptors().into_iter().chain(rulebook.descriptors()).collect();
+            let until_end = end.map(|end| end.saturating_duration_since(Instant::now()));
+            probes.ring().wait(&others, [until_end, rulebook.timeout()].into_iter().flatten().min());
+        }
+    };
+
+    probes.detach();
+    let patience = Instant::now() + DRAIN;
+    while probes.ring().drain() && Instant::now() < patience {}
+    probes.count_losses(&metrics);
+    chain.borrow_mut().finish(now(), Some(reason));
+    Ok(())
+}
+
+fn probe_settings(settings: &config::Run) -> probe::Settings {
+    probe::Settings {
+        ports: settings.common.ports.clone(),
+        observe: match settings.observe {
+            ObserveArg::Clients => probe::Observe::Clients,
+            ObserveArg::Servers => probe::Observe::Servers,
+            ObserveArg::All => probe::Observe::All,
+        },
+        hooks: match settings.hooks {
+            HooksArg::Auto => probe::Hooks::Auto,
+            HooksArg::Fentry => probe::Hooks::Fentry,
+            HooksArg::Kprobe => probe::Hooks::Kprobe,
+            HooksArg::Cgroup => probe::Hooks::Cgroup,
+        },
+        ring_bytes: settings.ring_bytes,
+    }
+}
+
+fn way_in(way: &probe::WayIn) -> WayIn {
+    WayIn {
+        role: way.role,
+        taken: (!way.taken.is_empty()).then(|| way.taken.join(", ")),
+        refused: way.refused.iter().map(|(hook, reason)| ((*hook).to_owned(), reason.clone())).collect(),
+        not_seen: way.not_seen.map(str::to_owned),
+    }
+}
+
+/// What the process table has to know about this host.
+fn this_host() -> process::Host {
+    let line = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    let time = |clock| clock_gettime(clock).map_or(0, |time| nanoseconds(Duration::from(time)));
+    process::Host {
+        machine_id: line("/etc/machine-id"),
+        boot_id: line("/proc/sys/kernel/random/boot_id"),
+        boot_time: time(ClockId::CLOCK_REALTIME).saturating_sub(time(ClockId::CLOCK_BOOTTIME)),
+        // The link's own inode is not the namespace's; following it gives that.
+        mount_namespace: fs::metadata("/proc/self/ns/mnt")
+            .ok()
+            .and_then(|namespace| u32::try_from(namespace.ino()).ok())
+            .unwrap_or_default(),
+        proc: Path::new("/proc").into(),
+        passwd: Path::new("/etc/passwd").into(),
+        group: Path::new("/etc/group").into(),
+    }
+}
+
+fn now() -> u64 {
+    clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, |time| nanoseconds(Duration::from(time)))
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,108 @@
+//! `dnstrail replay`: captures go down the same chain as what the kernel sees.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::Failure;
+use super::chain::Chain;
+use super::rulebook::Rulebook;
+use super::signals::Signals;
+use crate::config;
+use crate::event::Event;
+use crate::metrics::Metrics;
+use crate::pipeline::{self, Pipeline};
+use crate::process;
+use crate::replay::Capture;
+use crate::sink::{Outputs, Target, WhenFull};
+
+/// Frames between two looks at signals and outputs.
+const STRIDE: u64 = 4096;
+
+/// # Errors
+/// A capture that cannot be opened, or is damaged: what was readable has been written.
+pub fn replay(files: &[PathBuf], settings: &config::Common) -> Result<(), Failure> {
+    let signals = Signals::block().context("signals cannot be taken")?;
+    let metrics = Arc::new(Metrics::default());
+    let (rulebook, _) = Rulebook::open(&settings.rules).map_err(|error| Failure::Usage(error.into()))?;
+    let outputs = open_outputs(&settings.outputs, WhenFull::Wait, &signals, &metrics)?;
+    let pipeline = Pipeline::new(
+        &pipeline::Settings {
+            ports: settings.ports.clone(),
+            observe: pipeline::Observe::All,
+            timeout: u64::try_from(settings.timeout.as_nanos()).unwrap_or(u64::MAX),
+        },
+        // The processes of a capture are not this host's.
+        process::Host::default(),
+        rulebook.current(),
+        Arc::clone(&metrics),
+    );
+    let mut chain = Chain::new(pipeline, outputs, Arc::clone(&metrics));
+    let mut failed = None;
+    let mut last = 0;
+    for path in files {
+        let outcome = read(path, &metrics, &signals, settings, &mut chain, &mut last);
+        if let Err(error) = outcome {
+            // The other captures are as good as before.
+            if let Some(earlier) = failed.replace(error) {
+                eprintln!("dnstrail: {earlier:#}");
+            }
+        }
+        if signals.is_ending() || chain.is_over() {
+            break;
+        }
+    }
+    chain.finish(last, None);
+    failed.map_or(Ok(()), |error| Err(Failure::AtRunTime(error)))
+}
+
+/// One capture. `last` is the time of the newest packet so far.
+fn read(
+    path: &PathBuf,
+    metrics: &Arc<Metrics>,
+    signals: &Signals,
+    settings: &config::Common,
+    chain: &mut Chain,
+    last: &mut u64,
+) -> anyhow::Result<()> {
+    let mut capture = Capture::open(path, Arc::clone(metrics))?;
+    // A bar between lines on one terminal would spoil both.
+    if !(settings.outputs.iter().any(|output| output == "stdout") && io::stdout().is_terminal()) {
+        capture.show_progress();
+    }
+    let mut frames: u64 = 0;
+    while let Some(event) = capture.next_event()? {
+        if let Event::Packet(packet) = &event {
+            *last = packet.time.max(*last);
+        }
+        let _ = chain.push(&event);
+        frames += 1;
+        if frames.is_multiple_of(STRIDE) {
+            chain.tick(*last);
+            if signals.is_ending() || chain.is_over() {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The outputs of a run or a replay.
+///
+/// # Errors
+/// Wrong usage where an `OUT` cannot be understood; at run time where it cannot be opened.
+pub fn open_outputs(
+    texts: &[String],
+    when_full: WhenFull,
+    signals: &Signals,
+    metrics: &Arc<Metrics>,
+) -> Result<Outputs, Failure> {
+    let targets = texts
+        .iter()
+        .map(|text| text.parse::<Target>())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Failure::Usage(error.into()))?;
+    Ok(Outputs::open(targets, when_full, &signals.stopping(), Arc::clone(metrics))?)
+}

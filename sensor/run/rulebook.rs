@@ -1,0 +1,121 @@
+//! The lists in force, and their renewal while the sensor runs: on SIGHUP and when a file changes.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::chain::Chain;
+use crate::ecs::{ListState, Report};
+use crate::rules::{Load, Reload, Rules, Unusable, Watcher, load};
+
+pub struct Rulebook {
+    paths: Vec<PathBuf>,
+    current: Arc<Rules>,
+    watcher: Option<Watcher>,
+    reload: Option<Reload>,
+    /// Asked for while one was under way.
+    again: bool,
+}
+
+impl Rulebook {
+    /// The first load, which every list must survive.
+    ///
+    /// # Errors
+    /// The first list that cannot be used, and what to do.
+    pub fn open(paths: &[PathBuf]) -> Result<(Self, Load), Unusable> {
+        let load = load(paths, None).complete()?;
+        let rulebook =
+            Self { paths: paths.to_vec(), current: Arc::clone(&load.rules), watcher: None, reload: None, again: false };
+        Ok((rulebook, load))
+    }
+
+    /// Begins to watch the files that `load` has read.
+    ///
+    /// # Errors
+    /// No inotify instance is left; SIGHUP still renews.
+    pub fn watch(&mut self, load: Load) -> Result<()> {
+        if !self.paths.is_empty() {
+            let watcher = Watcher::new(load.watch, Instant::now()).context(
+                "changes of rule files are not noticed, SIGHUP reads them (raise fs.inotify.max_user_instances)",
+            )?;
+            self.watcher = Some(watcher);
+        }
+        Ok(())
+    }
+
+    pub fn current(&self) -> Arc<Rules> {
+        Arc::clone(&self.current)
+    }
+
+    /// Readable when there may be something to do.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.watcher.as_ref().map(AsFd::as_fd).into_iter().chain(self.reload.as_ref().map(AsFd::as_fd))
+    }
+
+    /// How long the loop may sleep at the most.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.watcher.as_ref()?.timeout(Instant::now())
+    }
+
+    /// SIGHUP: read everything again.
+    pub fn renew(&mut self) {
+        if self.reload.is_some() {
+            self.again = true;
+        } else if !self.paths.is_empty() {
+            match Reload::start(self.paths.clone(), self.current()) {
+                Ok(reload) => self.reload = Some(reload),
+                Err(error) => eprintln!("dnstrail: rules stay as they are: no thread to read them: {error}"),
+            }
+        }
+    }
+
+    /// Looks whether files changed or a reload is done; puts a new set in force and says so.
+    pub fn turn(&mut self, now: u64, chain: &mut Chain) {
+        let instant = Instant::now();
+        if let Some(watcher) = &mut self.watcher {
+            watcher.read(instant);
+            if watcher.is_due(instant) {
+                self.renew();
+            }
+        }
+        let Some(reload) = self.reload.take_if(|reload| reload.is_finished()) else { return };
+        if let Some(load) = reload.finish() {
+            self.current = Arc::clone(&load.rules);
+            chain.pipeline().set_rules(self.current());
+            report(now, &load, chain);
+            if let Some(watcher) = &mut self.watcher {
+                watcher.renew(load.watch, instant);
+            }
+        } else {
+            eprintln!("dnstrail: rules stay as they are: reading them failed");
+        }
+        if std::mem::take(&mut self.again) {
+            self.renew();
+        }
+    }
+}
+
+/// Tells what became of each list: to people what is wrong, to the stream everything.
+pub fn report(now: u64, load: &Load, chain: &mut Chain) {
+    for error in load.lists.iter().filter_map(|list| list.error.as_deref()) {
+        eprintln!("dnstrail: {error}");
+    }
+    let lists: Vec<_> = load
+        .lists
+        .iter()
+        .map(|list| ListState {
+            id: list.id.clone(),
+            path: list.path.display().to_string(),
+            version: list.version.clone(),
+            names: list.counts.names,
+            addresses: list.counts.addresses,
+            skipped: list.counts.skipped,
+            error: list.error.clone(),
+        })
+        .collect();
+    let elapsed = u64::try_from(load.elapsed.as_nanos()).unwrap_or(u64::MAX);
+    chain.report(now, Report::RulesLoaded { lists: &lists, elapsed });
+}

@@ -1,0 +1,123 @@
+//! Whole lines on their way into a descriptor that may take only a part of them. A line that was
+//! written in part is finished first, so that a disk that was full leaves no gap inside a line.
+
+use std::io;
+
+/// Lines gathered for one write: fewer system calls, and still much less than a disk takes at once.
+pub(crate) const BATCH: usize = 64 << 10;
+
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    /// Whole lines; the first `next` bytes have been written.
+    bytes: Vec<u8>,
+    next: usize,
+    /// Lines in `bytes` that are not written to their end.
+    lines: u64,
+}
+
+impl Pending {
+    pub fn push(&mut self, line: &[u8]) {
+        self.bytes.extend_from_slice(line);
+        self.lines += 1;
+    }
+
+    pub fn len(&self) -> usize {
+        self.bytes.len() - self.next
+    }
+
+    /// Writes until nothing is left, or the first error. Returns the number of lines finished.
+    pub fn drain(&mut self, mut write: impl FnMut(&[u8]) -> io::Result<usize>) -> (u64, io::Result<()>) {
+        while let Some(rest) = self.bytes.get(self.next..).filter(|rest| !rest.is_empty()) {
+            let outcome = match write(rest) {
+                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other,
+            };
+            match outcome {
+                Ok(written) => self.next += written,
+                Err(error) => return (self.forget_whole_lines(), Err(error)),
+            }
+        }
+        self.bytes.clear();
+        self.next = 0;
+        (std::mem::take(&mut self.lines), Ok(()))
+    }
+
+    /// The descriptor is another one: the line that was begun is written there from its start.
+    pub fn restart_line(&mut self) {
+        self.next = 0;
+    }
+
+    /// Is a line written in part?
+    pub fn inside_line(&self) -> bool {
+        self.next > 0
+    }
+
+    /// Gives up what is left. Returns the number of lines.
+    pub fn discard(&mut self) -> u64 {
+        self.bytes.clear();
+        self.next = 0;
+        std::mem::take(&mut self.lines)
+    }
+
+    /// Keeps the line that `next` stands in, and what follows. Returns the number of lines finished.
+    fn forget_whole_lines(&mut self) -> u64 {
+        let written = self.bytes.get(..self.next).unwrap_or_default();
+        let whole = written.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+        let finished = written.split(|&byte| byte == b'\n').skip(1).count() as u64;
+        self.bytes.drain(..whole);
+        self.next -= whole;
+        self.lines -= finished.min(self.lines);
+        finished
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A descriptor that takes `room` bytes.
+    fn into(taken: &mut Vec<u8>, mut room: usize) -> impl FnMut(&[u8]) -> io::Result<usize> + '_ {
+        move |bytes| {
+            let some = bytes.len().min(room);
+            if some == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            room -= some;
+            taken.extend_from_slice(&bytes[..some]);
+            Ok(some)
+        }
+    }
+
+    #[test]
+    fn a_line_cut_by_a_full_disk_is_finished_later() {
+        for room in 0..12 {
+            let mut pending = Pending::default();
+            pending.push(b"one\n");
+            pending.push(b"two\n");
+            pending.push(b"six\n");
+            let mut taken = Vec::new();
+            let (first, outcome) = pending.drain(into(&mut taken, room));
+            assert!(outcome.is_err());
+            assert_eq!(first, room as u64 / 4);
+            assert_eq!(pending.inside_line(), room % 4 != 0);
+            let (second, outcome) = pending.drain(into(&mut taken, 100));
+            assert!(outcome.is_ok());
+            assert_eq!((first + second, taken.as_slice()), (3, b"one\ntwo\nsix\n".as_slice()));
+        }
+    }
+
+    #[test]
+    fn a_cut_line_starts_again_elsewhere() {
+        let mut pending = Pending::default();
+        pending.push(b"one\n");
+        pending.push(b"two\n");
+        let (mut old, mut new) = (Vec::new(), Vec::new());
+        assert_eq!(pending.drain(into(&mut old, 6)).0, 1);
+        pending.restart_line();
+        assert_eq!(pending.drain(into(&mut new, 100)).0, 1);
+        assert_eq!((old.as_slice(), new.as_slice()), (b"one\ntw".as_slice(), b"two\n".as_slice()));
+        pending.push(b"six\n");
+        assert_eq!((pending.len(), pending.discard(), pending.len()), (4, 1, 0));
+    }
+}

@@ -1,0 +1,402 @@
+//! Which answer belongs to which query, and which query got none. Only as much of a message is read
+//! as is needed to tell questions apart; what a match means for a document is left to `pipeline`.
+
+mod key;
+mod question;
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::ecs::{Match, Transport};
+use crate::event::{Direction, Task};
+use crate::metrics::Metrics;
+use crate::process::Process;
+use key::Key;
+pub use key::{Conversation, Side};
+use question::{keep, same_question};
+
+/// A query, from when it is seen until no answer to it is looked for any more.
+#[derive(Debug)]
+pub struct Transaction {
+    /// When it was first sent, nanoseconds since the Unix epoch.
+    pub time: u64,
+    /// Who asked.
+    pub process: Option<Rc<Process>>,
+    pub task: Option<Task>,
+    pub client: SocketAddr,
+    pub server: SocketAddr,
+    pub transport: Transport,
+    pub network_namespace: u32,
+    pub direction: Option<Direction>,
+    /// Bytes of the query.
+    pub length: usize,
+    /// The query, or of a very long one its header and question.
+    pub bytes: Vec<u8>,
+    /// What its documents have named so far.
+    pub labels: Vec<Match>,
+    key: Key,
+    answered: bool,
+    timed_out: bool,
+    /// When it was answered or timed out.
+    settled: u64,
+    place: Place,
+    previous: u32,
+    next: u32,
+    /// The next older one with the same key.
+    older: u32,
+}
+
+/// Queries that wait for an answer: 13,000 new ones a second with none answered within the usual 5 s.
+pub const PENDING: usize = 65_536;
+
+/// Transactions kept after their answer or timeout, so that a second or late answer is told as such.
+pub const SETTLED: usize = 16_384;
+
+/// Nanoseconds that these are kept. glibc gives up after 2 rounds of 3 servers and 5 s each, so nobody
+/// waits for an answer that comes later.
+pub const SETTLED_TIME: u64 = 30_000_000_000;
+
+/// Queries with the same addresses, ports and id and different questions. An honest client has one
+/// (RFC 5452 4.3); multicast DNS, whose ids are all zero, some dozens.
+const SAME_KEY: usize = 64;
+
+/// No slot.
+const NONE: u32 = u32::MAX;
+
+/// A query to be remembered.
+#[derive(Debug)]
+pub struct Query<'a> {
+    pub time: u64,
+    pub bytes: &'a [u8],
+    pub process: Option<Rc<Process>>,
+    pub task: Option<Task>,
+    pub direction: Option<Direction>,
+}
+
+/// The transaction that an answer belongs to.
+#[derive(Debug)]
+pub struct Answered<'a> {
+    pub transaction: &'a mut Transaction,
+    /// Its timeout was told already.
+    pub late: bool,
+    /// It has an answer already.
+    pub duplicate: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Free,
+    Pending,
+    Settled,
+}
+
+/// A chain of slots, oldest first.
+#[derive(Debug, Clone, Copy)]
+struct Queue {
+    first: u32,
+    last: u32,
+    length: usize,
+}
+
+impl Queue {
+    const EMPTY: Self = Self { first: NONE, last: NONE, length: 0 };
+}
+
+/// All transactions of this host or capture, in slots that are used again.
+#[derive(Debug)]
+pub struct Transactions {
+    timeout: u64,
+    metrics: Arc<Metrics>,
+    slots: Vec<Transaction>,
+    /// The newest of each key.
+    newest: HashMap<Key, u32>,
+    /// By [`Place`].
+    queues: [Queue; 3],
+}
+
+impl Transactions {
+    /// `timeout`: nanoseconds after which a query counts as not answered.
+    #[must_use]
+    pub fn new(timeout: u64, metrics: Arc<Metrics>) -> Self {
+        Self { timeout, metrics, slots: Vec::new(), newest: HashMap::new(), queues: [Queue::EMPTY; 3] }
+    }
+
+    /// Remembers a query. `true`: it was not in flight yet, so this is no repetition.
+    pub fn query(&mut self, conversation: &Conversation, query: Query<'_>) -> (bool, &mut Transaction) {
+        let key = Key::of_query(conversation);
+        let newest = self.newest.get(&key).copied().unwrap_or(NONE);
+        if let Some(index) = self.repeated(newest, &query) {
+            let known = &mut self.slots[index as usize];
+            if known.process.is_none() && query.process.is_some() {
+                (known.process, known.task) = (query.process, query.task);
+            }
+            return (false, known);
+        }
+        self.prune(newest, query.bytes);
+        let index = self.insert(key, conversation, query);
+        (true, &mut self.slots[index as usize])
+    }
+
+    /// Finds the query of an answer, and marks it as answered. `task` owns the socket that got the answer.
+    pub fn answer(
+        &mut self,
+        conversation: &Conversation,
+        time: u64,
+        bytes: &[u8],
+        task: Option<&Task>,
+    ) -> Option<Answered<'_>> {
+        let index = Key::of_answer(conversation).into_iter().flatten().find_map(|key| self.find(&key, bytes, task))?;
+        if self.slots[index as usize].place == Place::Pending {
+            self.slots[index as usize].settled = time;
+            self.put(index, Place::Settled);
+        }
+        let transaction = &mut self.slots[index as usize];
+        let before = std::mem::replace(&mut transaction.answered, true);
+        // Everyone may answer a multicast query, and a zone comes in many messages (RFC 5936 2.2).
+        let several = transaction.key.is_multicast()
+            || (transaction.transport == Transport::Tcp && question::is_transfer(&transaction.bytes));
+        Some(Answered { late: transaction.timed_out, duplicate: before && !several, transaction })
+    }
+
+    /// The next query that has waited too long, oldest first; `None` when there is no more.
+    /// `now`: nanoseconds since the Unix epoch, of an event or of the clock that events have.
+    pub fn expire(&mut self, now: u64) -> Option<&Transaction> {
+        while let Some(old) = self.oldest(Place::Settled) {
+            if now.abs_diff(self.slots[old as usize].settled) < SETTLED_TIME {
+                break;
+            }
+            self.release(old);
+        }
+        while let Some(old) = self.oldest(Place::Pending) {
+            let transaction = &mut self.slots[old as usize];
+            // In a capture whose clock went back, the oldest may seem to be of the future.
+            if now.abs_diff(transaction.time) < self.timeout {
+                break;
+            }
+            if transaction.key.is_multicast() {
+                // Nobody owes an answer to all.
+                self.release(old);
+                continue;
+            }
+            transaction.timed_out = true;
+            transaction.settled = now;
+            self.put(old, Place::Settled);
+            return self.slots.get(old as usize);
+        }
+        None
+    }
+
+    /// Nanoseconds after which a query counts as not answered.
+    #[must_use]
+    pub fn timeout(&self) -> u64 {
+        self.timeout
+    }
+
+    /// Transactions that wait, and those kept after their answer or timeout.
+    #[must_use]
+    pub fn len(&self) -> (usize, usize) {
+        (self.queue(Place::Pending).length, self.queue(Place::Settled).length)
+    }
+
+    /// The newest that waits, else the newest that is settled; of several the asker's own.
+    fn find(&self, key: &Key, bytes: &[u8], task: Option<&Task>) -> Option<u32> {
+        let mut found = None;
+        let mut best = 0;
+        let mut index = *self.newest.get(key)?;
+        while let Some(known) = self.slots.get(index as usize) {
+            let owner = match (&known.task, task) {
+                (Some(asker), Some(owner)) => Some(asker.process == owner.process),
+                _ => None,
+            };
+            // A multicast answer reaches every socket of the group: it is whose socket got it and asked.
+            let matches = if key.is_multicast() {
+                owner != Some(false) && question::answers_multicast(&known.bytes, bytes)
+            } else {
+                question::answers(&known.bytes, bytes)
+            };
+            if matches {
+                let rank = 1 + u8::from(known.place == Place::Pending) * 2 + u8::from(owner == Some(true));
+                if rank > best {
+                    (best, found) = (rank, Some(index));
+                }
+            }
+            index = known.older;
+        }
+        found
+    }
+
+    /// The same question by the same asker that still waits.
+    fn repeated(&self, newest: u32, query: &Query<'_>) -> Option<u32> {
+        let mut index = newest;
+        while let Some(known) = self.slots.get(index as usize) {
+            let same_asker = match (&known.task, &query.task) {
+                (Some(known), Some(asker)) => known.process == asker.process,
+                _ => true,
+            };
+            if known.place == Place::Pending
+                && same_asker
+                && same_question(&known.bytes, query.bytes, known.key.is_multicast())
+            {
+                return Some(index);
+            }
+            index = known.older;
+        }
+        None
+    }
+
+    /// Makes room for a new query of this key: once the same is asked again, only the new one is waited
+    /// for.
+    fn prune(&mut self, newest: u32, bytes: &[u8]) {
+        let mut kept = 0;
+        let mut index = newest;
+        while let Some(known) = self.slots.get(index as usize) {
+            let older = known.older;
+            kept += 1;
+            if kept >= SAME_KEY {
+                self.evict(index);
+            } else if known.place == Place::Settled && same_question(&known.bytes, bytes, known.key.is_multicast()) {
+                self.release(index);
+            }
+            index = older;
+        }
+    }
+
+    fn insert(&mut self, key: Key, conversation: &Conversation, query: Query<'_>) -> u32 {
+        if self.queue(Place::Pending).length >= PENDING
+            && let Some(oldest) = self.oldest(Place::Pending)
+        {
+            self.evict(oldest);
+        }
+        let index = self.slot(key, conversation, &query);
+        let older = self.newest.insert(key, index).unwrap_or(NONE);
+        let transaction = &mut self.slots[index as usize];
+        transaction.older = older;
+        transaction.process = query.process;
+        transaction.task = query.task;
+        self.put(index, Place::Pending);
+        index
+    }
+
+    /// A free slot, filled with what needs no ownership.
+    fn slot(&mut self, key: Key, conversation: &Conversation, query: &Query<'_>) -> u32 {
+        let free = self.oldest(Place::Free);
+        let mut bytes = free.map(|index| std::mem::take(&mut self.slots[index as usize].bytes)).unwrap_or_default();
+        let labels = free.map(|index| std::mem::take(&mut self.slots[index as usize].labels)).unwrap_or_default();
+        keep(query.bytes, &mut bytes);
+        let (place, previous, next) = free.map_or((Place::Free, NONE, NONE), |index| {
+            let slot = &self.slots[index as usize];
+            (slot.place, slot.previous, slot.next)
+        });
+        let transaction = Transaction {
+            time: query.time,
+            process: None,
+            task: None,
+            client: conversation.client,
+            server: conversation.server,
+            transport: conversation.transport,
+            network_namespace: conversation.network_namespace,
+            direction: query.direction,
+            length: query.bytes.len(),
+            bytes,
+            labels,
+            key,
+            answered: false,
+            timed_out: false,
+            settled: 0,
+            place,
+            previous,
+            next,
+            older: NONE,
+        };
+        if let Some(index) = free {
+            self.slots[index as usize] = transaction;
+            return index;
+        }
+        // PENDING and SETTLED bound the number of slots far below u32::MAX.
+        let index = u32::try_from(self.slots.len()).unwrap_or(NONE);
+        self.slots.push(transaction);
+        self.append(index, Place::Free);
+        index
+    }
+
+    /// Forgets one that still waits, for lack of room.
+    fn evict(&mut self, index: u32) {
+        let transaction = &self.slots[index as usize];
+        if transaction.place == Place::Pending && !transaction.key.is_multicast() {
+            self.metrics.losses.transaction_evicted.add(1);
+        }
+        self.release(index);
+    }
+
+    fn release(&mut self, index: u32) {
+        let Transaction { key, older, .. } = self.slots[index as usize];
+        if let Entry::Occupied(mut newest) = self.newest.entry(key) {
+            let mut newer = *newest.get();
+            if newer != index {
+                while let Some(slot) = self.slots.get_mut(newer as usize) {
+                    if slot.older == index {
+                        slot.older = older;
+                        break;
+                    }
+                    newer = slot.older;
+                }
+            } else if older == NONE {
+                newest.remove();
+            } else {
+                newest.insert(older);
+            }
+        }
+        let transaction = &mut self.slots[index as usize];
+        transaction.process = None;
+        transaction.labels.clear();
+        self.put(index, Place::Free);
+    }
+
+    fn queue(&self, place: Place) -> &Queue {
+        &self.queues[place as usize]
+    }
+
+    fn oldest(&self, place: Place) -> Option<u32> {
+        Some(self.queue(place).first).filter(|first| *first != NONE)
+    }
+
+    /// Moves a slot to the end of another queue.
+    fn put(&mut self, index: u32, place: Place) {
+        let Transaction { place: from, previous, next, .. } = self.slots[index as usize];
+        match self.slots.get_mut(previous as usize) {
+            Some(slot) => slot.next = next,
+            None => self.queues[from as usize].first = next,
+        }
+        match self.slots.get_mut(next as usize) {
+            Some(slot) => slot.previous = previous,
+            None => self.queues[from as usize].last = previous,
+        }
+        self.queues[from as usize].length -= 1;
+        self.append(index, place);
+        if place == Place::Settled
+            && self.queue(place).length > SETTLED
+            && let Some(oldest) = self.oldest(place)
+        {
+            self.release(oldest);
+        }
+    }
+
+    fn append(&mut self, index: u32, place: Place) {
+        let queue = &mut self.queues[place as usize];
+        let last = std::mem::replace(&mut queue.last, index);
+        queue.length += 1;
+        if last == NONE {
+            queue.first = index;
+        } else {
+            self.slots[last as usize].next = index;
+        }
+        let transaction = &mut self.slots[index as usize];
+        (transaction.place, transaction.previous, transaction.next) = (place, last, NONE);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+/*
+ * enter [OPTION...] [--] PROGRAM...: takes this process to where it should run, and becomes PROGRAM.
+ *
+ *   --net FILE         into the network namespace of FILE
+ *   --cgroup DIRECTORY into a cgroup
+ *   --resolv FILE      into a mount namespace in which FILE stands at /etc/resolv.conf
+ *   --unmount MOUNT    into a mount namespace without MOUNT
+ *   --user ID          to this user and group, with no other group
+ *   --pid-namespace    into a new pid namespace, as a child
+ *
+ * The program dies with the test that started it: no server outlives a test run that was killed.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void fail(const char *what)
+{
+	fprintf(stderr, "enter: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static void enter_network(const char *file)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || setns(fd, CLONE_NEWNET))
+		fail(file);
+}
+
+static void enter_cgroup(const char *directory)
+{
+	char file[4096];
+	int fd;
+
+	snprintf(file, sizeof(file), "%s/cgroup.procs", directory);
+	fd = open(file, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		fail(file);
+}
+
+static void leave_mounts(void)
+{
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		fail("a mount namespace");
+}
+
+static void resolve_by(const char *file)
+{
+	leave_mounts();
+	if (mount(file, "/etc/resolv.conf", NULL, MS_BIND, NULL))
+		fail("/etc/resolv.conf");
+}
+
+static void live_without(const char *mount_point)
+{
+	leave_mounts();
+	if (umount2(mount_point, MNT_DETACH))
+		fail(mount_point);
+}
+
+static void become(const char *id)
+{
+	if (setgroups(0, NULL) || setgid(atoi(id)) || setuid(atoi(id)))
+		fail("another user");
+}
+
+/* The program runs as pid 1 of a new pid namespace; this process waits for it. */
+static void fork_into_pid_namespace(void)
+{
+	int status;
+	pid_t child;
+
+	if (unshare(CLONE_NEWPID))
+		fail("a pid namespace");
+	child = fork();
+	if (child < 0)
+		fail("fork");
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		return;
+	}
+	if (waitpid(child, &status, 0) != child)
+		fail("waitpid");
+	exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
+int main(int count, char **arguments)
+{
+	const char *user = NULL;
+	int at = 1, pid_namespace = 0;
+
+	for (; at < count && !strncmp(arguments[at], "--", 2); at++) {
+		if (!strcmp(arguments[at], "--")) {
+			at++;
+			break;
+		}
+		if (!strcmp(arguments[at], "--pid-namespace")) {
+			pid_namespace = 1;
+			continue;
+		}
+		if (at + 1 == count)
+			break;
+		if (!strcmp(arguments[at], "--net"))
+			enter_network(arguments[++at]);
+		else if (!strcmp(arguments[at], "--cgroup"))
+			enter_cgroup(arguments[++at]);
+		else if (!strcmp(arguments[at], "--resolv"))
+			resolve_by(arguments[++at]);
+		else if (!strcmp(arguments[at], "--unmount"))
+			live_without(arguments[++at]);
+		else if (!strcmp(arguments[at], "--user"))
+			user = arguments[++at];
+	}
+	if (at >= count) {
+		fprintf(stderr, "usage: enter [OPTION...] [--] PROGRAM...\n");
+		return 1;
+	}
+	if (user)
+		become(user);
+	/* Last: a change of user takes it back. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (pid_namespace)
+		fork_into_pid_namespace();
+	execvp(arguments[at], arguments + at);
+	fail(arguments[at]);
+}

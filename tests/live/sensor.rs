@@ -1,0 +1,153 @@
+//! The sensor as a child process: started and known to be ready, stopped by a signal, and what it
+//! wrote, read and held against what every recording must keep.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::clients::built;
+use super::documents::{Document, Recording};
+use super::lab::{Lab, until};
+
+pub struct Sensor {
+    child: Child,
+    output: PathBuf,
+    stderr: PathBuf,
+}
+
+/// `dnstrail` with `arguments`, the environment's `DNSTRAIL_*` taken away. Dies with the test.
+pub fn dnstrail(arguments: &[&str]) -> Command {
+    let mut command = Command::new(built().join("enter"));
+    command.arg("--").arg(program()).args(arguments).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DNSTRAIL_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The sensor under test.
+pub fn program() -> PathBuf {
+    std::env::var_os("DNSTRAIL_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_dnstrail").into(), PathBuf::from)
+}
+
+/// `--hooks` as the environment wants it.
+pub fn hooks() -> [String; 2] {
+    ["--hooks".into(), std::env::var("DNSTRAIL_HOOKS").unwrap_or_else(|_| "auto".into())]
+}
+
+impl Sensor {
+    /// Runs it with `--output` into the scratch folder, and waits until it says that it is ready.
+    pub fn start(lab: &Lab, arguments: &[&str]) -> Self {
+        let sensor = Self::start_without_waiting(lab, arguments);
+        sensor.until_ready(lab)
+    }
+
+    fn start_without_waiting(lab: &Lab, arguments: &[&str]) -> Self {
+        let output = lab.path("documents.json");
+        let stderr = lab.path("stderr");
+        let [hooks, way] = hooks();
+        let child = dnstrail(&["run", &hooks, &way, "--output", &format!("file:{}", output.display())])
+            .arg("--ready-file")
+            .arg(lab.path("ready"))
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&stderr).expect("no file for stderr"))
+            .spawn()
+            .expect("dnstrail does not start");
+        Self { child, output, stderr }
+    }
+
+    fn until_ready(mut self, lab: &Lab) -> Self {
+        until("dnstrail makes its ready file", || {
+            if let Some(status) = self.child.try_wait().expect("wait") {
+                panic!("dnstrail ended with {status}: {}", self.said());
+            }
+            lab.path("ready").exists()
+        });
+        self
+    }
+
+    /// What it told people so far.
+    pub fn said(&self) -> String {
+        fs::read_to_string(&self.stderr).unwrap_or_default()
+    }
+
+    /// Waits until the stream holds what `wanted` looks for.
+    pub fn until_written(&self, what: &str, wanted: impl Fn(&[Document]) -> bool) {
+        until(what, || {
+            let text = fs::read(&self.output).unwrap_or_default();
+            // The last line may be half written.
+            let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            wanted(&Document::lines(&text[..whole]))
+        });
+    }
+
+    /// SIGTERM, the end, and the recording, which lost nothing.
+    pub fn stop(self) -> Recording {
+        let recording = self.stop_by(Signal::SIGTERM);
+        recording.assert_nothing_lost();
+        recording
+    }
+
+    pub fn stop_by(mut self, signal: Signal) -> Recording {
+        self.signal(signal);
+        let status = self.ended();
+        assert!(status.success(), "dnstrail ended with {status}: {}", self.said());
+        self.recording()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("the sensor is gone");
+    }
+
+    pub fn ended(&mut self) -> ExitStatus {
+        ended(&mut self.child)
+    }
+
+    pub fn recording(&self) -> Recording {
+        let said = self.said();
+        assert!(!said.contains("panicked"), "{said}");
+        Recording::read(&fs::read(&self.output).expect("dnstrail made no output file"))
+    }
+}
+
+impl Drop for Sensor {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits for the end of a process.
+pub fn ended(child: &mut Child) -> ExitStatus {
+    let mut status = None;
+    until("dnstrail ends", || {
+        status = child.try_wait().expect("wait");
+        status.is_some()
+    });
+    status.expect("it ended")
+}
+
+/// A `dnstrail` that must end by itself: its status, stdout and stderr.
+pub fn run_to_end(mut command: Command) -> (Option<i32>, String, String) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("dnstrail does not start");
+    let status = ended(&mut child);
+    let mut texts = [String::new(), String::new()];
+    child.stdout.take().expect("piped").read_to_string(&mut texts[0]).expect("stdout is text");
+    child.stderr.take().expect("piped").read_to_string(&mut texts[1]).expect("stderr is text");
+    let [stdout, stderr] = texts;
+    (status.code(), stdout, stderr)
+}
+
+/// A copy of the sensor that every user may run: the build folder may be closed to them.
+pub fn program_for_everyone(folder: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("the scratch folder is ours");
+    let copy = folder.join("dnstrail");
+    fs::copy(program(), &copy).expect("a copy of dnstrail");
+    copy
+}

@@ -1,0 +1,508 @@
+//! Headers of every shape, and fragments in every order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use dnstrail::metrics::Metrics;
+use dnstrail::packet::{PacketError, Payload, Reassembler, Tcp};
+use proptest::prelude::*;
+
+use crate::bytes::{self, CLIENT_PORT, CLIENT4, CLIENT6, SERVER4, SERVER6, TCP, UDP};
+
+const SECOND: u64 = 1_000_000_000;
+
+struct Reader {
+    packets: Reassembler,
+    metrics: Arc<Metrics>,
+}
+
+/// A segment, so that it can be kept.
+#[derive(Debug, PartialEq)]
+struct Got {
+    source: SocketAddr,
+    destination: SocketAddr,
+    bytes: Vec<u8>,
+}
+
+impl Reader {
+    fn new() -> Self {
+        let metrics = Arc::new(Metrics::default());
+        Self { packets: Reassembler::new(Arc::clone(&metrics)), metrics }
+    }
+
+    fn read(&mut self, time: u64, packet: &[u8]) -> Result<Option<Got>, PacketError> {
+        Ok(self.packets.parse(time, packet)?.map(|segment| Got {
+            source: segment.source,
+            destination: segment.destination,
+            bytes: match segment.payload {
+                Payload::Udp(bytes) | Payload::Tcp(Tcp { bytes, .. }) => bytes.to_vec(),
+            },
+        }))
+    }
+
+    fn expired(&self) -> u64 {
+        self.metrics.losses.fragments_expired.get()
+    }
+}
+
+fn read(packet: &[u8]) -> Result<Option<Got>, PacketError> {
+    Reader::new().read(0, packet)
+}
+
+fn payload(packet: &[u8]) -> Vec<u8> {
+    read(packet).unwrap().expect("not a fragment").bytes
+}
+
+fn extension(next: u8, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    bytes[..2].copy_from_slice(&[next, u8::try_from(length / 8 - 1).unwrap()]);
+    bytes
+}
+
+#[test]
+fn addresses_and_ports_of_both_versions() {
+    let query = bytes::query(1, "example.com");
+    let four = read(&bytes::ipv4(UDP, &[], &bytes::udp(&query))).unwrap().unwrap();
+    assert_eq!(four.source, SocketAddr::from((CLIENT4, CLIENT_PORT)));
+    assert_eq!(four.destination, SocketAddr::from((SERVER4, 53)));
+    assert_eq!(four.bytes, query);
+    let six = read(&bytes::ipv6(UDP, &bytes::udp(&query))).unwrap().unwrap();
+    assert_eq!(six.source, SocketAddr::from((CLIENT6, CLIENT_PORT)));
+    assert_eq!(six.destination, SocketAddr::from((SERVER6, 53)));
+    assert_eq!(six.bytes, query);
+}
+
+#[test]
+fn every_length_of_ipv4_options() {
+    for words in 0..=10 {
+        assert_eq!(payload(&bytes::ipv4(UDP, &vec![1; words * 4], &bytes::udp(b"dns"))), b"dns");
+    }
+}
+
+#[test]
+fn the_ip_length_decides_between_padding_and_payload() {
+    let mut packet = bytes::ipv4(TCP, &[], &bytes::tcp(&bytes::data(7, b"dns"), &[]));
+    packet.extend([0; 18]);
+    assert_eq!(payload(&packet), b"dns");
+    let mut packet = bytes::ipv6(TCP, &bytes::tcp(&bytes::data(7, b"dns"), &[]));
+    packet.extend([0; 18]);
+    assert_eq!(payload(&packet), b"dns");
+}
+
+#[test]
+fn super_segments_have_no_length() {
+    let large = vec![7; 180_000];
+    let segment = bytes::tcp(&bytes::data(7, &large), &[1; 12]);
+    assert_eq!(payload(&bytes::ipv4(TCP, &[], &segment)), large);
+    assert_eq!(payload(&bytes::ipv6(TCP, &segment)), large);
+    // With the jumbo option in a hop-by-hop header (RFC 2675).
+    let mut jumbo = extension(TCP, 8);
+    jumbo.extend(&segment);
+    assert_eq!(payload(&bytes::ipv6(0, &jumbo)), large);
+}
+
+#[test]
+fn lengths_that_contradict_the_header() {
+    let mut packet = bytes::ipv4(UDP, &[], &bytes::udp(b"dns"));
+    packet[2..4].copy_from_slice(&19u16.to_be_bytes());
+    assert_eq!(read(&packet), Err(PacketError::Length("IPv4")));
+    let mut packet = bytes::ipv4(UDP, &[], &bytes::udp(b"dns"));
+    packet[0] = 0x44;
+    assert_eq!(read(&packet), Err(PacketError::Length("IPv4")));
+    let mut packet = bytes::ipv4(UDP, &[], &bytes::udp(b"dns"));
+    packet[0] = 0x4f;
+    assert!(read(&packet).is_err());
+    assert_eq!(read(&[]), Err(PacketError::Version));
+    assert_eq!(read(&[0x50; 60]), Err(PacketError::Version));
+}
+
+#[test]
+fn the_udp_length_against_what_is_there() {
+    for (length, expected) in [(8, &b""[..]), (9, b"d"), (11, b"dns"), (0, b"dns"), (999, b"dns")] {
+        let mut packet = bytes::ipv4(UDP, &[], &bytes::udp(b"dns"));
+        packet[24..26].copy_from_slice(&u16::to_be_bytes(length));
+        assert_eq!(payload(&packet), expected, "{length}");
+    }
+    for length in 1..8u16 {
+        let mut packet = bytes::ipv4(UDP, &[], &bytes::udp(b"dns"));
+        packet[24..26].copy_from_slice(&length.to_be_bytes());
+        assert_eq!(read(&packet), Err(PacketError::Length("UDP")));
+    }
+}
+
+#[test]
+fn tcp_options_and_flags() {
+    for words in 0..=10 {
+        let packet = bytes::ipv4(TCP, &[], &bytes::tcp(&bytes::data(7, b"dns"), &vec![1; words * 4]));
+        assert_eq!(payload(&packet), b"dns");
+    }
+    let mut packet = bytes::ipv4(TCP, &[], &bytes::tcp(&bytes::data(7, b"dns"), &[]));
+    packet[32] = 0x40;
+    assert_eq!(read(&packet), Err(PacketError::Length("TCP")));
+    packet[32] = 0xf0;
+    assert_eq!(read(&packet), Err(PacketError::Short("TCP")));
+
+    for flags in 0..8u8 {
+        let sent =
+            Tcp { sequence: 0xfedc_ba98, fin: flags & 1 != 0, syn: flags & 2 != 0, rst: flags & 4 != 0, bytes: b"dns" };
+        let packet = bytes::ipv6(TCP, &bytes::tcp(&sent, &[]));
+        let mut reader = Reader::new();
+        assert_eq!(reader.packets.parse(0, &packet).unwrap().unwrap().payload, Payload::Tcp(sent));
+    }
+}
+
+#[test]
+fn extension_headers_in_any_number_up_to_the_bound() {
+    let mut packet = bytes::udp(b"dns");
+    let mut next = UDP;
+    for (count, kind) in [60, 43, 51, 0, 135, 139, 140].into_iter().cycle().take(15).enumerate() {
+        // The authentication header counts in fours, minus two.
+        let mut header = extension(next, 8 * (1 + count % 3));
+        if kind == 51 {
+            header[1] = u8::try_from(header.len() / 4 - 2).unwrap();
+        }
+        header.extend(packet);
+        (packet, next) = (header, kind);
+        assert_eq!(payload(&bytes::ipv6(next, &packet)), b"dns", "{count}");
+    }
+    for _ in 0..2 {
+        let mut header = extension(next, 8);
+        header.extend(packet);
+        (packet, next) = (header, 60);
+    }
+    assert_eq!(read(&bytes::ipv6(next, &packet)), Err(PacketError::ExtensionHeaders));
+}
+
+#[test]
+fn an_authentication_header_in_ipv4() {
+    let mut header = vec![UDP, 4];
+    header.resize(24, 0);
+    header.extend(bytes::udp(b"dns"));
+    assert_eq!(payload(&bytes::ipv4(51, &[], &header)), b"dns");
+}
+
+#[test]
+fn other_protocols_are_no_loss() {
+    for protocol in [1, 2, 4, 41, 47, 50, 58, 59, 89, 132, 255] {
+        let inner = bytes::ipv4(UDP, &[], &bytes::udp(b"dns"));
+        for packet in [bytes::ipv4(protocol, &[], &inner), bytes::ipv6(protocol, &inner)] {
+            let error = read(&packet).unwrap_err();
+            assert_eq!(error, PacketError::Protocol(protocol));
+            assert!(!error.is_malformed());
+        }
+    }
+    assert!(PacketError::Short("UDP").is_malformed());
+}
+
+/// One fragment of either version.
+fn fragment(six: bool, id: u16, piece: &[u8], offset: usize, more: bool) -> Vec<u8> {
+    if six {
+        bytes::fragment6(UDP, piece, u32::from(id), offset, more)
+    } else {
+        bytes::fragment4(UDP, &[], piece, id, offset, more)
+    }
+}
+
+/// A datagram in fragments of `size` bytes, of either version.
+fn fragments(six: bool, id: u16, datagram: &[u8], size: usize) -> Vec<Vec<u8>> {
+    let count = datagram.len().div_ceil(size);
+    let pieces = datagram.chunks(size).enumerate();
+    pieces.map(|(index, piece)| fragment(six, id, piece, index * size, index + 1 < count)).collect()
+}
+
+#[test]
+fn fragments_in_every_order() {
+    for six in [false, true] {
+        let message = bytes::answer(9, 100);
+        let pieces = fragments(six, 1, &bytes::udp(&message), 32);
+        assert_eq!(pieces.len(), 4);
+        for order in 0..24usize {
+            let mut left: Vec<_> = pieces.iter().collect();
+            let mut reader = Reader::new();
+            let mut choice = order;
+            while !left.is_empty() {
+                let piece = left.remove(choice % left.len());
+                choice /= left.len() + 1;
+                let got = reader.read(0, piece).unwrap();
+                assert_eq!(got.is_some(), left.is_empty());
+                if let Some(got) = got {
+                    assert_eq!(got.bytes, message);
+                    assert_eq!(got.source.port(), CLIENT_PORT);
+                }
+            }
+            reader.packets.finish();
+            assert_eq!(reader.expired(), 0);
+        }
+    }
+}
+
+#[test]
+fn extension_headers_behind_the_fragment_header() {
+    let mut datagram = extension(UDP, 16);
+    datagram.extend(bytes::udp(b"a longer message"));
+    let mut reader = Reader::new();
+    assert_eq!(reader.read(0, &bytes::fragment6(60, &datagram[..24], 5, 0, true)), Ok(None));
+    let got = reader.read(0, &bytes::fragment6(60, &datagram[24..], 5, 24, false)).unwrap().unwrap();
+    assert_eq!(got.bytes, b"a longer message");
+}
+
+#[test]
+fn a_fragment_that_is_the_whole_datagram() {
+    assert_eq!(payload(&bytes::fragment6(UDP, &bytes::udp(b"dns"), 5, 0, false)), b"dns");
+    // It has nothing to do with others of its identification (RFC 6946 4).
+    let message = bytes::answer(9, 100);
+    let pieces = fragments(true, 5, &bytes::udp(&message), 64);
+    let mut reader = Reader::new();
+    assert_eq!(reader.read(0, &pieces[0]), Ok(None));
+    let whole = reader.read(0, &bytes::fragment6(UDP, &bytes::udp(b"dns"), 5, 0, false)).unwrap().unwrap();
+    assert_eq!(whole.bytes, b"dns");
+    assert_eq!(reader.read(0, &pieces[1]).unwrap().unwrap().bytes, message);
+}
+
+#[test]
+fn a_fragment_header_inside_a_datagram_of_fragments() {
+    let mut inner = vec![UDP, 0, 0, 1, 0, 0, 0, 9];
+    inner.extend(bytes::udp(&[0; 24]));
+    let mut reader = Reader::new();
+    assert_eq!(reader.read(0, &bytes::fragment6(44, &inner[..16], 5, 0, true)), Ok(None));
+    assert_eq!(reader.read(0, &bytes::fragment6(44, &inner[16..], 5, 16, false)), Err(PacketError::Fragment));
+}
+
+#[test]
+fn fragments_that_overlap_end_their_datagram() {
+    for six in [false, true] {
+        let datagram = bytes::udp(&bytes::answer(9, 100));
+        let pieces = fragments(six, 1, &datagram, 32);
+        let mut other = fragments(six, 1, &[&datagram[..40], &[0xff; 68]].concat(), 32);
+        // The same place with other bytes; in part, from either side; behind the end; an end before the end.
+        let left = fragment(six, 1, &datagram[48..80], 48, true);
+        let right = fragment(six, 1, &datagram[16..48], 16, true);
+        let behind = fragment(six, 1, &[0; 8], 128, true);
+        let early = fragment(six, 1, &datagram[64..72], 64, false);
+        for bad in [other.remove(1), left, right, behind, early] {
+            let mut reader = Reader::new();
+            assert_eq!(reader.read(0, &pieces[1]), Ok(None));
+            assert_eq!(reader.read(0, &pieces[3]), Ok(None));
+            assert_eq!(reader.read(0, &bad), Ok(None));
+            assert_eq!(reader.expired(), 1);
+            for piece in &pieces {
+                assert_eq!(reader.read(0, piece), Ok(None), "RFC 5722: later fragments go too");
+            }
+            reader.packets.finish();
+            assert_eq!(reader.expired(), 1, "counted once");
+        }
+    }
+}
+
+#[test]
+fn a_last_fragment_before_one_that_is_there() {
+    for six in [false, true] {
+        let mut reader = Reader::new();
+        assert_eq!(reader.read(0, &fragment(six, 1, &[0; 64], 64, true)), Ok(None));
+        assert_eq!(reader.read(0, &fragment(six, 1, &[0; 16], 16, false)), Ok(None));
+        assert_eq!(reader.expired(), 1);
+    }
+}
+
+#[test]
+fn copies_of_fragments_change_nothing() {
+    for six in [false, true] {
+        let message = bytes::answer(9, 300);
+        let mut reader = Reader::new();
+        let mut whole = 0;
+        for piece in fragments(six, 1, &bytes::udp(&message), 32) {
+            for _ in 0..3 {
+                whole += reader.read(0, &piece).unwrap().map_or(0, |got| usize::from(got.bytes == message));
+            }
+        }
+        assert_eq!(whole, 1);
+        reader.packets.finish();
+        assert_eq!(reader.expired(), 0);
+    }
+}
+
+#[test]
+fn identification_addresses_and_protocol_keep_datagrams_apart() {
+    let (one, two) = (bytes::answer(1, 100), bytes::answer(2, 100));
+    let mut reader = Reader::new();
+    let pieces = |six, id, message: &[u8]| fragments(six, id, &bytes::udp(message), 64);
+    let all = [pieces(false, 1, &one), pieces(false, 2, &two), pieces(true, 1, &two), pieces(true, 2, &one)];
+    for set in &all {
+        assert_eq!(reader.read(0, &set[0]), Ok(None));
+    }
+    let tcp = bytes::fragment4(TCP, &[], &[0; 64], 1, 0, true);
+    assert_eq!(reader.read(0, &tcp), Ok(None));
+    let got: Vec<_> = all.iter().map(|set| reader.read(0, &set[1]).unwrap().unwrap().bytes).collect();
+    assert_eq!(got, [one.clone(), two.clone(), two, one]);
+    reader.packets.finish();
+    assert_eq!(reader.expired(), 1);
+}
+
+#[test]
+fn incomplete_datagrams_are_given_up_by_age_and_by_room() {
+    let datagram = bytes::udp(&bytes::answer(9, 100));
+    let mut reader = Reader::new();
+    let pieces = fragments(false, 1, &datagram, 64);
+    assert_eq!(reader.read(0, &pieces[0]), Ok(None));
+    assert!(reader.read(30 * SECOND, &pieces[1]).unwrap().is_some(), "30 s are not too long");
+    assert_eq!(reader.read(100 * SECOND, &pieces[0]), Ok(None));
+    assert_eq!(reader.read(90 * SECOND, &fragments(false, 2, &datagram, 64)[0]), Ok(None), "time may go back");
+    assert_eq!(reader.read(131 * SECOND, &pieces[1]), Ok(None));
+    assert_eq!(reader.expired(), 2);
+
+    let mut reader = Reader::new();
+    for id in 0..1000 {
+        assert_eq!(reader.read(0, &fragments(true, id, &datagram, 64)[0]), Ok(None));
+    }
+    assert_eq!(reader.expired(), 1000 - 256);
+    assert!(reader.read(0, &fragments(true, 999, &datagram, 64)[1]).unwrap().is_some());
+
+    // Each claims 64 KiB; 4 MiB are there.
+    let mut reader = Reader::new();
+    for id in 0..200 {
+        assert_eq!(reader.read(0, &bytes::fragment4(UDP, &[], &[0; 15], id, 65_520, false)), Ok(None));
+    }
+    assert_eq!(reader.expired(), 200 - 64);
+    reader.packets.finish();
+    assert_eq!(reader.expired(), 200);
+}
+
+#[test]
+fn too_many_holes() {
+    let mut reader = Reader::new();
+    for index in 0..100 {
+        assert_eq!(reader.read(0, &bytes::fragment4(UDP, &[], &[0; 8], 1, index * 16, true)), Ok(None));
+        assert_eq!(reader.expired(), u64::from(index >= 64));
+    }
+}
+
+#[test]
+fn fragments_that_no_datagram_can_have() {
+    let mut reader = Reader::new();
+    let mut cut = bytes::fragment4(UDP, &[], &[0; 64], 1, 0, true);
+    cut.truncate(60);
+    let mut cut6 = bytes::fragment6(UDP, &[0; 64], 1, 0, true);
+    cut6.truncate(80);
+    for bad in [
+        bytes::fragment4(UDP, &[], &[0; 9], 1, 0, true),
+        bytes::fragment4(UDP, &[], &[0; 64], 1, 65_480, false),
+        bytes::fragment4(UDP, &[], &[], 1, 64, false),
+        bytes::fragment6(UDP, &[0; 9], 1, 0, true),
+        bytes::fragment6(UDP, &[0; 64], 1, 65_528, false),
+        cut,
+        cut6,
+    ] {
+        assert_eq!(reader.read(0, &bad), Err(PacketError::Fragment));
+    }
+    reader.packets.finish();
+    assert_eq!(reader.expired(), 0, "nothing was kept");
+}
+
+/// Packets of every shape that is read.
+pub fn shapes() -> Vec<Vec<u8>> {
+    let query = bytes::query(7, "www.example.com");
+    let segment = bytes::tcp(&bytes::data(7, &bytes::framed(&query)), &[1; 12]);
+    let mut chain = extension(43, 8);
+    chain.extend(extension(60, 16));
+    chain.extend(extension(UDP, 8));
+    chain.extend(bytes::udp(&query));
+    let mut authenticated = vec![UDP, 4];
+    authenticated.resize(24, 0);
+    authenticated.extend(bytes::udp(&query));
+    let mut all = vec![
+        bytes::ipv4(UDP, &[], &bytes::udp(&query)),
+        bytes::ipv4(UDP, &[1; 8], &bytes::udp(&query)),
+        bytes::ipv4(TCP, &[], &segment),
+        bytes::ipv4(51, &[], &authenticated),
+        bytes::ipv4(4, &[], &bytes::ipv4(UDP, &[], &bytes::udp(&query))),
+        bytes::ipv4(47, &[], &segment),
+        bytes::ipv6(UDP, &bytes::udp(&query)),
+        bytes::ipv6(TCP, &segment),
+        bytes::ipv6(0, &chain),
+        bytes::ipv6(51, &authenticated),
+    ];
+    all.extend(fragments(false, 1, &bytes::udp(&query), 24));
+    all.extend(fragments(true, 1, &bytes::udp(&query), 24));
+    all
+}
+
+#[test]
+fn any_byte_flipped_and_any_length_cut() {
+    let mut reader = Reader::new();
+    let (mut read, mut waiting, mut refused) = (0u32, 0u32, 0u32);
+    let mut time = 0;
+    let mut look = |packet: &[u8]| {
+        time += SECOND / 1000;
+        match reader.read(time, packet) {
+            Ok(Some(_)) => read += 1,
+            Ok(None) => waiting += 1,
+            Err(_) => refused += 1,
+        }
+    };
+    let mut sent = 0;
+    for packet in shapes() {
+        for length in 0..packet.len() {
+            look(&packet[..length]);
+            sent += 1;
+        }
+        for place in 0..packet.len() {
+            for value in [0x01, 0x10, 0x80, 0xff, packet[place], !packet[place] ^ 0x55] {
+                let mut flipped = packet.clone();
+                flipped[place] ^= value;
+                look(&flipped);
+                sent += 1;
+            }
+        }
+    }
+    assert_eq!(read + waiting + refused, sent);
+    assert!(read > 0 && waiting > 0 && refused > 0, "{read} {waiting} {refused}");
+    reader.packets.finish();
+    assert!(reader.expired() <= u64::from(waiting));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Any split of several datagrams, in any order, with copies: each comes out once, whole.
+    #[test]
+    fn datagrams_survive_any_order(
+        lengths in prop::collection::vec(64usize..400, 1..6),
+        six in any::<bool>(),
+        size in 1usize..8,
+        shuffle in any::<u64>(),
+        copies in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+    ) {
+        let messages: Vec<_> = (1u16..).zip(&lengths).map(|(id, length)| bytes::answer(id, *length)).collect();
+        let mut pieces: Vec<Vec<u8>> = (1u16..)
+            .zip(&messages)
+            .flat_map(|(id, message)| fragments(six, id, &bytes::udp(message), size * 8))
+            .collect();
+        let mut state = shuffle;
+        for index in (1..pieces.len()).rev() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            pieces.swap(index, usize::try_from(state >> 33).unwrap() % (index + 1));
+        }
+        // Copies come at once: later they would begin a datagram of their own.
+        for copy in &copies {
+            let index = copy.index(pieces.len());
+            pieces.insert(index, pieces[index].clone());
+        }
+        let mut reader = Reader::new();
+        let mut got = Vec::new();
+        for piece in &pieces {
+            got.extend(reader.read(0, piece).unwrap().map(|got| got.bytes));
+        }
+        got.sort();
+        let mut expected = messages;
+        expected.sort();
+        prop_assert_eq!(&got, &expected);
+    }
+
+    #[test]
+    fn noise_never_panics(noise in prop::collection::vec(any::<u8>(), 0..120), version in prop::sample::select(vec![0x45u8, 0x46, 0x60])) {
+        let mut packet = vec![version];
+        packet.extend(noise);
+        let mut reader = Reader::new();
+        let _ = reader.read(0, &packet);
+    }
+}

@@ -1,0 +1,162 @@
+//! Whatever comes in: nothing panics, tables keep their bounds, and the counts add up.
+
+use super::*;
+use dnstrail::event::{Exit, Fork};
+use dnstrail::{process, transaction};
+use proptest::prelude::*;
+
+/// Each packet is a document, or a counted loss, or of no interest.
+fn adds_up(scene: &mut Scene) {
+    let told = scene.told();
+    let count = |what: &[&str]| told.iter().filter(|one| what.contains(&&*one.what)).count() as u64;
+    let timeouts = count(&["timeout"]);
+    let messages = count(&["query", "answer", "late", "duplicate", "late duplicate"]);
+    assert_eq!(messages, scene.metrics.traffic.messages.get());
+    let losses = &scene.metrics.losses;
+    let pending = scene.pipeline.transactions().len().0 as u64;
+    assert!(timeouts + losses.transaction_evicted.get() + pending <= count(&["query"]));
+    // The last report of each loss gives its total.
+    for (name, _, total) in losses.each().filter(|(_, _, total)| *total > 0) {
+        let last = told.iter().rev().find_map(|one| {
+            one.what.split(' ').find_map(|part| part.strip_prefix(name)?.strip_prefix('+')?.split_once('='))
+        });
+        assert_eq!(last.map(|(_, total)| total.parse()), Some(Ok(total)), "{name}");
+    }
+}
+
+#[test]
+fn every_byte_flipped_and_every_length() {
+    let mut scene = Scene::new();
+    scene.exec(key(7));
+    let packets = [
+        egress(CLIENT, SERVER, &query(1, "www.example.com")),
+        ingress(
+            SERVER,
+            CLIENT,
+            &answer(1, "www.example.com").answer(5, b"\x03cdn\xc0\x10").answer(1, &[192, 0, 2, 1]).0,
+        ),
+        egress("[2001:db8::1]:4000", "[2001:db8::53]:53", &query(2, "a.example")),
+    ];
+    let mut sent = 0;
+    for packet in packets {
+        for at in 0..packet.bytes.len() {
+            for flip in [0x01, 0x80, 0xff] {
+                let mut bytes = packet.bytes.clone();
+                bytes[at] ^= flip;
+                Sent { bytes, ..packet.clone() }.by(7).at(START + sent).to(&mut scene);
+                sent += 1;
+            }
+            Sent { bytes: packet.bytes[..at].to_vec(), ..packet.clone() }.by(7).at(START + sent).to(&mut scene);
+            sent += 1;
+        }
+    }
+    assert_eq!(scene.metrics.traffic.packets.get(), sent);
+    scene.finish(START + 3600 * SECOND);
+    adds_up(&mut scene);
+}
+
+#[test]
+fn floods_stay_within_bounds() {
+    let mut scene = Scene::new();
+    scene.exec(key(1));
+    let flood = u32::try_from(transaction::PENDING).unwrap() + 10_000;
+    for number in 0..flood {
+        scene.push(&Event::Fork(Fork {
+            time: START,
+            child: key(number + 2),
+            parent: key(1),
+            namespace_pid: number + 2,
+        }));
+        let source = format!("10.{}.{}.{}:4000", number >> 16, number >> 8 & 255, number & 255);
+        egress(&source, SERVER, &query(1, "a.example")).by(number + 2).to(&mut scene);
+    }
+    assert_eq!(scene.pipeline.transactions().len(), (transaction::PENDING, 0));
+    assert_eq!(scene.metrics.losses.transaction_evicted.get(), 10_000);
+    assert_eq!(scene.pipeline.processes().len().0, process::LIVE);
+    for number in 0..flood {
+        scene.push(&Event::Exit(Exit { time: START, process: key(number + 2), code: 0 }));
+    }
+    assert!(scene.pipeline.processes().len().1 <= process::RETIRED);
+    scene.finish(START + 60 * SECOND);
+    assert_eq!(scene.pipeline.transactions().len(), (0, transaction::SETTLED));
+    adds_up(&mut scene);
+}
+
+fn messages() -> impl Strategy<Value = Vec<u8>> {
+    let names = prop::sample::select(vec!["a.example", "b.example", "", "\u{e4}.example"]);
+    prop_oneof![
+        4 => (0..3u16, names.clone()).prop_map(|(id, name)| query(id, name)),
+        4 => (0..3u16, names).prop_map(|(id, name)| answer(id, name).answer(1, &[192, 0, 2, 1]).0),
+        1 => prop::collection::vec(any::<u8>(), 0..80),
+    ]
+}
+
+fn sockets() -> impl Strategy<Value = SocketAddr> {
+    let list =
+        ["192.0.2.1:53", "192.0.2.1:5353", "192.0.2.2:4000", "224.0.0.251:5353", "192.0.2.3:53", "192.0.2.2:5355"];
+    prop::sample::select(list.map(|text| text.parse().unwrap()).to_vec())
+}
+
+#[derive(Debug, Clone)]
+enum Anything {
+    Udp(SocketAddr, SocketAddr, Vec<u8>),
+    Tcp(SocketAddr, SocketAddr, u32, u8, Vec<u8>),
+    Bytes(Vec<u8>),
+    Exec(TaskKey),
+    Fork(TaskKey, TaskKey),
+    Exit(TaskKey),
+    Tick,
+    Wind(i64),
+}
+
+fn keys() -> impl Strategy<Value = TaskKey> {
+    (0..4u32, 0..3u32, 0..2u64).prop_map(|(pid, exec_id, start)| TaskKey { pid, exec_id, start })
+}
+
+fn anything() -> impl Strategy<Value = Anything> {
+    prop_oneof![
+        6 => (sockets(), sockets(), messages()).prop_map(|(one, other, bytes)| Anything::Udp(one, other, bytes)),
+        4 => (sockets(), sockets(), 0..200u32, any::<u8>(), messages())
+            .prop_map(|(one, other, sequence, flags, bytes)| Anything::Tcp(one, other, sequence, flags, bytes)),
+        1 => prop::collection::vec(any::<u8>(), 0..100).prop_map(Anything::Bytes),
+        1 => keys().prop_map(Anything::Exec),
+        1 => (keys(), keys()).prop_map(|(one, other)| Anything::Fork(one, other)),
+        1 => keys().prop_map(Anything::Exit),
+        1 => Just(Anything::Tick),
+        1 => any::<i64>().prop_map(Anything::Wind),
+    ]
+}
+
+proptest! {
+    #![proptest_config(crate::dns::property())]
+
+    #[test]
+    fn any_events_in_any_order(
+        events in prop::collection::vec((anything(), 0..3u8, prop::option::of(keys())), 0..150)
+    ) {
+        let mut scene = Scene::new();
+        let mut now = START;
+        for (event, direction, process) in events {
+            now = now.saturating_add(SECOND / 2);
+            let direction = [None, Some(Direction::Egress), Some(Direction::Ingress)][usize::from(direction)];
+            let task = process.map(|process| Task { process, ..task(1) });
+            let send = |bytes| Sent { time: now, direction, task, network_namespace: 1, bytes };
+            match event {
+                Anything::Udp(one, other, bytes) => send(udp(one, other, &bytes)).to(&mut scene),
+                Anything::Tcp(one, other, sequence, flags, bytes) => {
+                    send(tcp(one, other, sequence, flags, &bytes)).to(&mut scene);
+                }
+                Anything::Bytes(bytes) => send(bytes).to(&mut scene),
+                Anything::Exec(key) => scene.exec(key),
+                Anything::Fork(child, parent) => {
+                    scene.push(&Event::Fork(Fork { time: now, child, parent, namespace_pid: 1 }));
+                }
+                Anything::Exit(process) => scene.push(&Event::Exit(Exit { time: now, process, code: 0 })),
+                Anything::Tick => scene.tick(now),
+                Anything::Wind(by) => now = now.saturating_add_signed(by),
+            }
+        }
+        scene.finish(now);
+        adds_up(&mut scene);
+    }
+}

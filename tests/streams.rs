@@ -1,0 +1,704 @@
+//! TCP segments of every shape and in every order into DNS messages.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use dnstrail::metrics::Metrics;
+use dnstrail::packet::Tcp;
+use dnstrail::stream::{FlowKey, Streams, Verdict};
+use proptest::prelude::*;
+
+use crate::bytes::{self, CLIENT_PORT, CLIENT4, SERVER4, answer, data, framed, query};
+
+const SECOND: u64 = 1_000_000_000;
+const FIRST: u32 = 1000;
+
+struct Reader {
+    streams: Streams,
+    metrics: Arc<Metrics>,
+    time: u64,
+    got: Vec<Vec<u8>>,
+    not_dns: u32,
+}
+
+fn key(port: u16) -> FlowKey {
+    FlowKey {
+        source: SocketAddr::from((CLIENT4, port)),
+        destination: SocketAddr::from((SERVER4, 53)),
+        network_namespace: 0,
+        ingress: false,
+    }
+}
+
+impl Reader {
+    /// No connection was seen to begin.
+    fn midway() -> Self {
+        let metrics = Arc::new(Metrics::default());
+        Self { streams: Streams::new(Arc::clone(&metrics)), metrics, time: 0, got: Vec::new(), not_dns: 0 }
+    }
+
+    /// A connection whose next byte is at [`FIRST`].
+    fn connected() -> Self {
+        let mut reader = Self::midway();
+        reader.syn(FIRST - 1);
+        reader
+    }
+
+    fn segment(&mut self, segment: &Tcp<'_>) {
+        self.segment_of(&key(CLIENT_PORT), segment);
+    }
+
+    fn segment_of(&mut self, key: &FlowKey, segment: &Tcp<'_>) {
+        let got = &mut self.got;
+        let verdict = self.streams.push(key, self.time, segment, |message| got.push(message.to_vec()));
+        self.not_dns += u32::from(verdict == Verdict::NotDns);
+    }
+
+    fn syn(&mut self, sequence: u32) {
+        self.segment(&Tcp { sequence, syn: true, fin: false, rst: false, bytes: &[] });
+    }
+
+    fn data(&mut self, sequence: u32, bytes: &[u8]) {
+        self.segment(&data(sequence, bytes));
+    }
+
+    fn finish(&mut self) {
+        let got = &mut self.got;
+        self.streams.finish(|_, message| got.push(message.to_vec()));
+    }
+
+    fn take(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.got)
+    }
+
+    fn lost(&self) -> u64 {
+        self.metrics.losses.stream_bytes.get()
+    }
+
+    fn evicted(&self) -> u64 {
+        self.metrics.losses.stream_evicted.get()
+    }
+}
+
+fn messages() -> Vec<Vec<u8>> {
+    vec![query(1, "one.example"), answer(2, 700), query(3, "three.example.org"), answer(4, 12 + 11), query(5, "e")]
+}
+
+fn stream(messages: &[Vec<u8>]) -> Vec<u8> {
+    messages.iter().flat_map(|message| framed(message)).collect()
+}
+
+fn at(offset: usize) -> u32 {
+    FIRST.wrapping_add(u32::try_from(offset).unwrap())
+}
+
+#[test]
+fn every_segment_size() {
+    let (messages, bytes) = (messages(), stream(&messages()));
+    for size in (1..20).chain([100, 701, bytes.len()]) {
+        let mut reader = Reader::connected();
+        for (index, piece) in bytes.chunks(size).enumerate() {
+            reader.data(at(index * size), piece);
+        }
+        assert_eq!(reader.take(), messages, "{size}");
+        assert_eq!((reader.lost(), reader.not_dns), (0, 0));
+    }
+}
+
+#[test]
+fn every_split_in_two() {
+    let message = query(1, "www.example.com");
+    let bytes = framed(&message);
+    for cut in 1..bytes.len() {
+        let mut reader = Reader::connected();
+        reader.data(at(0), &bytes[..cut]);
+        assert!(reader.got.is_empty());
+        reader.data(at(cut), &bytes[cut..]);
+        assert_eq!(reader.take(), std::slice::from_ref(&message));
+    }
+}
+
+#[test]
+fn whole_messages_are_lent_from_the_segment() {
+    let bytes = stream(&messages());
+    let range = bytes.as_ptr_range();
+    let mut reader = Reader::connected();
+    let mut count = 0;
+    let verdict = reader.streams.push(&key(CLIENT_PORT), 0, &data(FIRST, &bytes), |message| {
+        assert!(range.contains(&message.as_ptr()));
+        count += 1;
+    });
+    assert_eq!((count, verdict), (5, Verdict::Dns));
+}
+
+#[test]
+fn the_largest_message() {
+    let message = answer(1, 65_535);
+    let bytes = framed(&message);
+    let mut reader = Reader::connected();
+    for (index, piece) in bytes.chunks(1448).enumerate().collect::<Vec<_>>().into_iter().rev() {
+        reader.data(at(index * 1448), piece);
+    }
+    assert_eq!(reader.take(), [message]);
+}
+
+#[test]
+fn sequence_numbers_wrap_around() {
+    let (messages, bytes) = (messages(), stream(&messages()));
+    for start in (u32::MAX - 800..=u32::MAX).step_by(7) {
+        let mut reader = Reader::midway();
+        reader.syn(start.wrapping_sub(1));
+        let pieces: Vec<_> = bytes.chunks(50).enumerate().collect();
+        // Each pair the wrong way round.
+        for pair in pieces.chunks(2) {
+            for (index, piece) in pair.iter().rev() {
+                reader.data(start.wrapping_add(u32::try_from(index * 50).unwrap()), piece);
+            }
+        }
+        assert_eq!(reader.take(), messages);
+        assert_eq!(reader.lost(), 0);
+    }
+}
+
+#[test]
+fn retransmissions_and_overlaps_are_not_read_twice() {
+    let (messages, bytes) = (messages(), stream(&messages()));
+    let mut reader = Reader::connected();
+    for start in (0..bytes.len()).step_by(10) {
+        // 35 bytes every 10: all but the last stood in the segments before.
+        let end = (start + 35).min(bytes.len());
+        reader.data(at(start), &bytes[start..end]);
+        reader.data(at(0), &bytes[..end]);
+    }
+    assert_eq!(reader.take(), messages);
+    assert_eq!(reader.lost(), 0);
+}
+
+#[test]
+fn the_first_of_two_contents_counts() {
+    let bytes = framed(&query(1, "www.example.com"));
+    let other = vec![0xff; bytes.len()];
+    let mut reader = Reader::connected();
+    reader.data(at(0), &bytes[..20]);
+    reader.data(at(0), &other[..30]);
+    reader.data(at(30), &bytes[30..]);
+    let mut expected = bytes[..20].to_vec();
+    expected.extend(&other[20..30]);
+    expected.extend(&bytes[30..]);
+    assert_eq!(reader.take(), [expected[2..].to_vec()]);
+}
+
+#[test]
+fn keep_alives_and_pure_acknowledgements() {
+    let mut reader = Reader::connected();
+    let bytes = framed(&query(1, "a.example"));
+    reader.data(at(0).wrapping_sub(1), &[0]);
+    reader.data(at(0), &bytes);
+    reader.data(at(bytes.len()) - 1, &[0]);
+    reader.data(at(bytes.len()), &[]);
+    reader.data(at(bytes.len()), &bytes);
+    assert_eq!(reader.take().len(), 2);
+    assert_eq!(reader.lost(), 0);
+}
+
+#[test]
+fn the_directions_sides_and_namespaces_are_flows_of_their_own() {
+    let bytes = framed(&query(1, "a.example"));
+    let one = key(CLIENT_PORT);
+    let keys = [
+        one,
+        FlowKey { ingress: true, ..one },
+        FlowKey { network_namespace: 7, ..one },
+        FlowKey { source: one.destination, destination: one.source, ..one },
+    ];
+    let mut reader = Reader::midway();
+    let syn = Tcp { sequence: FIRST - 1, syn: true, fin: false, rst: false, bytes: &[] };
+    for key in &keys {
+        reader.segment_of(key, &syn);
+    }
+    for key in &keys {
+        reader.segment_of(key, &data(FIRST, &bytes[..9]));
+    }
+    for key in &keys {
+        reader.segment_of(key, &data(at(9), &bytes[9..]));
+    }
+    assert_eq!(reader.take(), vec![query(1, "a.example"); 4]);
+}
+
+#[test]
+fn data_in_the_syn() {
+    let bytes = framed(&query(1, "a.example"));
+    let mut reader = Reader::midway();
+    reader.segment(&Tcp { sequence: 77, syn: true, fin: false, rst: false, bytes: &bytes[..9] });
+    reader.segment(&Tcp { sequence: 77, syn: true, fin: false, rst: false, bytes: &bytes[..9] });
+    reader.data(78 + 9, &bytes[9..]);
+    assert_eq!(reader.take(), [query(1, "a.example")]);
+}
+
+#[test]
+fn a_new_connection_on_the_same_ports() {
+    let bytes = framed(&query(1, "a.example"));
+    let mut reader = Reader::connected();
+    reader.data(at(0), &bytes[..10]);
+    // Nearby on purpose: to the numbers alone this would be a gap.
+    reader.syn(FIRST + 5000);
+    assert_eq!(reader.lost(), 10, "the unfinished message of the old one");
+    reader.data(FIRST + 5001, &bytes);
+    assert_eq!(reader.take(), [query(1, "a.example")]);
+    // A late copy of its SYN changes nothing.
+    reader.syn(FIRST + 5000);
+    reader.data(FIRST + 5001 + u32::try_from(bytes.len()).unwrap(), &bytes);
+    assert_eq!(reader.take(), [query(1, "a.example")]);
+    // Far away, without a SYN.
+    reader.data(FIRST.wrapping_add(1 << 31), &bytes);
+    assert_eq!(reader.take(), [query(1, "a.example")]);
+    assert_eq!(reader.lost(), 10);
+}
+
+#[test]
+fn fin_and_rst_end_a_flow() {
+    let bytes = framed(&query(1, "a.example"));
+    let end = at(bytes.len());
+    for rst in [false, true] {
+        let mut reader = Reader::connected();
+        reader.segment(&Tcp { sequence: FIRST, syn: false, fin: !rst, rst, bytes: &bytes });
+        assert_eq!(reader.take().len(), 1);
+        // A retransmission of the last segment is still known.
+        reader.segment(&Tcp { sequence: FIRST, syn: false, fin: !rst, rst, bytes: &bytes });
+        assert_eq!(reader.take().len(), 0);
+
+        let mut reader = Reader::connected();
+        reader.data(FIRST, &bytes[..10]);
+        reader.segment(&Tcp { sequence: at(10), syn: false, fin: !rst, rst, bytes: &[] });
+        assert_eq!(reader.lost(), 10, "an unfinished message");
+    }
+    // With forged numbers they hide nothing of what follows, the middle of a message included.
+    let mut reader = Reader::connected();
+    let forged = |reader: &mut Reader| {
+        for (sequence, fin) in [(0x8000_0000, false), (FIRST - 1, false), (FIRST - 1, true), (0, true)] {
+            reader.segment(&Tcp { sequence, syn: false, fin, rst: !fin, bytes: &[] });
+        }
+    };
+    for place in [0, bytes.len()] {
+        forged(&mut reader);
+        reader.data(at(place), &bytes[..10]);
+        forged(&mut reader);
+        reader.data(at(place + 10), &bytes[10..]);
+    }
+    assert_eq!((reader.take().len(), reader.lost()), (2, 0));
+    // A forged SYN cannot make bytes look old without their being counted.
+    reader.syn(end + 5000);
+    reader.data(end, &bytes);
+    assert_eq!((reader.take().len(), reader.lost()), (0, bytes.len() as u64));
+    // A FIN that overtakes the data.
+    let mut reader = Reader::connected();
+    reader.segment(&Tcp { sequence: end, syn: false, fin: true, rst: false, bytes: &[] });
+    reader.data(at(0), &bytes);
+    assert_eq!(reader.take().len(), 1);
+    assert_eq!(reader.lost(), 0);
+}
+
+#[test]
+fn an_rst_hands_out_what_waits() {
+    let bytes = framed(&query(1, "a.example"));
+    let mut reader = Reader::connected();
+    reader.data(at(100), &bytes);
+    assert!(reader.got.is_empty());
+    reader.segment(&Tcp { sequence: at(100 + bytes.len()), syn: false, fin: false, rst: true, bytes: &[] });
+    assert_eq!(reader.take(), [query(1, "a.example")]);
+    assert_eq!(reader.lost(), 100);
+}
+
+#[test]
+fn a_flow_joined_midway() {
+    let whole = framed(&query(1, "a.example"));
+    // Its first packet starts a message, or is the rest of one.
+    for (first, lost) in [(&whole[..], 0), (&whole[9..], whole.len() - 9), (&[0; 1448], 1448)] {
+        let mut reader = Reader::midway();
+        reader.data(at(0), first);
+        let before = reader.take().len();
+        assert_eq!(before, usize::from(lost == 0));
+        reader.data(at(first.len()), &whole);
+        assert_eq!(reader.take(), [query(1, "a.example")]);
+        assert_eq!(reader.lost(), lost as u64);
+    }
+}
+
+#[test]
+fn a_flow_joined_midway_whose_segments_are_short() {
+    // Length and message in separate segments, joined between the two.
+    let bytes = framed(&query(1, "a.example"));
+    let mut reader = Reader::midway();
+    reader.data(at(0), &bytes[2..]);
+    let mut place = bytes.len() - 2;
+    for _ in 0..3 {
+        for part in [&bytes[..2], &bytes[2..]] {
+            reader.data(at(place), part);
+            place += part.len();
+        }
+    }
+    assert_eq!(reader.take(), vec![query(1, "a.example"); 3]);
+    assert_eq!(reader.lost(), bytes.len() as u64 - 2);
+
+    // An answer of a header alone, byte by byte.
+    let mut refused = query(1, "")[..12].to_vec();
+    (refused[2], refused[3], refused[5]) = (0x80, 1, 0);
+    let bytes = framed(&refused);
+    let mut reader = Reader::midway();
+    for (index, byte) in bytes.iter().enumerate() {
+        reader.data(at(index), &[*byte]);
+    }
+    assert_eq!(reader.take(), [refused]);
+}
+
+#[test]
+fn short_segments_passed_over_in_search_are_counted() {
+    let bytes = framed(&query(1, "a.example"));
+    let mut reader = Reader::midway();
+    reader.data(at(0), &[1, 2]);
+    reader.data(at(2), &bytes);
+    assert_eq!((reader.take().len(), reader.lost()), (1, 2));
+}
+
+#[test]
+fn a_flow_joined_midway_out_of_order() {
+    let bytes = framed(&query(1, "a.example"));
+    let mut reader = Reader::midway();
+    reader.data(at(bytes.len()), &bytes);
+    reader.data(at(0), &bytes);
+    assert_eq!(reader.take(), vec![query(1, "a.example"); 2]);
+    reader.data(at(0), &bytes);
+    assert_eq!((reader.take().len(), reader.lost()), (0, 0));
+}
+
+#[test]
+fn a_gap_between_messages() {
+    let bytes = framed(&query(1, "a.example"));
+    let mut reader = Reader::connected();
+    reader.data(at(0), &bytes);
+    reader.data(at(bytes.len() + 500), &bytes);
+    assert_eq!(reader.take().len(), 1);
+    reader.time = 4 * SECOND;
+    reader.data(at(2 * bytes.len() + 500), &bytes);
+    assert_eq!(reader.take().len(), 2);
+    assert_eq!(reader.lost(), 500);
+}
+
+#[test]
+fn a_gap_inside_a_message_leaves_the_frame_known() {
+    // Behind the gap no packet starts with a message, and the second message is odd on purpose.
+    let messages = [answer(1, 5000), vec![0xff; 300], query(3, "a.example")];
+    let bytes = stream(&messages);
+    let mut reader = Reader::connected();
+    for start in (0..bytes.len()).step_by(1000).filter(|start| *start != 2000) {
+        reader.data(at(start), &bytes[start..(start + 1000).min(bytes.len())]);
+    }
+    assert!(reader.got.is_empty());
+    let (streams, got) = (&mut reader.streams, &mut reader.got);
+    streams.expire(2 * SECOND, |_, message| got.push(message.to_vec()));
+    assert!(got.is_empty(), "the gap may still be filled");
+    streams.expire(4 * SECOND, |of, message| {
+        assert_eq!(*of, key(CLIENT_PORT));
+        got.push(message.to_vec());
+    });
+    assert_eq!(reader.take(), messages[1..]);
+    assert_eq!(reader.lost(), 5002);
+}
+
+#[test]
+fn two_gaps_inside_one_message() {
+    let messages = [answer(1, 5000), vec![0xff; 300]];
+    let bytes = stream(&messages);
+    let mut reader = Reader::connected();
+    for start in (0..bytes.len()).step_by(500).filter(|start| ![1000, 3000, 3500].contains(start)) {
+        reader.data(at(start), &bytes[start..(start + 500).min(bytes.len())]);
+    }
+    reader.finish();
+    assert_eq!(reader.take(), messages[1..]);
+    assert_eq!(reader.lost(), 5002);
+}
+
+#[test]
+fn a_gap_that_reaches_into_the_next_message() {
+    let messages = [answer(1, 1000), query(2, "a.example"), query(3, "b.example")];
+    let bytes = stream(&messages);
+    let mut reader = Reader::connected();
+    reader.data(at(0), &bytes[..500]);
+    reader.data(at(1010), &bytes[1010..1031]);
+    reader.data(at(1031), &bytes[1031..]);
+    reader.finish();
+    assert_eq!(reader.take(), messages[2..]);
+    assert_eq!(reader.lost(), 1031);
+}
+
+#[test]
+fn copies_of_a_waiting_segment_take_no_room() {
+    let bytes = framed(&query(1, "a.example"));
+    let mut reader = Reader::connected();
+    for _ in 0..5000 {
+        reader.data(at(100), &bytes);
+    }
+    assert!(reader.got.is_empty(), "the gap may still be filled");
+    reader.data(at(0), &framed(&[0xff; 98]));
+    assert_eq!(reader.take().len(), 2);
+}
+
+#[test]
+fn a_flow_that_goes_on_after_its_end_stays_known() {
+    let odd = framed(&[0xff; 40]);
+    let mut reader = Reader::connected();
+    reader.segment(&Tcp { sequence: FIRST, syn: false, fin: false, rst: true, bytes: &[] });
+    reader.data(at(0), &odd);
+    reader.time = 20 * SECOND;
+    reader.segment_of(&key(1), &Tcp { sequence: 0, syn: true, fin: false, rst: false, bytes: &[] });
+    reader.data(at(odd.len()), &odd);
+    assert_eq!((reader.take().len(), reader.lost()), (2, 0));
+}
+
+#[test]
+fn a_gap_that_is_filled_late_costs_nothing() {
+    let (messages, bytes) = (messages(), stream(&messages()));
+    let mut reader = Reader::connected();
+    reader.data(at(50), &bytes[50..]);
+    reader.time = 2 * SECOND;
+    reader.data(at(0), &bytes[..50]);
+    assert_eq!(reader.take(), messages);
+    assert_eq!(reader.lost(), 0);
+}
+
+#[test]
+fn bytes_and_segments_behind_a_gap_are_bounded() {
+    let bytes = framed(&answer(1, 60_000));
+    let mut reader = Reader::connected();
+    let mut count = 0;
+    while reader.got.is_empty() {
+        reader.data(at(10 + count * bytes.len()), &bytes);
+        count += 1;
+        assert!(count < 10);
+    }
+    assert_eq!((reader.take().len(), reader.lost()), (count, 10));
+
+    let bytes = framed(&query(1, "a.example"));
+    let mut reader = Reader::connected();
+    for index in 0..1025 {
+        reader.data(at(10 + index * bytes.len()), &bytes);
+    }
+    assert_eq!((reader.take().len(), reader.lost()), (1025, 10));
+}
+
+#[test]
+fn the_end_counts_what_is_left() {
+    let bytes = framed(&query(1, "a.example"));
+    let mut reader = Reader::connected();
+    reader.data(at(0), &bytes[..20]);
+    reader.data(at(100), &bytes);
+    reader.finish();
+    assert_eq!(reader.take(), [query(1, "a.example")]);
+    assert_eq!(reader.lost(), 100);
+    reader.finish();
+    assert_eq!(reader.lost(), 100);
+}
+
+#[test]
+fn flows_are_bounded_in_number() {
+    let bytes = framed(&query(1, "a.example"));
+    let mut reader = Reader::midway();
+    let flow = |index: u32| FlowKey { network_namespace: index, ..key(CLIENT_PORT) };
+    for index in 0..16_384 + 100 {
+        reader.segment_of(&flow(index), &Tcp { sequence: 0, syn: true, fin: false, rst: false, bytes: &bytes[..10] });
+        // This one is kept in use.
+        reader.segment_of(&flow(0), &Tcp { sequence: 0, syn: true, fin: false, rst: false, bytes: &[] });
+    }
+    assert_eq!((reader.evicted(), reader.lost()), (100, 1000));
+    for index in [0, 101, 16_483] {
+        reader.segment_of(&flow(index), &data(11, &bytes[10..]));
+        assert_eq!(reader.take().len(), 1, "{index}");
+    }
+    reader.segment_of(&flow(1), &data(11, &bytes[10..]));
+    assert_eq!(reader.take().len(), 0);
+    // Idle flows that hold nothing are forgotten and not counted.
+    let mut reader = Reader::midway();
+    for index in 0..40_000 {
+        reader.time += SECOND / 10;
+        reader.segment_of(&flow(index), &Tcp { sequence: 0, syn: true, fin: false, rst: false, bytes: &bytes });
+    }
+    assert_eq!((reader.take().len(), reader.evicted(), reader.lost()), (40_000, 0, 0));
+}
+
+#[test]
+fn flows_are_bounded_in_bytes() {
+    let bytes = framed(&answer(1, 65_000));
+    let mut reader = Reader::midway();
+    for index in 0..2000 {
+        let flow = FlowKey { network_namespace: index, ..key(CLIENT_PORT) };
+        reader.segment_of(&flow, &Tcp { sequence: 0, syn: true, fin: false, rst: false, bytes: &bytes[..60_000] });
+    }
+    let kept = 2000 - reader.evicted();
+    assert!((300..=32 * 1024 * 1024 / 60_000).contains(&kept), "{kept}");
+    assert_eq!(reader.lost(), reader.evicted() * 60_000);
+}
+
+#[test]
+fn what_is_no_dns_is_told_once() {
+    // TLS records, framed as if they were messages from the SYN on.
+    let mut reader = Reader::connected();
+    let noise: Vec<u8> =
+        std::iter::repeat_n([0, 20, 0x16, 0x03, 0x03, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], 200).flatten().collect();
+    for (index, piece) in noise.chunks(100).enumerate() {
+        reader.data(at(index * 100), piece);
+    }
+    assert_eq!(reader.not_dns, 1);
+    // Joined midway it takes more packets.
+    let mut reader = Reader::midway();
+    for index in 0..200 {
+        reader.data(at(index * 100), &[0xaa; 100]);
+        assert_eq!(reader.not_dns, u32::from(index >= 63));
+    }
+    assert_eq!((reader.lost(), reader.got.len()), (20_000, 0));
+    // DNS in between takes the doubt back.
+    let mut reader = Reader::connected();
+    let mut place = 0;
+    for index in 0..40 {
+        let message = if index % 4 == 3 { query(1, "a.example") } else { vec![0xff; 20] };
+        let bytes = framed(&message);
+        reader.data(at(place), &bytes);
+        place += bytes.len();
+    }
+    assert_eq!((reader.not_dns, reader.got.len(), reader.lost()), (0, 40, 0));
+}
+
+#[test]
+fn odd_messages_of_an_exact_flow_are_handed_out() {
+    let messages = [vec![], vec![1], vec![0; 11], vec![0xff; 40], query(1, "a.example")];
+    for size in [1, 5, 1000] {
+        let bytes = stream(&messages);
+        let mut reader = Reader::connected();
+        for (index, piece) in bytes.chunks(size).enumerate() {
+            reader.data(at(index * size), piece);
+        }
+        assert_eq!(reader.take(), messages);
+    }
+}
+
+/// A stream in pieces, shuffled, with copies and overlaps.
+fn pieces() -> impl Strategy<Value = (Vec<Vec<u8>>, Vec<(usize, usize)>, u32)> {
+    let message = prop_oneof![
+        (any::<u16>(), "[a-z]{1,20}").prop_map(|(id, name)| query(id, &name)),
+        (any::<u16>(), 23usize..3000).prop_map(|(id, length)| answer(id, length)),
+        prop::collection::vec(any::<u8>(), 0..40),
+    ];
+    (prop::collection::vec(message, 1..8), any::<u32>()).prop_flat_map(|(messages, start)| {
+        let length = stream(&messages).len();
+        let cuts = prop::collection::vec(0..=length, 0..40);
+        let extra = prop::collection::vec((0..length, 1usize..300), 0..10);
+        (cuts, extra).prop_flat_map(move |(mut cuts, extra)| {
+            cuts.extend([0, length]);
+            cuts.sort_unstable();
+            let mut parts: Vec<_> = cuts.windows(2).map(|pair| (pair[0], pair[1])).filter(|(a, b)| a < b).collect();
+            parts.extend(extra.iter().map(|(from, count)| (*from, (from + count).min(length))));
+            (Just(messages.clone()), Just(parts).prop_shuffle(), Just(start))
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn any_split_order_and_repetition_gives_exactly_the_messages((messages, parts, start) in pieces()) {
+        let bytes = stream(&messages);
+        let mut reader = Reader::midway();
+        reader.syn(start.wrapping_sub(1));
+        for (from, to) in parts {
+            reader.data(start.wrapping_add(u32::try_from(from).unwrap()), &bytes[from..to]);
+        }
+        prop_assert_eq!(reader.take(), messages);
+        prop_assert_eq!(reader.lost(), 0);
+    }
+
+    /// Segments are missing: what comes out and what is counted is all that was sent.
+    #[test]
+    fn what_is_missing_is_counted((messages, parts, start) in pieces(), missing in any::<prop::sample::Index>()) {
+        let bytes = stream(&messages);
+        let mut reader = Reader::midway();
+        reader.syn(start.wrapping_sub(1));
+        let missing = missing.index(parts.len());
+        let mut end = 0;
+        for (index, (from, to)) in parts.into_iter().enumerate() {
+            if index != missing {
+                reader.data(start.wrapping_add(u32::try_from(from).unwrap()), &bytes[from..to]);
+                end = end.max(to);
+            }
+        }
+        reader.finish();
+        let handed_out: usize = reader.got.iter().map(|message| message.len() + 2).sum();
+        prop_assert_eq!(handed_out as u64 + reader.lost(), end as u64);
+    }
+
+    /// No start was seen: the same.
+    #[test]
+    fn what_is_passed_over_is_counted(
+        (messages, mut parts, start) in pieces(),
+        joined in any::<prop::sample::Index>(),
+        in_order in any::<bool>(),
+    ) {
+        let bytes = stream(&messages);
+        let joined = joined.index(bytes.len());
+        parts.retain(|(from, _)| *from >= joined);
+        if in_order {
+            parts.sort_unstable();
+        }
+        let mut reader = Reader::midway();
+        let mut seen = vec![false; bytes.len()];
+        let mut end = 0;
+        for (from, to) in parts {
+            reader.data(start.wrapping_add(u32::try_from(from).unwrap()), &bytes[from..to]);
+            seen[from..to].fill(true);
+            end = end.max(to);
+        }
+        reader.finish();
+        let begin = seen.iter().position(|seen| *seen).unwrap_or(end);
+        let handed_out: usize = reader.got.iter().map(|message| message.len() + 2).sum();
+        if in_order {
+            prop_assert_eq!(handed_out as u64 + reader.lost(), (end - begin) as u64);
+        } else {
+            let seen = seen.iter().filter(|seen| **seen).count();
+            prop_assert!(handed_out as u64 + reader.lost() >= seen as u64, "nothing is lost in silence");
+        }
+    }
+
+    #[test]
+    fn noise_never_panics(segments in prop::collection::vec((any::<u32>(), 0u8..8, prop::collection::vec(any::<u8>(), 0..60)), 0..60), near in any::<bool>()) {
+        let mut reader = Reader::midway();
+        for (sequence, flags, bytes) in &segments {
+            let sequence = if near { sequence % 4096 } else { *sequence };
+            let (syn, fin, rst) = (flags & 1 != 0, flags & 2 != 0, flags & 4 != 0);
+            reader.time = reader.time.wrapping_add(u64::from(*flags) * SECOND);
+            reader.segment(&Tcp { sequence, syn, fin, rst, bytes });
+        }
+        reader.finish();
+    }
+}
+
+/// Nothing but the bytes of packets decides: the whole way from the wire, with bytes flipped.
+#[test]
+fn flipped_segments_never_panic_and_add_up() {
+    let bytes = stream(&messages());
+    for place in 0..120 {
+        for value in [1, 0x80, 0xff] {
+            let mut reader = Reader::connected();
+            let mut sent = bytes.clone();
+            sent[place] ^= value;
+            let mut packets = dnstrail::packet::Reassembler::new(Arc::clone(&reader.metrics));
+            for (index, piece) in sent.chunks(60).enumerate() {
+                let packet = bytes::ipv4(bytes::TCP, &[], &bytes::tcp(&data(at(index * 60), piece), &[]));
+                let segment = packets.parse(0, &packet).unwrap().unwrap();
+                let dnstrail::packet::Payload::Tcp(tcp) = segment.payload else { panic!("not TCP") };
+                reader.segment(&tcp);
+            }
+            reader.finish();
+            let handed_out: usize = reader.got.iter().map(|message| message.len() + 2).sum();
+            assert_eq!(handed_out as u64 + reader.lost(), bytes.len() as u64);
+        }
+    }
+}
