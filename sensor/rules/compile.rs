@@ -283,9 +283,9 @@ fn keep(entry: Entry, kept: &mut Vec<Entry>, texts: &[u8], classes: &[Class], re
     kept.push(entry);
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "each half is what is meant")]
 fn split(hash: u64) -> [u32; 2] {
-    [hash as u32, (hash >> 32) as u32]
+    let [a, b, c, d, e, f, g, h] = hash.to_le_bytes();
+    [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])]
 }
 
 fn joined([low, high]: [u32; 2]) -> u64 {

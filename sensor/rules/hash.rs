@@ -172,9 +172,7 @@ mod tests {
     fn the_digest_sees_content_order_and_line_ends() {
         let digest = |lines: &[&[u8]]| {
             let mut digest = Digest::new();
-            for line in lines {
-                digest.line(line);
-            }
+            lines.iter().for_each(|line| digest.line(line));
             digest.finish()
         };
         assert_eq!(digest(&[b"a", b"b"]), digest(&[b"a", b"b"]));

@@ -35,7 +35,6 @@ pub(super) struct Source {
 /// One `[[list]]` of a rules.toml; `rules/README.md` documents the keys.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(clippy::struct_excessive_bools, reason = "the keys of the file")]
 pub(super) struct Settings {
     pub id: String,
     pub path: PathBuf,

@@ -63,8 +63,9 @@ fn shape(text: &[u8]) -> Shape {
     let mut shape = Shape::Plain;
     for byte in text {
         match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {}
             b'A'..=b'Z' if matches!(shape, Shape::Plain) => shape = Shape::Capitals,
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {}
+            b'A'..=b'Z' => {}
             b'\\' => return Shape::Escaped,
             0x80.. => shape = Shape::Unicode,
             other => return Shape::Other(*other),

@@ -307,7 +307,7 @@ mod tests {
             "file:/var/log/x.json?rotate_size=64KiB&rotate_age=7d&rotate_keep=3&gzip=yes&kind=alert,state&format=ocsf&buffer=1MB"
                 .parse()
                 .unwrap();
-        let rotate = Rotate { size: Some(65_536), age: Some(Duration::from_secs(604_800)), keep: 3, gzip: true };
+        let rotate = Rotate { size: Some(65_536), age: Some(Duration::from_hours(7 * 24)), keep: 3, gzip: true };
         assert_eq!(target.route, Route::File { path: "/var/log/x.json".into(), rotate: Some(rotate) });
         assert_eq!(
             (target.name.as_str(), target.format, target.buffer),

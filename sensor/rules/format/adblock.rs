@@ -92,9 +92,9 @@ fn is_cosmetic(line: &[u8]) -> bool {
     // `##` alone opens a remark in plain lists; in a rule something follows at once.
     line.iter().enumerate().any(|(at, byte)| {
         matches!(byte, b'#' | b'$')
-            && line
-                .get(at..)
-                .is_some_and(|rest| COSMETIC.iter().any(|mark| rest.strip_prefix(*mark).is_some_and(starts_selector)))
+            && line.get(at..).is_some_and(|rest| {
+                COSMETIC.iter().any(|mark| rest.strip_prefix(*mark).is_some_and(|after| starts_selector(after)))
+            })
     }) && !line.starts_with(b"###")
 }
 

@@ -128,7 +128,6 @@ impl Columns {
     }
 }
 
-#[allow(clippy::naive_bytecount, reason = "one line a list")]
 fn delimiter(line: &[u8]) -> u8 {
     let count = |delimiter: u8| line.iter().filter(|byte| **byte == delimiter).count();
     let most = DELIMITERS.into_iter().map(count).max().unwrap_or(0);
@@ -152,7 +151,7 @@ fn split(line: &[u8], delimiter: u8, fields: &mut Vec<String>) {
                 quoted = true;
             }
             _ if byte == delimiter && !quoted => {
-                fields.push(String::from_utf8_lossy(&std::mem::take(&mut field)).into_owned());
+                fields.push(String::from_utf8_lossy(&std::mem::take(&mut field)).into_owned())
             }
             _ => field.push(byte),
         }
