@@ -23,6 +23,7 @@ const NAP: Duration = Duration::from_millis(10);
 const IDLE: Duration = Duration::from_millis(250);
 
 /// The ring, and who gets its records.
+#[allow(clippy::struct_field_names, reason = "libbpf's ring is the ring")]
 pub struct Ring {
     ring: RingBuffer<'static>,
     clock: Rc<Cell<Clock>>,
