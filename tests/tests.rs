@@ -2,7 +2,9 @@
 
 mod bytes;
 mod captures;
+mod conformance;
 mod dns;
+mod documents;
 mod layers;
 mod layout;
 mod live;

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::Serialize;
 use sha1::{Digest, Sha1};
 
+use super::json::Json;
 use super::text::beginning;
 
 /// What this host is. Absent where it cannot be read.
@@ -169,8 +170,11 @@ struct Ecs {
 /// What follows the fields of every document: `,"host":…}` and the newline.
 pub(super) fn tail(host: &Host, agent: &Agent) -> Vec<u8> {
     let tail = Tail { host, agent, ecs: Ecs { version: super::VERSION } };
-    // Texts under fixed keys always serialise.
-    let Ok(mut json) = serde_json::to_vec(&tail) else { return b"}\n".to_vec() };
+    let mut json = Vec::new();
+    // Texts under fixed names always serialise; without them the line would still be whole.
+    if tail.serialize(&mut Json(&mut json)).is_err() {
+        return b"}\n".to_vec();
+    }
     if let Some(first) = json.first_mut() {
         *first = b',';
     }

@@ -66,6 +66,7 @@ impl<'a> Lookup<'a> {
             field: first.field,
             indicator: cuts.text(&first.hit.indicator, limits.text, Part::Message),
             list: rule.as_ref().map_or("", |rule| rule.name),
+            more: lookup.matches.len() - 1,
         });
         Self {
             time: Instant(time),
@@ -128,6 +129,8 @@ struct Sentence<'a> {
     field: &'static str,
     indicator: &'a str,
     list: &'a str,
+    /// Further matches.
+    more: usize,
 }
 
 impl Display for Sentence<'_> {
@@ -145,6 +148,10 @@ impl Display for Sentence<'_> {
             Some((kind, name)) => write!(formatter, "{kind} {name}")?,
             None => formatter.write_str("nothing readable")?,
         }
-        write!(formatter, ": {} matches {} in {}", self.field, self.indicator, self.list)
+        write!(formatter, ": {} matches {} in {}", self.field, self.indicator, self.list)?;
+        match self.more {
+            0 => Ok(()),
+            more => write!(formatter, ", and {more} more"),
+        }
     }
 }

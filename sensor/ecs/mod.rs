@@ -5,6 +5,7 @@ mod community_id;
 mod dns;
 mod event;
 mod host;
+mod json;
 mod limits;
 mod lookup;
 mod network;

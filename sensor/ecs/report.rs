@@ -344,11 +344,7 @@ impl Display for Sentence<'_> {
             Report::RulesLoaded { lists, .. } => {
                 let failed = lists.iter().filter(|list| list.error.is_some()).count();
                 let entries: u64 = lists.iter().map(|list| list.names + list.addresses).sum();
-                write!(formatter, "{entries} entries of {} lists are in force", lists.len() - failed)?;
-                match failed {
-                    0 => Ok(()),
-                    _ => write!(formatter, "; {failed} could not be loaded"),
-                }
+                write!(formatter, "{} of {} lists loaded, {entries} entries", lists.len() - failed, lists.len())
             }
             Report::Output { output, failing: true, message, .. } => {
                 write!(formatter, "the output {} fails: {}", text(output), text(message))

@@ -1,12 +1,10 @@
 //! From a [`Document`] to one line.
 
-use std::io;
-
 use serde::Serialize;
-use serde_json::Serializer;
 
 use super::event::{Event, Type};
 use super::host::{self, Agent, Host};
+use super::json::Json;
 use super::limits::{DEFAULT_LINE, LONGEST_LINE, Limits, SHORTEST_LINE};
 use super::lookup::Lookup;
 use super::report::Statement;
@@ -54,37 +52,10 @@ impl Writer {
     }
 
     fn finish<T: Serialize>(&self, fields: &T, line: &mut Vec<u8>) -> bool {
-        // Neither text nor numbers nor memory can fail to be written.
-        let written = fields.serialize(&mut Serializer::new(Sink(line))).is_ok();
+        let written = fields.serialize(&mut Json(line)).is_ok();
         line.pop();
         line.extend_from_slice(&self.tail);
         written
-    }
-}
-
-/// The line, for a serializer that writes most of it in pieces of one byte: a call to copy each
-/// would take a third of a document's time.
-struct Sink<'a>(&'a mut Vec<u8>);
-
-impl io::Write for Sink<'_> {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_all(bytes)?;
-        Ok(bytes.len())
-    }
-
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "the length is known only where it is inlined")]
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match bytes {
-            [byte] => self.0.push(*byte),
-            _ => self.0.extend_from_slice(bytes),
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
