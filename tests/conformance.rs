@@ -3,7 +3,10 @@
 //! `dnstrail.*` one of ECS with its type and allowed values.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::LazyLock;
 
 use chrono::DateTime;
@@ -175,6 +178,36 @@ fn every_object_of_the_schema_is_closed() {
         }
     }
     walk(&SCHEMA, "");
+}
+
+/// The program itself, on every capture that we have.
+#[test]
+fn every_line_of_every_capture() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut captures: Vec<PathBuf> = fs::read_dir(root.join("tests/data"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().contains(".pcap"))
+        .collect();
+    captures.sort();
+    let rules = tempfile::NamedTempFile::with_suffix(".txt").unwrap();
+    fs::write(&rules, "example.com\ncom\nnet\norg\n0.0.0.0/1\n").unwrap();
+    let mut seen = BTreeSet::new();
+    for capture in captures {
+        let replay = Command::new(env!("CARGO_BIN_EXE_dnstrail"))
+            .arg("replay")
+            .arg(&capture)
+            .args(["--rules".as_ref(), rules.path()])
+            .output()
+            .unwrap();
+        assert!(replay.status.success(), "{}: {}", capture.display(), String::from_utf8_lossy(&replay.stderr));
+        for line in check_lines(&replay.stdout) {
+            seen.extend(["kind", "action"].map(|field| line["event"][field].as_str().unwrap().to_owned()));
+        }
+    }
+    for expected in ["dns-query", "dns-answer", "sensor-loss", "alert"] {
+        assert!(seen.contains(expected), "{expected} is missing in {seen:?}");
+    }
 }
 
 mod refuses {

@@ -16,6 +16,7 @@ thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
+#[expect(unsafe_code, reason = "only an allocator sees what is allocated")]
 // SAFETY: the system's allocator does it all; the count is a plain cell that allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use dnstrail::ecs::{Body, DEFAULT_LINE, Dns, Document, ListState, Match, Report, SHORTEST_LINE, WayIn};
 use dnstrail::event::Task;
@@ -65,7 +66,7 @@ fn hit() -> impl Strategy<Value = Match> {
             texts.try_into().unwrap();
         let severity = Some(severity % 101);
         let hit = Hit {
-            list: Rc::new(List {
+            list: Arc::new(List {
                 id,
                 name,
                 category: Some(category),
@@ -77,7 +78,7 @@ fn hit() -> impl Strategy<Value = Match> {
             }),
             line,
             indicator: indicator.as_str().into(),
-            metadata: Some(Rc::new(Metadata {
+            metadata: Some(Arc::new(Metadata {
                 uuid: Some(uuid),
                 source: Some(source),
                 description: Some(description),
@@ -147,8 +148,8 @@ fn everything_at_once() {
     let task = Task { process: process.key, name: [1; 16], ..samples::task() };
     let mut hit = samples::hit(&long);
     let text = || Some(long.clone());
-    hit.metadata = Some(Rc::new(Metadata { uuid: text(), source: text(), description: text(), severity: None }));
-    hit.list = Rc::new(List {
+    hit.metadata = Some(Arc::new(Metadata { uuid: text(), source: text(), description: text(), severity: None }));
+    hit.list = Arc::new(List {
         id: long.clone(),
         name: long.clone(),
         category: text(),
