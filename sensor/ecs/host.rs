@@ -155,8 +155,9 @@ fn identity(names: &[&str]) -> String {
     format!("{}-{}-{}-{}-{}", part(0..8), part(8..12), part(12..16), part(16..20), part(20..32))
 }
 
+/// The same in every line of ECS.
 #[derive(Serialize)]
-struct Tail<'a> {
+pub(super) struct Tail<'a> {
     host: &'a Host,
     agent: &'a Agent,
     ecs: Ecs,
@@ -167,9 +168,14 @@ struct Ecs {
     version: &'static str,
 }
 
+impl<'a> Tail<'a> {
+    pub(super) fn new(host: &'a Host, agent: &'a Agent) -> Self {
+        Self { host, agent, ecs: Ecs { version: super::VERSION } }
+    }
+}
+
 /// What follows the fields of every document: `,"host":…}` and the newline.
-pub(super) fn tail(host: &Host, agent: &Agent) -> Vec<u8> {
-    let tail = Tail { host, agent, ecs: Ecs { version: super::VERSION } };
+pub(super) fn tail<T: Serialize>(tail: &T) -> Vec<u8> {
     let mut json = Vec::new();
     // Texts under fixed names always serialise; without them the line would still be whole.
     if tail.serialize(&mut Json(&mut json)).is_err() {

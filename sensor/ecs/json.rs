@@ -1,6 +1,6 @@
 //! Serde's data model as JSON (RFC 8259) at the end of a byte buffer. With `serde_json` a document
 //! takes about twice as long: it looks for what to escape in the names of fields too, and writes
-//! each comma and quote alone. What documents do not hold, floats and enums with data, is left out.
+//! each comma and quote alone. What documents do not hold, such as enums with data, is left out.
 
 use std::fmt::{self, Display, Write};
 
@@ -220,12 +220,19 @@ impl<'a, 'b> Serializer for &'b mut Json<'a> {
         serialize_i32(value: i32) -> ();
         serialize_i64(value: i64) -> ();
         serialize_f32(value: f32) -> ();
-        serialize_f64(value: f64) -> ();
         serialize_char(value: char) -> ();
         serialize_bytes(value: &[u8]) -> ();
         serialize_none() -> ();
         serialize_unit() -> ();
         serialize_unit_struct(name: &'static str) -> ();
+    }
+
+    /// A finite number, without an exponent.
+    fn serialize_f64(self, number: f64) -> Result<(), Unsupported> {
+        if !number.is_finite() {
+            return Err(Unsupported("no number"));
+        }
+        write!(self, "{number}").map_err(|_| Unsupported("a failing number"))
     }
 
     fn serialize_bool(self, value: bool) -> Result<(), Unsupported> {

@@ -20,29 +20,29 @@ use crate::dns;
 #[derive(Debug, Serialize)]
 pub(super) struct Lookup<'a> {
     #[serde(rename = "@timestamp")]
-    time: Instant,
-    event: Event<'a>,
+    pub time: Instant,
+    pub event: Event<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<Rule<'a>>,
-    dns: DnsFields<'a>,
+    pub rule: Option<Rule<'a>>,
+    pub dns: DnsFields<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    process: Option<Process<'a>>,
+    pub process: Option<Process<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<Named<'a>>,
+    pub user: Option<Named<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    container: Option<Container<'a>>,
-    client: End,
-    server: End,
-    source: End,
-    destination: End,
-    network: Network,
+    pub container: Option<Container<'a>>,
+    pub client: End,
+    pub server: End,
+    pub source: End,
+    pub destination: End,
+    pub network: Network,
     /// In alerts only: people read those.
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<Keyword<Sentence<'a>>>,
+    pub message: Option<Keyword<Sentence<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    threat: Option<Threat<'a>>,
-    related: Related<'a>,
-    dnstrail: Own<'a>,
+    pub threat: Option<Threat<'a>>,
+    pub related: Related<'a>,
+    pub dnstrail: Own<'a>,
 }
 
 impl<'a> Lookup<'a> {
@@ -122,7 +122,7 @@ fn event<'a>(time: u64, sequence: u64, lookup: &Dns) -> Event<'a> {
 
 /// `curl (4242) asked for A www.evil.example: dns.question.name matches evil.example in Example`
 #[derive(Debug, Clone, Copy)]
-struct Sentence<'a> {
+pub(super) struct Sentence<'a> {
     occurrence: Occurrence,
     process: Option<(&'a str, u32)>,
     question: Option<(dns::Type, &'a str)>,
