@@ -53,7 +53,7 @@ fn live_first_lookup_of_a_newcomer_is_the_line_of_the_readme() {
 
     let lab = Lab::new();
     let (_resolver, resolv_conf) = local_resolver(&lab);
-    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/demo");
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/rules.toml");
     let sensor = Sensor::start(&lab, &["--rules", &rules.to_string_lossy()]);
     let run = Client::program(&lab.network, "dig", &["example.com"]).resolv_conf(&resolv_conf).run();
     let recording = sensor.stop();
