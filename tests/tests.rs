@@ -9,4 +9,5 @@ mod live;
 mod outputs;
 mod packets;
 mod pipeline;
+mod readme;
 mod streams;
