@@ -5,6 +5,7 @@
 
 mod dns;
 mod documents;
+mod live;
 mod outputs;
 mod pipeline;
 mod rules;
@@ -23,6 +24,9 @@ fn main() {
     pipeline::bench(&mut bench);
     if bench.wants("documents") {
         documents::run();
+    }
+    if bench.wants("live") {
+        live::run();
     }
     if bench.wants("rules") {
         rules::run();

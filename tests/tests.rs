@@ -2,7 +2,9 @@
 
 mod bytes;
 mod captures;
+mod conformance;
 mod dns;
+mod documents;
 mod layers;
 mod layout;
 mod live;
@@ -10,4 +12,5 @@ mod outputs;
 mod packets;
 mod pipeline;
 mod readme;
+mod rules;
 mod streams;
