@@ -47,7 +47,10 @@ pub fn run() {
     let queries = dnsperf(folder.path(), &["-Q", &RATE.to_string(), "-l", &SECONDS.to_string()]);
     std::thread::sleep(Duration::from_millis(500));
     let messages = 2.0 * queries.0;
-    println!("  sensor               {:>10.2} µs CPU a message", (cpu(sensor.0.id()) - before).as_secs_f64() * 1e6 / messages);
+    println!(
+        "  sensor               {:>10.2} µs CPU a message",
+        (cpu(sensor.0.id()) - before).as_secs_f64() * 1e6 / messages
+    );
     if counting {
         show_programs(&programs, "µs", 1e3, messages);
     }
@@ -155,21 +158,25 @@ fn cpu(pid: u32) -> Duration {
 /// Resident memory, MiB.
 fn resident(pid: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
-    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<f64>().ok());
+    let kibibytes =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<f64>().ok());
     kibibytes.unwrap_or_default() / 1024.0
 }
 
 /// Name, nanoseconds and runs of each of our programs that is attached.
 fn program_costs() -> Vec<(String, f64, f64)> {
     libbpf_rs::query::ProgInfoIter::default()
-        .map(|program| (program.name.to_string_lossy().into_owned(), program.run_time_ns as f64, program.run_cnt as f64))
+        .map(|program| {
+            (program.name.to_string_lossy().into_owned(), program.run_time_ns as f64, program.run_cnt as f64)
+        })
         .collect()
 }
 
 fn show_programs(before: &[(String, f64, f64)], unit: &str, scale: f64, messages: f64) {
     let mut sum = 0.0;
     for (name, time, runs) in program_costs() {
-        let earlier = before.iter().find(|(other, ..)| *other == name).map_or((0.0, 0.0), |(_, time, runs)| (*time, *runs));
+        let earlier =
+            before.iter().find(|(other, ..)| *other == name).map_or((0.0, 0.0), |(_, time, runs)| (*time, *runs));
         let (time, runs) = (time - earlier.0, runs - earlier.1);
         sum += time;
         if runs > messages / 10.0 {

@@ -220,3 +220,23 @@ fn architecture_names_only_what_is_there() {
     }
     assert!(named > 10, "docs/ARCHITECTURE.md names {named} paths: too few to find one's way");
 }
+
+/// The table of bounds names each constant and its file.
+#[test]
+fn bounds_of_the_architecture_are_there() {
+    let text = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).expect("docs/ARCHITECTURE.md");
+    let table = text.split("\n## Bounds\n").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("a section");
+    let losses = fs::read_to_string(root().join("sensor/metrics.rs")).expect("sensor/metrics.rs");
+    let mut rows = 0;
+    for row in table.lines().filter(|row| row.starts_with("| `")) {
+        let cells: Vec<&str> = row.split('|').collect();
+        let [name, file] = [1, 2].map(|cell| cells[cell].split('`').nth(1).expect("a name"));
+        let source = fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(source.contains(name), "{file} has no {name}");
+        for count in cells[4].split('`').skip(1).step_by(2).filter(|count| !count.contains('.')) {
+            assert!(losses.contains(&format!(" {count},")), "{count} of {name} is no count");
+        }
+        rows += 1;
+    }
+    assert!(rows > 10, "{rows} bounds: where is the table?");
+}

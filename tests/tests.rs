@@ -11,5 +11,6 @@ mod live;
 mod outputs;
 mod packets;
 mod pipeline;
+mod readme;
 mod rules;
 mod streams;
