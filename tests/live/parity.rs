@@ -112,7 +112,7 @@ fn live_parity_documents_are_those_of_the_golden_file() {
         let arguments = ["+bufsize=4096", "+notcp", "+ignore", "-p", "5300", &at, &name, "TXT"];
         finished(&Client::program(&lab.network, "dig", &arguments).run());
     }
-    let late = name(&format!("delay-{}.late", timeout * 1000.0 + 1500.0));
+    let late = name(&format!("delay-{:05}.late", timeout * 1000.0 + 1500.0));
     run("udp", &["connected", SERVER, "53", &late]);
     sensor.until_written("every query that has no answer has timed out", |documents| {
         documents
@@ -122,7 +122,8 @@ fn live_parity_documents_are_those_of_the_golden_file() {
     let recording = sensor.stop();
     drop((scope, slice));
 
-    let seen = told(&recording, &[(built(), "CLIENTS"), (lab.scratch.path(), "SCRATCH")]);
+    let network = lab.network.file();
+    let seen = told(&recording, &[(built(), "CLIENTS"), (lab.scratch.path(), "SCRATCH"), (&network, "NETWORK")]);
     if let Some(file) = std::env::var_os("DNSTRAIL_PARITY") {
         fs::write(file, &seen).expect("DNSTRAIL_PARITY names a file that can be written");
     }
@@ -172,6 +173,8 @@ fn comparable(document: &Document, folders: &[(&Path, &str)]) -> String {
         "/@timestamp",
         "/event/sequence",
         "/event/duration",
+        "/event/start",
+        "/event/end",
         "/dns/id",
         "/network/community_id",
         "/dnstrail/network_namespace",
