@@ -157,7 +157,9 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
-        let file = file("ports = [5300]\ntimeout = 2.5\nalert-window = 0.5\nobserve = \"servers\"\noutput = [\"file:/tmp/a\"]\n");
+        let file = file(
+            "ports = [5300]\ntimeout = 2.5\nalert-window = 0.5\nobserve = \"servers\"\noutput = [\"file:/tmp/a\"]\n",
+        );
         let mut args = RunArgs { config: Some(file.path().into()), ..RunArgs::default() };
         args.common.timeout = Some(1.0);
         let run = Run::new(args).unwrap();
