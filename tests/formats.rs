@@ -309,7 +309,7 @@ fn reports() {
 fn a_summary_of_repeats() {
     let (process, matches) = (samples::process(), samples::matches());
     let summary = || {
-        let (first, last, reason) = (TIME - 2_000_000_000, TIME - 1_000_000_000, "it is time");
+        let (first, last, reason) = (TIME - 2_500_000_000, TIME - 1_000_000_000, "it is time");
         let matched = &matches[0];
         Report::AlertSummary(AlertSummary {
             process: Some(&process),
@@ -325,7 +325,7 @@ fn a_summary_of_repeats() {
     let expected = json!({
         "/event_action": "alert-summary", "/event_kind": "alert", "/signature": "Demo list", "/severity": "critical",
         "/process_id": 4242, "/process_path": "/usr/bin/curl", "/threat_match_value": "www.evil.example",
-        "/dnstrail/alert/repeats": 12, "/duration": 1.0, "/reason": "it is time",
+        "/dnstrail/alert/repeats": 12, "/duration": 1.5, "/reason": "it is time",
     });
     for (path, expected) in expected.as_object().unwrap() {
         assert_eq!(value.pointer(path), Some(expected), "{path}");
