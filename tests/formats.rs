@@ -310,11 +310,10 @@ fn a_summary_of_repeats() {
     let (process, matches) = (samples::process(), samples::matches());
     let summary = || {
         let (first, last, reason) = (TIME - 2_500_000_000, TIME - 1_000_000_000, "it is time");
-        let matched = &matches[0];
         Report::AlertSummary(AlertSummary {
             process: Some(&process),
             task: None,
-            matched,
+            matched: &matches[0],
             repeats: 12,
             first,
             last,

@@ -15,7 +15,7 @@ use crate::rules::{Hit, List};
 
 /// Windows open at once. Few processes of a host match anything; where thousands do, the oldest window
 /// ends early, with its summary, and its next repeat is an alert.
-const OPEN: usize = 4_096;
+const WINDOWS: usize = 4_096;
 
 /// `event.reason` of most summaries.
 const ENDED: &str = "the alert window has ended";
@@ -118,7 +118,7 @@ impl Window {
         outlet: &mut Outlet,
         emit: &mut impl FnMut(&Document<'_>),
     ) {
-        if self.order.len() >= OPEN {
+        if self.order.len() >= WINDOWS {
             self.end_oldest(asker.time, "there is no room for more windows", outlet, emit);
         }
         let Match { hit, field, atomic } = matched;
