@@ -46,6 +46,7 @@ install: ## put the built sensor under PREFIX (/usr/local)
 	$(CARGO) build --release --quiet
 	$(AS_ROOT) install -D -m 755 target/release/dnstrail $(DESTDIR)$(PREFIX)/bin/dnstrail
 
-package: ## a Debian package
+package: ## a Debian package, in target/
 	@packaging/needs build
-	packaging/package
+	$(CARGO) build --release --quiet
+	@packaging/package

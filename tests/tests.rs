@@ -5,6 +5,8 @@ mod captures;
 mod conformance;
 mod dns;
 mod documents;
+mod formats;
+mod kits;
 mod layers;
 mod layout;
 mod live;

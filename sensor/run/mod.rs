@@ -2,9 +2,11 @@
 //! what it means `config`'s.
 
 mod chain;
+mod exposition;
 mod live;
 mod offline;
 mod rulebook;
+mod service;
 mod signals;
 
 use std::io::{self, Write};

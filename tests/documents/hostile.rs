@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use dnstrail::ecs::{Body, DEFAULT_LINE, Dns, Document, ListState, Match, Report, SHORTEST_LINE, WayIn};
+use dnstrail::ecs::{Body, DEFAULT_LINE, Dns, Document, ListState, Match, Report, SHORTEST_LINE, Schema, WayIn};
 use dnstrail::event::Task;
 use dnstrail::process::{Container, Process};
 use dnstrail::rules::{Hit, List, Metadata};
@@ -14,6 +14,7 @@ use proptest::prelude::*;
 
 use super::samples::{self, ANSWER, QUERY, TIME, Wire};
 use crate::conformance::check_line_below;
+use crate::formats;
 
 /// Plain, controls, quotes, what some programs take for a line's end, emoji, and long.
 fn text() -> impl Strategy<Value = String> {
@@ -120,6 +121,15 @@ fn check(document: &Document, cap: usize) -> Result<(), TestCaseError> {
     prop_assert_ne!(&value["event"]["action"], "document-cut");
     if matches!(document.body, Body::Dns(_)) {
         prop_assert_eq!(&value["process"]["pid"], 4000);
+    }
+    for schema in formats::OTHERS {
+        line.clear();
+        formats::writer(schema).with_limit(cap).write(document, &mut line);
+        let value = formats::check(schema, &line, cap);
+        if matches!(document.body, Body::Dns(_)) {
+            let path = if schema == Schema::Ocsf { "/actor/process/pid" } else { "/process_id" };
+            prop_assert_eq!(value.pointer(path), Some(&4000.into()));
+        }
     }
     Ok(())
 }
