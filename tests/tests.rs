@@ -1,12 +1,18 @@
-//! The one integration binary: each module tests one promise from outside.
+//! All cases that need more than one module, in one binary.
 
 mod bytes;
 mod captures;
+mod conformance;
 mod dns;
+mod documents;
+mod formats;
+mod kits;
 mod layers;
 mod layout;
 mod live;
 mod outputs;
 mod packets;
 mod pipeline;
+mod readme;
+mod rules;
 mod streams;
