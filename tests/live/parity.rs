@@ -163,8 +163,11 @@ fn comparable(document: &Document, folders: &[(&Path, &str)]) -> String {
         value["container"].take();
     }
     if let Some(name) = document.get("process.thread.name").and_then(Value::as_str) {
-        // dig numbers its threads, and the kernel its workers.
-        value["process"]["thread"]["name"] = json!(name.trim_end_matches(|letter: char| letter.is_ascii_digit()));
+        // dig numbers its threads, and the kernel its workers. A program run from a descriptor is called by the
+        // number of that in kernels of old (5.10), by its file in newer ones.
+        let from_descriptor = document.text("process.executable").contains("memfd:");
+        let name = if from_descriptor { "*" } else { name.trim_end_matches(|letter: char| letter.is_ascii_digit()) };
+        value["process"]["thread"]["name"] = json!(name);
     }
     for top in ["host", "agent", "ecs"] {
         value.as_object_mut().expect("a document is an object").remove(top);
