@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::clients::{Client, Run, built};
 use super::documents::{Document, Recording};
 use super::lab::{Cgroup, Lab, Network, slowness, until};
+use super::selection::assert_ways_in;
 use super::sensor::Sensor;
 use super::servers::{misbehaving_at, unbound};
 
@@ -122,6 +123,7 @@ fn live_parity_documents_are_those_of_the_golden_file() {
     let recording = sensor.stop();
     drop((scope, slice));
 
+    assert_ways_in(&recording);
     let network = lab.network.file();
     let seen = told(&recording, &[(built(), "CLIENTS"), (lab.scratch.path(), "SCRATCH"), (&network, "NETWORK")]);
     if let Some(file) = std::env::var_os("DNSTRAIL_PARITY") {
