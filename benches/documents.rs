@@ -6,6 +6,7 @@ use std::time::Duration;
 use dnstrail::ecs::{Body, Dns, Document, Occurrence};
 use nix::time::{ClockId, clock_gettime};
 
+#[expect(dead_code, reason = "the tests use all of it")]
 #[path = "../tests/documents/samples.rs"]
 mod samples;
 

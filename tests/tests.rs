@@ -2,11 +2,17 @@
 
 mod bytes;
 mod captures;
+mod conformance;
 mod dns;
+mod documents;
+mod formats;
+mod kits;
 mod layers;
 mod layout;
 mod live;
 mod outputs;
 mod packets;
 mod pipeline;
+mod readme;
+mod rules;
 mod streams;

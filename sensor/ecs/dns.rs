@@ -11,13 +11,13 @@ use crate::dns::{self, Class, Message, Opcode, Rcode, Record, Section, Suffix, T
 /// The question stands first and the answers, which may be long, last.
 #[derive(Debug, Serialize)]
 pub(super) struct Dns<'a> {
-    r#type: &'static str,
-    id: Id,
+    pub r#type: &'static str,
+    pub id: Id,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub question: Option<Question<'a>>,
-    op_code: Mnemonic<Opcode>,
+    pub op_code: Mnemonic<Opcode>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    response_code: Option<Mnemonic<Rcode>>,
+    pub response_code: Option<Mnemonic<Rcode>>,
     #[serde(skip_serializing_if = "HeaderFlags::is_empty")]
     header_flags: HeaderFlags<'a>,
     #[serde(skip_serializing_if = "ResolvedIp::is_empty")]
@@ -30,13 +30,13 @@ pub(super) struct Dns<'a> {
 pub(super) struct Question<'a> {
     pub name: &'a str,
     pub r#type: Mnemonic<Type>,
-    class: Mnemonic<Class>,
+    pub class: Mnemonic<Class>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    registered_domain: Option<&'a str>,
+    pub registered_domain: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    subdomain: Option<&'a str>,
+    pub subdomain: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    top_level_domain: Option<&'a str>,
+    pub top_level_domain: Option<&'a str>,
 }
 
 impl<'a> Dns<'a> {
@@ -139,6 +139,15 @@ impl<'a> Answers<'a> {
         self.message.records().filter(|record| record.section == Section::Answer).take(self.shown)
     }
 
+    /// The same with the data that is shown of each.
+    pub(super) fn shown(&self) -> impl Iterator<Item = (Record<'a>, &'a str)> + use<'a> {
+        let (shown, last) = (self.shown, self.last);
+        self.records().enumerate().map(move |(position, record)| {
+            let data = if position + 1 == shown { text::beginning(record.data, last) } else { record.data };
+            (record, data)
+        })
+    }
+
     /// Those that the shown records give, hints of HTTPS and SVCB included.
     pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<'a> {
         self.records().flat_map(|record| record.address.into_iter().chain(record.hints.iter().copied()))
@@ -147,12 +156,12 @@ impl<'a> Answers<'a> {
 
 impl Serialize for Answers<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.records().enumerate().map(|(position, record)| Answer {
+        serializer.collect_seq(self.shown().map(|(record, data)| Answer {
             name: record.name,
             r#type: Mnemonic(Type(record.rtype)),
             class: Mnemonic(Class(record.class)),
             ttl: record.ttl,
-            data: if position + 1 == self.shown { text::beginning(record.data, self.last) } else { record.data },
+            data,
         }))
     }
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::Serialize;
 use sha1::{Digest, Sha1};
 
+use super::json::Json;
 use super::text::beginning;
 
 /// What this host is. Absent where it cannot be read.
@@ -154,8 +155,9 @@ fn identity(names: &[&str]) -> String {
     format!("{}-{}-{}-{}-{}", part(0..8), part(8..12), part(12..16), part(16..20), part(20..32))
 }
 
+/// The same in every line of ECS.
 #[derive(Serialize)]
-struct Tail<'a> {
+pub(super) struct Tail<'a> {
     host: &'a Host,
     agent: &'a Agent,
     ecs: Ecs,
@@ -166,11 +168,19 @@ struct Ecs {
     version: &'static str,
 }
 
+impl<'a> Tail<'a> {
+    pub(super) fn new(host: &'a Host, agent: &'a Agent) -> Self {
+        Self { host, agent, ecs: Ecs { version: super::VERSION } }
+    }
+}
+
 /// What follows the fields of every document: `,"host":…}` and the newline.
-pub(super) fn tail(host: &Host, agent: &Agent) -> Vec<u8> {
-    let tail = Tail { host, agent, ecs: Ecs { version: super::VERSION } };
-    // Texts under fixed keys always serialise.
-    let Ok(mut json) = serde_json::to_vec(&tail) else { return b"}\n".to_vec() };
+pub(super) fn tail<T: Serialize>(tail: &T) -> Vec<u8> {
+    let mut json = Vec::new();
+    // Texts under fixed names always serialise; without them the line would still be whole.
+    if tail.serialize(&mut Json(&mut json)).is_err() {
+        return b"}\n".to_vec();
+    }
     if let Some(first) = json.first_mut() {
         *first = b',';
     }

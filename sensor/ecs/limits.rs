@@ -30,19 +30,22 @@ pub(super) struct Limits {
     pub elements: usize,
 }
 
-/// Parts of the line, in 64ths of its limit, and elements of lists. The first row is what every
-/// document gets; the next ones are tried in turn while the line is too long.
-const STEPS: [(usize, usize, usize, usize); 11] = [
-    (64, 24, 16, 64),
-    (16, 24, 16, 64),
-    (8, 24, 16, 64),
-    (4, 24, 16, 64),
-    (2, 24, 16, 32),
-    (1, 12, 16, 16),
-    (1, 6, 16, 16),
-    (1, 3, 16, 8),
-    (1, 0, 12, 4),
+/// Parts of the line, in 256ths of its limit, and elements of lists. The first row is what every
+/// document gets; the next ones are tried in turn while the line is too long. The last ones are
+/// for a document of which everything is as long as somebody could make it.
+const STEPS: [(usize, usize, usize, usize); 13] = [
+    (256, 96, 64, 64),
+    (64, 96, 64, 64),
+    (32, 96, 64, 64),
+    (16, 96, 64, 64),
+    (8, 96, 64, 32),
+    (4, 48, 64, 16),
+    (4, 24, 64, 16),
+    (4, 12, 64, 8),
+    (4, 0, 48, 4),
+    (0, 0, 16, 1),
     (0, 0, 4, 1),
+    (0, 0, 2, 1),
     (0, 0, 1, 1),
 ];
 
@@ -50,9 +53,9 @@ impl Limits {
     /// Widest first.
     pub(super) fn steps(line: usize) -> impl Iterator<Item = Self> {
         STEPS.into_iter().map(move |(arguments, answers, text, elements)| Self {
-            arguments: line * arguments / 64,
-            answers: line * answers / 64,
-            text: line * text / 64,
+            arguments: line * arguments / 256,
+            answers: line * answers / 256,
+            text: line * text / 256,
             elements,
         })
     }

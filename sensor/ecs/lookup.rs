@@ -20,29 +20,29 @@ use crate::dns;
 #[derive(Debug, Serialize)]
 pub(super) struct Lookup<'a> {
     #[serde(rename = "@timestamp")]
-    time: Instant,
-    event: Event<'a>,
+    pub time: Instant,
+    pub event: Event<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<Rule<'a>>,
-    dns: DnsFields<'a>,
+    pub rule: Option<Rule<'a>>,
+    pub dns: DnsFields<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    process: Option<Process<'a>>,
+    pub process: Option<Process<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<Named<'a>>,
+    pub user: Option<Named<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    container: Option<Container<'a>>,
-    client: End,
-    server: End,
-    source: End,
-    destination: End,
-    network: Network,
+    pub container: Option<Container<'a>>,
+    pub client: End,
+    pub server: End,
+    pub source: End,
+    pub destination: End,
+    pub network: Network,
     /// In alerts only: people read those.
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<Keyword<Sentence<'a>>>,
+    pub message: Option<Keyword<Sentence<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    threat: Option<Threat<'a>>,
-    related: Related<'a>,
-    dnstrail: Own<'a>,
+    pub threat: Option<Threat<'a>>,
+    pub related: Related<'a>,
+    pub dnstrail: Own<'a>,
 }
 
 impl<'a> Lookup<'a> {
@@ -66,6 +66,7 @@ impl<'a> Lookup<'a> {
             field: first.field,
             indicator: cuts.text(&first.hit.indicator, limits.text, Part::Message),
             list: rule.as_ref().map_or("", |rule| rule.name),
+            more: lookup.matches.len() - 1,
         });
         Self {
             time: Instant(time),
@@ -121,13 +122,15 @@ fn event<'a>(time: u64, sequence: u64, lookup: &Dns) -> Event<'a> {
 
 /// `curl (4242) asked for A www.evil.example: dns.question.name matches evil.example in Example`
 #[derive(Debug, Clone, Copy)]
-struct Sentence<'a> {
+pub(super) struct Sentence<'a> {
     occurrence: Occurrence,
     process: Option<(&'a str, u32)>,
     question: Option<(dns::Type, &'a str)>,
     field: &'static str,
     indicator: &'a str,
     list: &'a str,
+    /// Further matches.
+    more: usize,
 }
 
 impl Display for Sentence<'_> {
@@ -145,6 +148,10 @@ impl Display for Sentence<'_> {
             Some((kind, name)) => write!(formatter, "{kind} {name}")?,
             None => formatter.write_str("nothing readable")?,
         }
-        write!(formatter, ": {} matches {} in {}", self.field, self.indicator, self.list)
+        write!(formatter, ": {} matches {} in {}", self.field, self.indicator, self.list)?;
+        match self.more {
+            0 => Ok(()),
+            more => write!(formatter, ", and {more} more"),
+        }
     }
 }

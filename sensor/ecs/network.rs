@@ -15,8 +15,8 @@ use crate::event::Direction;
 /// One end of the conversation.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct End {
-    ip: Address,
-    port: u16,
+    pub ip: Address,
+    pub port: u16,
 }
 
 impl End {
@@ -27,14 +27,14 @@ impl End {
 
 #[derive(Debug, Serialize)]
 pub(super) struct Network {
-    protocol: &'static str,
-    transport: &'static str,
-    iana_number: &'static str,
-    r#type: &'static str,
+    pub protocol: &'static str,
+    pub transport: &'static str,
+    pub iana_number: &'static str,
+    pub r#type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    direction: Option<&'static str>,
-    community_id: CommunityId,
-    bytes: usize,
+    pub direction: Option<&'static str>,
+    pub community_id: CommunityId,
+    pub bytes: usize,
 }
 
 impl Network {

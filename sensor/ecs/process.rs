@@ -15,72 +15,72 @@ pub(super) struct Process<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    executable: Option<&'a str>,
+    pub executable: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    entity_id: Option<&'a str>,
+    pub entity_id: Option<&'a str>,
     /// Of the image. The user of the thread that asked is `user.*`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<Named<'a>>,
+    pub user: Option<Named<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    group: Option<Named<'a>>,
+    pub group: Option<Named<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    thread: Option<Thread<'a>>,
+    pub thread: Option<Thread<'a>>,
     /// The pid in the process's own namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
-    vpid: Option<u32>,
+    pub vpid: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    start: Option<Instant>,
+    pub start: Option<Instant>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    working_directory: Option<&'a str>,
+    pub working_directory: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    parent: Option<Parent<'a>>,
+    pub parent: Option<Parent<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    command_line: Option<&'a str>,
+    pub command_line: Option<&'a str>,
     /// Of the process, also where `args` shows less.
     #[serde(skip_serializing_if = "Option::is_none")]
-    args_count: Option<usize>,
+    pub args_count: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    args: Option<&'a [String]>,
+    pub args: Option<&'a [String]>,
 }
 
 /// A user or a group.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Named<'a> {
-    id: Id,
+    pub id: Id,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
-struct Thread<'a> {
-    id: u32,
+pub(super) struct Thread<'a> {
+    pub id: u32,
     name: Keyword<KernelName<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct Parent<'a> {
-    pid: u32,
+pub(super) struct Parent<'a> {
+    pub pid: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
+    pub name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    executable: Option<&'a str>,
+    pub executable: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    entity_id: Option<&'a str>,
+    pub entity_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    start: Option<Instant>,
+    pub start: Option<Instant>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    command_line: Option<&'a str>,
+    pub command_line: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    args_count: Option<usize>,
+    pub args_count: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    args: Option<&'a [String]>,
+    pub args: Option<&'a [String]>,
 }
 
 #[derive(Debug, Serialize)]
 pub(super) struct Container<'a> {
-    id: &'a str,
+    pub id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    runtime: Option<&'static str>,
+    pub runtime: Option<&'static str>,
 }
 
 impl<'a> Process<'a> {

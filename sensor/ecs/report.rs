@@ -15,22 +15,22 @@ use crate::metrics::Metrics;
 #[derive(Debug, Serialize)]
 pub(super) struct Statement<'a> {
     #[serde(rename = "@timestamp")]
-    time: Instant,
-    event: Event<'a>,
-    message: Keyword<Sentence<'a>>,
+    pub time: Instant,
+    pub event: Event<'a>,
+    pub message: Keyword<Sentence<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Error<'a>>,
-    dnstrail: Own<'a>,
+    pub error: Option<Error<'a>>,
+    pub dnstrail: Own<'a>,
 }
 
 #[derive(Debug, Serialize)]
-struct Error<'a> {
-    message: &'a str,
+pub(super) struct Error<'a> {
+    pub message: &'a str,
 }
 
 /// `dnstrail.*` of a report: each has its own part.
 #[derive(Debug, Default, Serialize)]
-struct Own<'a> {
+pub(super) struct Own<'a> {
     #[serde(skip_serializing_if = "Cuts::is_empty")]
     cut: Cuts,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -313,7 +313,7 @@ impl Serialize for Loss<'_> {
 
 /// `message`: the report for people.
 #[derive(Debug)]
-struct Sentence<'a> {
+pub(super) struct Sentence<'a> {
     report: &'a Report<'a>,
     limits: Limits,
 }
@@ -344,11 +344,7 @@ impl Display for Sentence<'_> {
             Report::RulesLoaded { lists, .. } => {
                 let failed = lists.iter().filter(|list| list.error.is_some()).count();
                 let entries: u64 = lists.iter().map(|list| list.names + list.addresses).sum();
-                write!(formatter, "{entries} entries of {} lists are in force", lists.len() - failed)?;
-                match failed {
-                    0 => Ok(()),
-                    _ => write!(formatter, "; {failed} could not be loaded"),
-                }
+                write!(formatter, "{} of {} lists loaded, {entries} entries", lists.len() - failed, lists.len())
             }
             Report::Output { output, failing: true, message, .. } => {
                 write!(formatter, "the output {} fails: {}", text(output), text(message))

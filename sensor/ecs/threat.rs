@@ -12,16 +12,16 @@ use crate::rules::Hit;
 /// The list of the first match; the others stand in [`Threat`].
 #[derive(Debug, Serialize)]
 pub(super) struct Rule<'a> {
-    id: &'a str,
+    pub id: &'a str,
     pub name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    category: Option<&'a str>,
+    pub category: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reference: Option<&'a str>,
-    version: &'a str,
+    pub reference: Option<&'a str>,
+    pub version: &'a str,
     /// Of the entry, where the list gives one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    uuid: Option<&'a str>,
+    pub uuid: Option<&'a str>,
 }
 
 impl<'a> Rule<'a> {
@@ -51,12 +51,12 @@ pub(super) fn severity(hit: &Hit) -> Option<u8> {
 #[derive(Debug, Serialize)]
 pub(super) struct Threat<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    feed: Option<Feed<'a>>,
-    enrichments: Enrichments<'a>,
+    pub feed: Option<Feed<'a>>,
+    pub enrichments: Enrichments<'a>,
 }
 
 #[derive(Debug, Serialize)]
-struct Feed<'a> {
+pub(super) struct Feed<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<&'a str>,
@@ -80,53 +80,63 @@ impl<'a> Threat<'a> {
 }
 
 #[derive(Debug)]
-struct Enrichments<'a> {
-    shown: &'a [Match],
-    limits: Limits,
+pub(super) struct Enrichments<'a> {
+    pub shown: &'a [Match],
+    pub limits: Limits,
+}
+
+impl<'a> Enrichments<'a> {
+    pub(super) fn first(&self) -> Option<Enrichment<'a>> {
+        self.each().next()
+    }
+
+    pub(super) fn each(&self) -> impl Iterator<Item = Enrichment<'a>> + use<'a> {
+        let limits = self.limits;
+        // What is cut was marked before, because the mark may stand earlier in the line.
+        self.shown.iter().map(move |matched| Enrichment::new(matched, limits, &mut Cuts::default()))
+    }
 }
 
 impl Serialize for Enrichments<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // What is cut was marked before, because the mark may stand earlier in the line.
-        let each = |matched| Enrichment::new(matched, self.limits, &mut Cuts::default());
-        serializer.collect_seq(self.shown.iter().map(each))
+        serializer.collect_seq(self.each())
     }
 }
 
 #[derive(Debug, Serialize)]
-struct Enrichment<'a> {
-    indicator: Indicator<'a>,
-    matched: Matched<'a>,
+pub(super) struct Enrichment<'a> {
+    pub indicator: Indicator<'a>,
+    pub matched: Matched<'a>,
 }
 
 #[derive(Debug, Serialize)]
-struct Indicator<'a> {
-    r#type: &'static str,
-    name: &'a str,
+pub(super) struct Indicator<'a> {
+    pub r#type: &'static str,
+    pub name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ip: Option<Address>,
+    pub ip: Option<Address>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<Url<'a>>,
+    pub url: Option<Url<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    provider: Option<&'a str>,
+    pub provider: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<&'a str>,
+    pub description: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reference: Option<&'a str>,
+    pub reference: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
-struct Url<'a> {
+pub(super) struct Url<'a> {
     domain: &'a str,
 }
 
 #[derive(Debug, Serialize)]
-struct Matched<'a> {
-    field: &'static str,
-    atomic: &'a str,
-    r#type: &'static str,
+pub(super) struct Matched<'a> {
+    pub field: &'static str,
+    pub atomic: &'a str,
+    pub r#type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a str>,
+    pub id: Option<&'a str>,
 }
 
 impl<'a> Enrichment<'a> {

@@ -1,17 +1,27 @@
 //! From a [`Document`] to one line.
 
-use std::io;
-
 use serde::Serialize;
-use serde_json::Serializer;
 
+use super::cim;
 use super::event::{Event, Type};
 use super::host::{self, Agent, Host};
+use super::json::Json;
 use super::limits::{DEFAULT_LINE, LONGEST_LINE, Limits, SHORTEST_LINE};
 use super::lookup::Lookup;
+use super::ocsf;
 use super::report::Statement;
 use super::time::Instant;
 use super::{Body, Document};
+
+/// The words of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schema {
+    Ecs,
+    /// Common Information Model of Splunk.
+    SplunkCim,
+    /// Open Cybersecurity Schema Framework 1.x.
+    Ocsf,
+}
 
 /// Writes documents as JSON, one a line. Nothing is allocated for a document once the line buffer
 /// has grown to its size.
@@ -19,13 +29,24 @@ use super::{Body, Document};
 pub struct Writer {
     /// What ends every line.
     tail: Vec<u8>,
+    schema: Schema,
     limit: usize,
 }
 
 impl Writer {
     #[must_use]
     pub fn new(host: &Host, agent: &Agent) -> Self {
-        Self { tail: host::tail(host, agent), limit: DEFAULT_LINE }
+        Self::of(Schema::Ecs, host, agent)
+    }
+
+    #[must_use]
+    pub fn of(schema: Schema, host: &Host, agent: &Agent) -> Self {
+        let tail = match schema {
+            Schema::Ecs => host::tail(&host::Tail::new(host, agent)),
+            Schema::SplunkCim => host::tail(&cim::Tail::new(host, agent)),
+            Schema::Ocsf => host::tail(&ocsf::Tail::new(host, agent)),
+        };
+        Self { tail, schema, limit: DEFAULT_LINE }
     }
 
     /// Bytes that no line exceeds, its newline included; from [`SHORTEST_LINE`] to
@@ -42,51 +63,46 @@ impl Writer {
         let start = line.len();
         for limits in Limits::steps(self.limit) {
             let written = match body {
-                Body::Dns(lookup) => self.finish(&Lookup::new(*time, *sequence, lookup, limits), line),
-                Body::Report(report) => self.finish(&Statement::new(*time, *sequence, report, limits), line),
+                Body::Dns(lookup) => {
+                    let fields = Lookup::new(*time, *sequence, lookup, limits);
+                    match self.schema {
+                        Schema::Ecs => self.finish(&fields, line),
+                        Schema::SplunkCim => self.finish(&cim::Resolution::new(&fields, lookup), line),
+                        Schema::Ocsf => self.finish(&ocsf::Activity::new(&fields, lookup), line),
+                    }
+                }
+                Body::Report(report) => {
+                    let fields = Statement::new(*time, *sequence, report, limits);
+                    match self.schema {
+                        Schema::Ecs => self.finish(&fields, line),
+                        Schema::SplunkCim => self.finish(&cim::Status::new(&fields), line),
+                        Schema::Ocsf => self.finish(&ocsf::Lifecycle::new(&fields), line),
+                    }
+                }
             };
             if written && line.len() - start <= self.limit {
                 return;
             }
             line.truncate(start);
         }
-        self.finish(&Remnant::new(*time, *sequence), line);
+        let Remnant { time, event } = Remnant::new(*time, *sequence);
+        match self.schema {
+            Schema::Ecs => self.finish(&Remnant { time, event }, line),
+            Schema::SplunkCim => self.finish(&cim::Remnant::new(time, event.sequence), line),
+            Schema::Ocsf => self.finish(&ocsf::Lifecycle::remnant(time, &event), line),
+        };
     }
 
     fn finish<T: Serialize>(&self, fields: &T, line: &mut Vec<u8>) -> bool {
-        // Neither text nor numbers nor memory can fail to be written.
-        let written = fields.serialize(&mut Serializer::new(Sink(line))).is_ok();
+        let written = fields.serialize(&mut Json(line)).is_ok();
         line.pop();
         line.extend_from_slice(&self.tail);
         written
     }
 }
 
-/// The line, for a serializer that writes most of it in pieces of one byte: a call to copy each
-/// would take a third of a document's time.
-struct Sink<'a>(&'a mut Vec<u8>);
-
-impl io::Write for Sink<'_> {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_all(bytes)?;
-        Ok(bytes.len())
-    }
-
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "the length is known only where it is inlined")]
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match bytes {
-            [byte] => self.0.push(*byte),
-            _ => self.0.extend_from_slice(bytes),
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+/// `event.action` of what is left of a document.
+pub(super) const CUT: &str = "document-cut";
 
 /// What is left of a document that no cut makes short enough, so that its sequence is no gap.
 #[derive(Debug, Serialize)]
@@ -98,7 +114,7 @@ struct Remnant {
 
 impl Remnant {
     fn new(time: u64, sequence: u64) -> Self {
-        let event = Event::new(sequence, "document-cut", "dnstrail.sensor");
+        let event = Event::new(sequence, CUT, "dnstrail.sensor");
         Self { time: Instant(time), event: Event { r#type: &[Type::Error], ..event } }
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::ecs::{Agent, Body, Document, Host, Report, Writer};
+use crate::ecs::{Agent, Body, Document, Host, Report, Schema, Writer};
 use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
@@ -24,8 +24,9 @@ impl Chain {
         let host = Host::read("/".as_ref());
         // Of this run alone; the kernel makes one anew for each read.
         let run = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
-        let writer = Writer::new(&host, &Agent::new(&host, run.trim()));
-        Self { pipeline, outlet: Outlet { writer, outputs, line: Vec::with_capacity(1 << 14), metrics } }
+        let agent = Agent::new(&host, run.trim());
+        let writers = Format::ALL.map(|format| (format, Writer::of(schema(format), &host, &agent)));
+        Self { pipeline, outlet: Outlet { writers, outputs, line: Vec::with_capacity(1 << 14), metrics } }
     }
 
     pub fn push(&mut self, event: &Event<'_>) -> Verdict {
@@ -64,6 +65,11 @@ impl Chain {
         }
     }
 
+    /// What the outputs have done, in their order.
+    pub fn outputs(&mut self) -> &mut Outputs {
+        &mut self.outlet.outputs
+    }
+
     pub fn pipeline(&mut self) -> &mut Pipeline {
         &mut self.pipeline
     }
@@ -97,7 +103,7 @@ impl Chain {
 }
 
 struct Outlet {
-    writer: Writer,
+    writers: [(Format, Writer); Format::ALL.len()],
     outputs: Outputs,
     /// One buffer for all lines.
     line: Vec<u8>,
@@ -107,14 +113,22 @@ struct Outlet {
 impl Outlet {
     fn write(&mut self, document: &Document<'_>) {
         let (kind, severity) = kind_of(document);
-        for format in Format::ALL {
-            if !self.outputs.formats(kind).any(|wanted| wanted == format) {
+        for (format, writer) in &self.writers {
+            if !self.outputs.formats(kind).any(|wanted| wanted == *format) {
                 continue;
             }
             self.line.clear();
-            self.writer.write(document, &mut self.line);
-            self.outputs.write(&Line { bytes: &self.line, format, kind, severity, time: document.time });
+            writer.write(document, &mut self.line);
+            self.outputs.write(&Line { bytes: &self.line, format: *format, kind, severity, time: document.time });
         }
+    }
+}
+
+fn schema(format: Format) -> Schema {
+    match format {
+        Format::Ecs => Schema::Ecs,
+        Format::SplunkCim => Schema::SplunkCim,
+        Format::Ocsf => Schema::Ocsf,
     }
 }
 

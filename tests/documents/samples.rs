@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use dnstrail::dns::{Kind, Message};
-use dnstrail::ecs::{Agent, Boot, Dns, Host, Match, Occurrence, OperatingSystem, Transport, Writer};
+use dnstrail::ecs::{Agent, Body, Boot, Dns, Document, Host, Match, Occurrence, OperatingSystem, Transport, Writer};
 use dnstrail::event::{Direction, Task, TaskKey};
 use dnstrail::process::{Container, Process};
 use dnstrail::rules::{Hit, List, Metadata};
@@ -37,7 +37,7 @@ pub fn writer() -> Writer {
 }
 
 /// A message on the wire, put together by hand.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Wire {
     bytes: Vec<u8>,
 }
@@ -96,6 +96,10 @@ impl Wire {
     pub fn cut(mut self, bytes: usize) -> Self {
         self.bytes.truncate(self.bytes.len() - bytes);
         self
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        self.bytes.clone()
     }
 
     pub fn message(&self) -> Message {
@@ -246,4 +250,13 @@ pub fn answered<'a>(message: &'a Message, process: &'a Process, task: &'a Task) 
         message_bytes: 141,
         ..asked(message, process, task)
     }
+}
+
+/// A line as it should be.
+pub fn line_of_answer() -> Vec<u8> {
+    let (message, process, task) = (answer(), process(), task());
+    let body = Body::Dns(answered(&message, &process, &task));
+    let mut line = Vec::new();
+    writer().write(&Document { time: TIME, sequence: 2, body }, &mut line);
+    line
 }

@@ -1,0 +1,85 @@
+//! A report on the sensor itself as OCSF: Application Lifecycle (class 6002), whose application is
+//! the sensor. Start and stop are its activities; what else it says is the activity Other, named
+//! by `unmapped.event.action`, with the same `dnstrail` as in ECS beside it.
+
+use serde::Serialize;
+
+use super::{Metadata, Product, Profiles, milliseconds};
+use crate::ecs::event::{Event, Outcome, Type};
+use crate::ecs::report::{Own, Sentence, Statement};
+use crate::ecs::text::Keyword;
+use crate::ecs::time::Instant;
+
+#[derive(Debug, Serialize)]
+pub(in crate::ecs) struct Lifecycle<'a> {
+    time: u64,
+    class_uid: u32,
+    class_name: &'static str,
+    category_uid: u32,
+    category_name: &'static str,
+    activity_id: u32,
+    activity_name: &'static str,
+    type_uid: u32,
+    type_name: &'static str,
+    severity_id: u8,
+    severity: &'static str,
+    status_id: u8,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_detail: Option<&'a str>,
+    metadata: Metadata,
+    app: Product,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a Keyword<Sentence<'a>>>,
+    unmapped: Unmapped<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Unmapped<'a> {
+    event: &'a Event<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dnstrail: Option<&'a Own<'a>>,
+}
+
+impl<'a> Lifecycle<'a> {
+    pub(in crate::ecs) fn new(statement: &'a Statement<'a>) -> Self {
+        Self {
+            status_detail: statement.error.as_ref().map(|error| error.message).or(statement.event.reason),
+            message: Some(&statement.message),
+            unmapped: Unmapped { event: &statement.event, dnstrail: Some(&statement.dnstrail) },
+            ..Self::remnant(statement.time, &statement.event)
+        }
+    }
+
+    /// Of any document that no cut makes short enough, too.
+    pub(in crate::ecs) fn remnant(time: Instant, event: &'a Event<'a>) -> Self {
+        let (activity_id, activity_name, type_name) = match event.action {
+            "sensor-start" => (3, "Start", "Application Lifecycle: Start"),
+            "sensor-stop" => (4, "Stop", "Application Lifecycle: Stop"),
+            action => (99, action, "Application Lifecycle: Other"),
+        };
+        let error = matches!(event.r#type, [Type::Error]) || event.outcome == Some(Outcome::Failure);
+        let (severity_id, severity) = if error { (4, "High") } else { (1, "Informational") };
+        let (status_id, status) = if error { (2, "Failure") } else { (1, "Success") };
+        Self {
+            time: milliseconds(time),
+            class_uid: 6002,
+            class_name: "Application Lifecycle",
+            category_uid: 6,
+            category_name: "Application Activity",
+            activity_id,
+            activity_name,
+            type_uid: 600_200 + activity_id,
+            type_name,
+            severity_id,
+            severity,
+            status_id,
+            status,
+            status_detail: None,
+            metadata: Metadata::new(time, event, Profiles::default()),
+            app: Product::default(),
+            message: None,
+            unmapped: Unmapped { event, dnstrail: None },
+        }
+    }
+}

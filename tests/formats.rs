@@ -1,0 +1,337 @@
+//! The other words for a document: Splunk's Common Information Model and OCSF. Which fields each
+//! requires, of which type and with which values, and that what holds for lines of ECS holds here.
+
+use std::collections::BTreeSet;
+
+use dnstrail::dns::Message;
+use dnstrail::ecs::{Agent, Body, DEFAULT_LINE, Dns, Document, Occurrence, Report, SHORTEST_LINE, Schema, Writer};
+use dnstrail::metrics::Metrics;
+use serde_json::{Value, json};
+
+use crate::documents::allocations::allocations;
+use crate::documents::samples::{self, ANSWER, QUERY, TIME, WWW, Wire};
+
+pub const OTHERS: [Schema; 2] = [Schema::SplunkCim, Schema::Ocsf];
+
+pub fn writer(schema: Schema) -> Writer {
+    Writer::of(schema, &samples::host(), &Agent::new(&samples::host(), "1795230630"))
+}
+
+/// Checks one line of `schema`, its newline included, and gives what it says.
+#[track_caller]
+pub fn check(schema: Schema, line: &[u8], cap: usize) -> Value {
+    let text = str::from_utf8(line).expect("a line is UTF-8");
+    assert!(line.len() <= cap, "{} bytes: {text}", line.len());
+    let body = text.strip_suffix('\n').unwrap_or_else(|| panic!("no newline at the end: {text}"));
+    assert!(!body.chars().any(|character| character < ' '), "a control character in {body:?}");
+    let value: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"));
+    match schema {
+        Schema::Ecs => {}
+        Schema::SplunkCim if value.get("message_type").is_some() => check_resolution(&value),
+        Schema::SplunkCim => {
+            for name in ["timestamp", "sequence", "event_kind", "event_action", "vendor_product", "dvc"] {
+                assert!(!value[name].is_null(), "{name} in {value:#}");
+            }
+        }
+        Schema::Ocsf => check_ocsf(&value),
+    }
+    value
+}
+
+const REPLY_CODES: &[&str] = &[
+    "No Error",
+    "Format Error",
+    "Server Failure",
+    "Non-Existent Domain",
+    "NotImp",
+    "Refused",
+    "YXDomain",
+    "YXRRSet",
+    "NXRRSet",
+    "NotAuth",
+    "NotZone",
+    "DSOTYPENI",
+    "BADVERS",
+    "BADKEY",
+    "BADTIME",
+    "BADMODE",
+    "BADNAME",
+    "BADALG",
+    "BADTRUNC",
+    "BADCOOKIE",
+];
+
+/// Network Resolution, dataset DNS. What a query cannot have yet is absent: Splunk's data model
+/// fills `answer` and `reply_code` with "unknown".
+#[track_caller]
+pub fn check_resolution(value: &Value) {
+    let text = |name: &str| value[name].as_str().unwrap_or_else(|| panic!("{name} in {value:#}"));
+    let number = |name: &str| value[name].as_u64().unwrap_or_else(|| panic!("{name} in {value:#}"));
+    for name in ["src", "dest"] {
+        assert!(text(name).parse::<std::net::IpAddr>().is_ok(), "{name}: {}", text(name));
+    }
+    assert!(matches!(text("transport"), "udp" | "tcp"));
+    assert!(number("transaction_id") <= 65_535 && number("src_port") <= 65_535 && number("dest_port") <= 65_535);
+    let count = |name: &str| match &value[name] {
+        Value::Null => 0,
+        Value::Array(elements) => elements.len(),
+        _ => 1,
+    };
+    assert_eq!(number("answer_count"), count("answer") as u64);
+    assert_eq!(number("query_count"), count("query") as u64);
+    number("authority_answer_count");
+    number("additional_answer_count");
+    assert!(!text("query_type").is_empty());
+    if count("query") > 0 {
+        assert!(!text("record_type").is_empty() && text("record_type") != "ANY");
+    }
+    match text("message_type") {
+        "Query" => assert!(value.get("reply_code").is_none() && value.get("response_time").is_none()),
+        "Response" => {
+            let code = number("reply_code_id");
+            assert!(REPLY_CODES.contains(&text("reply_code")) || text("reply_code") == format!("RCODE{code}"));
+            assert!(value["response_time"].as_f64().is_none_or(|seconds| (0.0..1e6).contains(&seconds)));
+        }
+        other => panic!("message_type {other}"),
+    }
+}
+
+/// What the base event, the class and the objects in it require.
+#[track_caller]
+fn check_ocsf(value: &Value) {
+    let number = |path: &str| {
+        let at = value.pointer(path).unwrap_or_else(|| panic!("{path} in {value:#}"));
+        at.as_u64().unwrap_or_else(|| panic!("{path} is {at}"))
+    };
+    let text = |path: &str| {
+        let at = value.pointer(path).unwrap_or_else(|| panic!("{path} in {value:#}"));
+        at.as_str().unwrap_or_else(|| panic!("{path} is {at}"))
+    };
+    let activity = number("/activity_id");
+    assert_eq!(number("/type_uid"), number("/class_uid") * 100 + activity);
+    assert_eq!(number("/category_uid"), number("/class_uid") / 1000);
+    assert!(number("/severity_id") <= 5);
+    number("/time");
+    assert!(text("/metadata/version").starts_with("1."));
+    assert!(!text("/metadata/product/vendor_name").is_empty());
+    number("/metadata/sequence");
+    number("/device/type_id");
+    number("/device/os/type_id");
+    assert!(!text("/device/os/name").is_empty());
+    match number("/class_uid") {
+        6002 => {
+            assert!(matches!(activity, 3 | 4 | 99), "{activity}");
+            assert!(!text("/app/name").is_empty());
+            return;
+        }
+        class => assert_eq!(class, 4003),
+    }
+    assert!(matches!(activity, 1 | 2), "{activity}");
+    number("/connection_info/direction_id");
+    for end in ["src_endpoint", "dst_endpoint"] {
+        assert!(text(&format!("/{end}/ip")).parse::<std::net::IpAddr>().is_ok());
+        assert!(number(&format!("/{end}/port")) <= 65_535);
+    }
+    if value.get("query").is_some() {
+        assert!(!text("/query/hostname").is_empty());
+        number("/query/packet_uid");
+        number("/query/opcode_id");
+    }
+    assert_eq!(value.get("rcode_id").is_some(), activity == 2);
+    for answer in value["answers"].as_array().into_iter().flatten() {
+        assert!(answer["rdata"].is_string() && answer["ttl"].is_u64() && answer["type"].is_string(), "{answer}");
+        assert!(answer["flag_ids"].as_array().is_some_and(|flags| flags.iter().all(Value::is_u64)));
+    }
+    if value.get("actor").is_some() {
+        number("/actor/process/pid");
+        for file in ["/actor/process/file", "/actor/process/parent_process/file"] {
+            if value.pointer(file).is_some() {
+                number(&format!("{file}/type_id"));
+                text(&format!("{file}/name"));
+            }
+        }
+    }
+    let profiles = value["metadata"]["profiles"].as_array().unwrap();
+    let has = |profile: &str| profiles.iter().any(|each| each == profile);
+    assert!(has("host"));
+    assert_eq!(value.get("is_alert").is_some(), has("security_control"));
+    if has("security_control") {
+        assert_eq!((number("/action_id"), number("/disposition_id")), (3, 19));
+    }
+    assert_eq!(value.get("osint").is_some(), has("osint"));
+    for indicator in value["osint"].as_array().into_iter().flatten() {
+        assert!(indicator["value"].is_string() && indicator["type_id"].is_u64(), "{indicator}");
+    }
+}
+
+fn written(schema: Schema, body: Body) -> Value {
+    let mut line = Vec::new();
+    writer(schema).write(&Document { time: TIME, sequence: 2, body }, &mut line);
+    check(schema, &line, DEFAULT_LINE)
+}
+
+/// What is said of a message, asked or answered by the process of the samples.
+fn lookup(schema: Schema, message: &Message, change: impl FnOnce(Dns) -> Dns) -> Value {
+    let (process, task) = (samples::contained(), samples::task());
+    let asked = samples::asked(message, &process, &task);
+    let lookup = if message.response { samples::answered(message, &process, &task) } else { asked };
+    // The process must outlive the line, so the line is made here.
+    let matches = samples::matches();
+    let mut lookup = change(lookup);
+    if lookup.alert {
+        lookup.matches = &matches;
+    }
+    written(schema, Body::Dns(lookup))
+}
+
+#[test]
+fn cim_of_an_answer() {
+    let value = lookup(Schema::SplunkCim, &samples::answer(), |lookup| lookup);
+    let expected = json!({
+        "timestamp": "2026-11-21T03:10:30.123456789Z", "event_action": "dns-answer", "vendor_product": "dnstrail",
+        "message_type": "Response", "query": "www.evil.example", "query_count": 1, "query_type": "Query",
+        "record_type": "A", "transaction_id": 4711, "src": "198.51.100.7", "src_port": 40123,
+        "dest": "203.0.113.53", "dest_port": 53, "transport": "udp", "reply_code": "No Error", "reply_code_id": 0,
+        "response_time": 0.001234567, "duration": 0.001234567, "answer_count": 5, "authority_answer_count": 0,
+        "additional_answer_count": 1, "ttl": 300,
+        "answer": ["edge-7.cdn.test", "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"],
+        "process_id": 4242, "process_name": "curl", "process_path": "/usr/bin/curl", "user": "ada", "user_id": "1000",
+        "process": "curl -sS https://www.evil.example/payload", "parent_process_name": "bash",
+        "parent_process_path": "/usr/bin/bash", "dvc": "web-1",
+    });
+    for (name, expected) in expected.as_object().unwrap() {
+        assert_eq!(&value[name], expected, "{name}");
+    }
+}
+
+#[test]
+fn cim_of_a_query_a_timeout_and_failures() {
+    let cim = |message: &Message| lookup(Schema::SplunkCim, message, |lookup| lookup);
+    let query = cim(&samples::query());
+    assert_eq!((&query["message_type"], &query["answer_count"]), (&json!("Query"), &json!(0)));
+    for (code, name) in [
+        (1, "Format Error"),
+        (2, "Server Failure"),
+        (3, "Non-Existent Domain"),
+        (4, "NotImp"),
+        (5, "Refused"),
+        (6, "YXDomain"),
+        (12, "RCODE12"),
+    ] {
+        let value = cim(&Wire::new(7, ANSWER | code).question(WWW, 28).message());
+        assert_eq!((&value["reply_code"], &value["reply_code_id"]), (&json!(name), &json!(code)));
+    }
+    assert_eq!(cim(&Wire::new(7, QUERY).question(WWW, 255).message())["record_type"], "*");
+    assert_eq!(cim(&Wire::new(7, QUERY | 5 << 11).question(WWW, 6).message())["query_type"], "Update");
+    let message = samples::query();
+    let occurrence = Occurrence::Timeout { query_time: TIME - 5_000_000_000 };
+    let timeout = lookup(Schema::SplunkCim, &message, |lookup| Dns { occurrence, ..lookup });
+    assert_eq!((&timeout["event_action"], &timeout["duration"]), (&json!("dns-timeout"), &json!(5)));
+}
+
+#[test]
+fn cim_of_an_alert() {
+    let value = lookup(Schema::SplunkCim, &samples::query(), |lookup| Dns { alert: true, ..lookup });
+    let expected = json!({
+        "event_kind": "alert", "signature": "Demo list", "signature_id": "demo", "category": "malware",
+        "severity": "critical", "severity_id": 90, "threat_match_field": "dns.question.name",
+        "threat_match_value": "www.evil.example", "threat_indicators": ["evil.example"],
+    });
+    for (name, expected) in expected.as_object().unwrap() {
+        assert_eq!(&value[name], expected, "{name}");
+    }
+}
+
+#[test]
+fn ocsf_of_an_answer() {
+    let value = lookup(Schema::Ocsf, &samples::answer(), |lookup| lookup);
+    let expected = json!({
+        "/time": 1_795_230_630_123_u64, "/class_uid": 4003, "/type_uid": 400_302, "/activity_name": "Response",
+        "/severity_id": 1, "/status": "Success", "/rcode_id": 0, "/rcode": "NoError",
+        "/query/hostname": "www.evil.example", "/query/type": "A", "/query/packet_uid": 4711,
+        "/answers/0/rdata": "edge-7.cdn.test", "/answers/4/rdata": "192.0.2.4", "/answers/0/flag_ids": [3, 4, 99],
+        "/query_time": 1_795_230_630_122_u64, "/response_time": 1_795_230_630_123_u64, "/duration": 1,
+        "/unmapped/event/duration": 1_234_567, "/src_endpoint/ip": "198.51.100.7", "/dst_endpoint/port": 53,
+        "/connection_info/direction": "Outbound", "/connection_info/protocol_num": 17,
+        "/actor/process/pid": 4242, "/actor/process/file/path": "/usr/bin/curl",
+        "/actor/process/file/name": "curl", "/actor/process/parent_process/name": "bash",
+        "/actor/process/container/runtime": "docker", "/actor/process/namespace_pid": 12,
+        "/actor/user/uid": "1000", "/device/hostname": "web-1",
+        "/metadata/profiles": ["host", "container"], "/metadata/sequence": 2,
+        "/metadata/original_time": "2026-11-21T03:10:30.123456789Z",
+    });
+    for (path, expected) in expected.as_object().unwrap() {
+        assert_eq!(value.pointer(path), Some(expected), "{path}");
+    }
+    assert!(value.get("is_alert").is_none());
+}
+
+#[test]
+fn ocsf_of_an_alert() {
+    let value = lookup(Schema::Ocsf, &samples::query(), |lookup| Dns { alert: true, ..lookup });
+    let expected = json!({
+        "/is_alert": true, "/severity": "Critical", "/activity_id": 1, "/status_id": 0,
+        "/firewall_rule/uid": "demo", "/osint/0/value": "evil.example", "/osint/0/type_id": 2,
+        "/osint/0/name": "query.hostname", "/metadata/profiles": ["host", "security_control", "osint", "container"],
+    });
+    for (path, expected) in expected.as_object().unwrap() {
+        assert_eq!(value.pointer(path), Some(expected), "{path}");
+    }
+}
+
+#[test]
+fn reports() {
+    let metrics = Metrics::default();
+    let seen: BTreeSet<(u64, String)> = [
+        Report::Start { ways_in: &[], command_line: "dnstrail run" },
+        Report::Stop { reason: "asked to", metrics: &metrics },
+        Report::Loss { losses: &[("ring", 3, 4)] },
+        Report::Output { output: "file:/x", failing: true, message: "no space left", dropped: 7 },
+    ]
+    .into_iter()
+    .map(|report| {
+        let value = written(Schema::Ocsf, Body::Report(report));
+        (value["activity_id"].as_u64().unwrap(), value["severity"].as_str().unwrap().to_owned())
+    })
+    .collect();
+    let quiet = |activity| (activity, "Informational".to_owned());
+    assert_eq!(seen, BTreeSet::from([quiet(3), quiet(4), (99, "High".to_owned())]));
+
+    let losses: &[_] = &[("ring", 3, 4)];
+    let value = written(Schema::SplunkCim, Body::Report(Report::Loss { losses }));
+    assert_eq!(value["dnstrail"]["loss"]["ring"], json!({ "growth": 3, "total": 4 }));
+    assert_eq!(value["event_action"], "sensor-loss");
+}
+
+#[test]
+fn no_allocation() {
+    let (message, process, task, matches) =
+        (samples::answer(), samples::contained(), samples::task(), samples::matches());
+    for schema in OTHERS {
+        let lookup = Dns { matches: &matches, alert: true, ..samples::answered(&message, &process, &task) };
+        let document = Document { time: TIME, sequence: 1, body: Body::Dns(lookup) };
+        let writer = writer(schema);
+        let mut line = Vec::with_capacity(DEFAULT_LINE);
+        assert_eq!(allocations(|| writer.write(&document, &mut line)), 0, "{schema:?}");
+        assert!(!line.is_empty());
+    }
+}
+
+#[test]
+fn cuts() {
+    let mut wire = Wire::new(1, ANSWER).question(WWW, 16);
+    for _ in 0..200 {
+        wire = wire.answer(WWW, 16, &[&[255][..], &[b'x'; 255]].concat());
+    }
+    let message = wire.message();
+    for schema in OTHERS {
+        let (process, task) = (samples::process(), samples::task());
+        let document =
+            Document { time: TIME, sequence: 1, body: Body::Dns(samples::answered(&message, &process, &task)) };
+        let mut line = Vec::new();
+        writer(schema).with_limit(SHORTEST_LINE).write(&document, &mut line);
+        let value = check(schema, &line, SHORTEST_LINE);
+        let own = value.pointer("/unmapped/dnstrail").unwrap_or(&value["dnstrail"]);
+        assert_eq!((&own["cut"][0], &own["dns"]["answers_count"]), (&json!("dns.answers"), &json!(200)));
+    }
+}
