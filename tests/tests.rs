@@ -7,6 +7,7 @@ mod layers;
 mod layout;
 mod live;
 mod outputs;
+mod package;
 mod packets;
 mod pipeline;
 mod streams;

@@ -17,6 +17,7 @@ mod answers;
 mod ending;
 mod hostile;
 mod load;
+mod metrics;
 mod names;
 mod newcomer;
 mod processes;
