@@ -91,7 +91,7 @@ impl Root {
 
     /// As setpriv(1) writes `AmbientCapabilities=` of the installed unit.
     fn capabilities(&self) -> String {
-        let unit = fs::read_to_string(self.path("lib/systemd/system/dnstrail.service")).expect("the unit");
+        let unit = fs::read_to_string(self.path("usr/lib/systemd/system/dnstrail.service")).expect("the unit");
         let given = unit.lines().find_map(|line| line.strip_prefix("AmbientCapabilities=")).expect("capabilities");
         let names: Vec<_> = given.split(' ').map(|name| name.replace("CAP_", "+").to_lowercase()).collect();
         format!("-all,{}", names.join(","))
