@@ -18,6 +18,7 @@ mod ending;
 mod hostile;
 mod lacks;
 mod load;
+mod metrics;
 mod names;
 mod newcomer;
 mod parity;
