@@ -13,7 +13,7 @@ help: ## this list
 run: ## build it, and print every DNS message of this host with its process, until Ctrl-C
 	@packaging/needs build
 	$(CARGO) build --release --quiet
-	$(AS_ROOT) target/release/dnstrail run --rules rules/demo
+	$(AS_ROOT) target/release/dnstrail run --rules rules/rules.toml
 
 test: ## everything that this kernel can run, the live tests as root included
 	@packaging/needs build test
@@ -33,9 +33,9 @@ bench: ## nanoseconds a message, CPU a message live, memory at rest
 	@packaging/needs build test
 	$(CARGO) bench $(RUNNER)
 
-fuzz: ## feed mutated packets, messages and lists to the readers
+fuzz: ## the property tests of all readers, with CASES (100000) random inputs each
 	@packaging/needs build
-	fuzz/run
+	PROPTEST_CASES=$${CASES:-100000} $(CARGO) test --release -- --skip live --skip outputs hostile proper random any_order
 
 vm-test: ## the live tests on other kernels, in QEMU; needs no root
 	@packaging/needs build
@@ -46,6 +46,7 @@ install: ## put the built sensor under PREFIX (/usr/local)
 	$(CARGO) build --release --quiet
 	$(AS_ROOT) install -D -m 755 target/release/dnstrail $(DESTDIR)$(PREFIX)/bin/dnstrail
 
-package: ## a Debian package
+package: ## a Debian package, in target/
 	@packaging/needs build
-	packaging/package
+	$(CARGO) build --release --quiet
+	@packaging/package

@@ -2,6 +2,8 @@
 //! three registered directly, many below hosting platforms, generated and worded labels, some long
 //! ones, a few internationalised. The same number always gives the same name.
 
+#![allow(clippy::cast_possible_truncation)] // letters, and a choice of few
+
 /// Top-level domains and what share of a thousand names each has, about as in public threat lists.
 const TOP: [(&str, u32); 24] = [
     ("com", 440),

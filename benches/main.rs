@@ -1,8 +1,11 @@
 //! `cargo bench [-- FILTER]`: what one operation costs, as a table. Only the benches whose name
 //! contains FILTER are run. A new subject is a file beside this one, and a line in `main`.
+#![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "figures for people")]
+#![allow(clippy::unchecked_time_subtraction, reason = "clocks that only go forward")]
 
 mod dns;
 mod documents;
+mod live;
 mod outputs;
 mod pipeline;
 mod rules;
@@ -21,6 +24,9 @@ fn main() {
     pipeline::bench(&mut bench);
     if bench.wants("documents") {
         documents::run();
+    }
+    if bench.wants("live") {
+        live::run();
     }
     if bench.wants("rules") {
         rules::run();

@@ -76,7 +76,7 @@ pub fn bench(bench: &mut Bench) {
             elapsed += write(&mut outputs, LINES_PER_FLUSH);
             std::thread::sleep(Duration::from_micros(200));
         }
-        outputs.close(Duration::from_secs(60));
+        outputs.close(Duration::from_mins(1));
         figures(elapsed)
     });
 }
@@ -85,7 +85,7 @@ fn measure(out: &str, when_full: WhenFull) -> String {
     let mut outputs = open(out, when_full);
     let started = Instant::now();
     write(&mut outputs, LINES);
-    outputs.close(Duration::from_secs(60));
+    outputs.close(Duration::from_mins(1));
     let elapsed = started.elapsed();
     let dropped: u64 = outputs.tallies().map(|(_, tally, _)| tally.dropped).sum();
     let lost = if dropped > 0 { format!(", {dropped} dropped") } else { String::new() };

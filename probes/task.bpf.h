@@ -73,7 +73,9 @@ static __always_inline struct upid task_namespace_pid(const struct task_struct *
 
 static __always_inline bool is_introduced(const struct task_key *key)
 {
-	const struct image *image = bpf_map_lookup_elem(&introduced, &key->pid);
+	/* A map's key may lie in the memory of the ring only in newer kernels (6.1 refuses it): on the stack always. */
+	u32 pid = key->pid;
+	const struct image *image = bpf_map_lookup_elem(&introduced, &pid);
 
 	return image && image->exec_id == key->exec_id && image->start == key->start;
 }
@@ -81,8 +83,9 @@ static __always_inline bool is_introduced(const struct task_key *key)
 static __always_inline void remember(const struct task_key *key)
 {
 	struct image image = { .exec_id = key->exec_id, .start = key->start };
+	u32 pid = key->pid;
 
-	bpf_map_update_elem(&introduced, &key->pid, &image, BPF_ANY);
+	bpf_map_update_elem(&introduced, &pid, &image, BPF_ANY);
 }
 
 /*

@@ -1,9 +1,12 @@
 //! What was typed: the commands and flags, as one table that feeds the parser, `--help`, the man
 //! page and the completions. What it means is left to `config`.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use serde::Deserialize;
 
 /// Which binary resolved that domain?
 ///
@@ -14,6 +17,24 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// What this process was started with. Help, and what cannot be understood, ends it here.
+    #[must_use]
+    pub fn typed() -> Self {
+        Self::parse()
+    }
+
+    /// # Errors
+    /// Those of `out`.
+    pub fn manual(out: &mut impl Write) -> io::Result<()> {
+        clap_mangen::Man::new(Self::command()).render(out)
+    }
+
+    pub fn completions(shell: Shell, out: &mut impl Write) {
+        clap_complete::generate(shell, &mut Self::command(), "dnstrail", out);
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -32,7 +53,7 @@ pub enum Command {
     /// Print the manual page (roff)
     Man,
     /// Print shell completions
-    Completions { shell: clap_complete::Shell },
+    Completions { shell: Shell },
 }
 
 #[derive(Debug, Args, Default)]
@@ -130,7 +151,9 @@ pub struct DoctorArgs {
     pub json: bool,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+/// Also in the configuration file.
+#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum HooksArg {
     Auto,
     Fentry,
@@ -138,7 +161,9 @@ pub enum HooksArg {
     Cgroup,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+/// Also in the configuration file.
+#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ObserveArg {
     Clients,
     Servers,

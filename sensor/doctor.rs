@@ -27,6 +27,7 @@ pub struct Diagnosis {
 }
 
 #[derive(Debug, Serialize)]
+#[allow(clippy::struct_field_names, reason = "the names of the JSON")]
 struct Role {
     role: &'static str,
     taken: Vec<&'static str>,

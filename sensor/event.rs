@@ -74,6 +74,7 @@ pub struct Packet<'a> {
 
 /// Who a process is, as the kernel told it.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools, reason = "the flags of the kernel's record, each by name")]
 pub struct ProcessRecord<'a> {
     /// Nanoseconds since the Unix epoch.
     pub time: u64,

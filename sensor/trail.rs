@@ -1,7 +1,8 @@
 //! `dnstrail trail`: reads documents that dnstrail wrote, and tells which processes resolved an
 //! indicator and what they, and the processes that they started, looked up after that.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::IpAddr;
@@ -139,8 +140,8 @@ impl Indicator {
 #[derive(Default)]
 struct Followed {
     resolvers: HashSet<String>,
-    /// Child to the parent that brought it onto the trail.
-    children: HashMap<String, String>,
+    /// Started by one of those, or by one of these.
+    children: HashSet<String>,
 }
 
 impl Followed {
@@ -160,10 +161,10 @@ impl Followed {
             return Some(Relation::Then);
         }
         let parent = process["parent"]["entity_id"].as_str().unwrap_or_default();
-        if self.resolvers.contains(parent) || self.children.contains_key(parent) {
-            self.children.entry(entity.to_owned()).or_insert_with(|| parent.to_owned());
+        if self.resolvers.contains(parent) || self.children.contains(parent) {
+            self.children.insert(entity.to_owned());
         }
-        self.children.contains_key(entity).then_some(Relation::Child)
+        self.children.contains(entity).then_some(Relation::Child)
     }
 }
 
@@ -199,22 +200,46 @@ fn write_step(relation: Relation, document: &Value, json: bool, out: &mut impl W
     let result = if step.addresses.is_empty() { step.response_code.to_owned() } else { step.addresses.join(" ") };
     writeln!(
         out,
-        "{}  {relation:<9} {} {} {} {}{result}  by {} ({}) user {} parent {}",
-        step.time,
-        step.action,
-        step.r#type,
-        step.name,
+        "{}  {relation:<9} {} {} {} {}{}  by {} ({}) user {} parent {}",
+        printable(step.time),
+        printable(step.action),
+        printable(step.r#type),
+        printable(step.name),
         if result.is_empty() { "" } else { "→ " },
-        if step.command_line.is_empty() { step.executable } else { step.command_line },
+        printable(&result),
+        printable(if step.command_line.is_empty() { step.executable } else { step.command_line }),
         step.pid,
-        or_unknown(step.user),
-        or_unknown(step.parent),
+        printable(or_unknown(step.user)),
+        printable(or_unknown(step.parent)),
     )?;
     Ok(())
 }
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
+}
+
+/// Arguments and names are chosen by whoever runs a program, and a terminal obeys control characters
+/// and turns text around at format characters (Unicode TR 36, 2.5): each stands as its escape.
+fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for letter in text.chars() {
+        if is_control(letter) {
+            escaped.extend(letter.escape_unicode());
+        } else {
+            escaped.push(letter);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// Controls (general category Cc), line separators, and what changes the direction of text.
+fn is_control(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn or_unknown(text: &str) -> &str {
@@ -271,6 +296,31 @@ mod tests {
         assert_eq!(relations("192.0.2.66", &lines), trail, "by address");
         assert_eq!(relations("*.EVIL.example.", &lines), trail, "as a wildcard");
         assert_eq!(relations("vil.example", &lines), [], "not within a label");
+    }
+
+    #[test]
+    fn text_holds_nothing_that_a_terminal_obeys() {
+        let hostile = "\u{1b}]0;owned\u{7}\r\n\u{9b}2J\u{202e}txt.exe\u{7f}";
+        let line = serde_json::json!({
+            "@timestamp": hostile,
+            "event": {"dataset": "dnstrail.dns", "action": hostile},
+            "process": {"entity_id": "a", "pid": 7, "command_line": format!("curl é {hostile}"),
+                        "parent": {"executable": hostile}},
+            "user": {"name": hostile},
+            "dns": {"question": {"name": "evil.example", "type": hostile}, "resolved_ip": ["192.0.2.1", hostile],
+                    "response_code": hostile},
+        });
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "{line}").unwrap();
+        let mut out = Vec::new();
+        follow("evil.example", &[file.path()], false, &mut out).unwrap();
+        let told = String::from_utf8(out).unwrap();
+        let told = told.strip_suffix('\n').unwrap();
+        assert!(
+            told.contains("by curl é \\u{1b}]0;owned\\u{7}\\u{d}\\u{a}\\u{9b}2J\\u{202e}txt.exe\\u{7f} (7)"),
+            "{told}"
+        );
+        assert!(!told.contains(is_control), "{told:?}");
     }
 
     #[test]

@@ -13,4 +13,6 @@ mod live;
 mod outputs;
 mod packets;
 mod pipeline;
+mod readme;
+mod rules;
 mod streams;

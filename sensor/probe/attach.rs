@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
-use libbpf_rs::{Iter, Link, MapCore, MapFlags, OpenObject, PrintLevel, ProgramMut};
+use libbpf_rs::{Iter, Link, MapCore, MapFlags, MapType, OpenObject, PrintLevel, ProgramMut};
 
 use super::program::{Attach, PROGRAMS, Program, Role, Way};
 use super::ring::Ring;
@@ -79,6 +79,12 @@ pub enum AttachError {
     )]
     NoCgroup2,
     #[error(
+        "the bpf system call is refused to this process, in spite of its capabilities, as the seccomp profiles of \
+         containers do: run dnstrail on the host, or allow `bpf` in the profile (Docker: --security-opt \
+         seccomp=unconfined)"
+    )]
+    BpfRefused,
+    #[error(
         "--hooks {0} is not possible here: the kernel refuses {1}: {2}; leave --hooks out to take the best that is"
     )]
     Hooks(&'static str, &'static str, String),
@@ -111,6 +117,9 @@ impl Probes {
         }
         if !support.btf {
             return Err(AttachError::NoBtf(support.kernel));
+        }
+        if is_bpf_refused() {
+            return Err(AttachError::BpfRefused);
         }
         let mut refused = Vec::new();
         let (skeleton, links) = open_best(settings, support.cgroup2.as_deref(), &mut refused)?;
@@ -166,6 +175,11 @@ impl Probes {
         // A full table forgets the oldest: its packets are looked at again, and nothing is lost.
         let _ = self.skeleton.maps.muted.update(&socket.to_ne_bytes(), &1u32.to_ne_bytes(), MapFlags::ANY);
     }
+}
+
+/// Whether even the plainest map is refused, which every kernel knows: then it is not about the probes.
+fn is_bpf_refused() -> bool {
+    !MapType::Array.is_supported().is_ok_and(|supported| supported)
 }
 
 thread_local! {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use libbpf_rs::{MapCore, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{AsRawLibbpf, MapCore, RingBuffer, RingBufferBuilder, libbpf_sys};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::{ClockId, clock_gettime};
 
@@ -23,12 +23,15 @@ const NAP: Duration = Duration::from_millis(10);
 const IDLE: Duration = Duration::from_millis(250);
 
 /// The ring, and who gets its records.
+#[allow(clippy::struct_field_names, reason = "libbpf's ring is the ring")]
 pub struct Ring {
     ring: RingBuffer<'static>,
     clock: Rc<Cell<Clock>>,
     idle: &'static AtomicU32,
     /// Records were found by the last `drain`.
     busy: bool,
+    /// Most bytes that waited since [`Ring::take_fill`].
+    fill: u64,
 }
 
 impl Ring {
@@ -49,15 +52,29 @@ impl Ring {
             }
             0
         })?;
-        Ok(Self { ring: builder.build()?, clock, idle, busy: false })
+        Ok(Self { ring: builder.build()?, clock, idle, busy: false, fill: 0 })
     }
 
     /// Hands out what the ring holds, a bounded number of records. True: there may be more.
     pub fn drain(&mut self) -> bool {
         self.clock.set(now());
+        self.fill = self.fill.max(self.waiting());
         let count = self.ring.consume_raw_n(BATCH);
         self.busy = count > 0;
         usize::try_from(count).is_ok_and(|count| count >= BATCH)
+    }
+
+    /// Most bytes that waited when they were drained, since this was last asked.
+    pub fn take_fill(&mut self) -> u64 {
+        std::mem::take(&mut self.fill)
+    }
+
+    fn waiting(&self) -> u64 {
+        // SAFETY: the ring lives as long as `self.ring`, which has one; both positions are read atomically.
+        unsafe {
+            let ring = libbpf_sys::ring_buffer__ring(self.ring.as_libbpf_object().as_ptr(), 0);
+            if ring.is_null() { 0 } else { libbpf_sys::ring__avail_data_size(ring) as u64 }
+        }
     }
 
     /// Sleeps until there may be records, one of `others` is readable, or a tick is due; no longer

@@ -20,7 +20,9 @@ pub struct Support {
 }
 
 /// Number and name (include/uapi/linux/capability.h) of what loading and attaching needs.
-const CAPABILITIES: [(u8, &str); 3] = [(12, "CAP_NET_ADMIN"), (38, "CAP_PERFMON"), (39, "CAP_BPF")];
+const CAPABILITIES: [(u8, &str); 3] = [(12, "CAP_NET_ADMIN"), (CAP_PERFMON, "CAP_PERFMON"), (39, "CAP_BPF")];
+/// The first of those that `CAP_SYS_ADMIN` includes.
+const CAP_PERFMON: u8 = 38;
 /// Before Linux 5.8, and still today, it includes the other two of bpf.
 const CAP_SYS_ADMIN: u8 = 21;
 
@@ -65,7 +67,7 @@ fn missing_capabilities(status: &str) -> Vec<&'static str> {
     let has = |capability: u8| effective >> capability & 1 == 1;
     CAPABILITIES
         .iter()
-        .filter(|(number, _)| !has(*number) && !(*number >= 38 && has(CAP_SYS_ADMIN)))
+        .filter(|(number, _)| !has(*number) && (*number < CAP_PERFMON || !has(CAP_SYS_ADMIN)))
         .map(|(_, name)| *name)
         .collect()
 }

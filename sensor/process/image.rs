@@ -7,7 +7,7 @@ use super::{Container, Process, Processes};
 use crate::event::{self, ProcessRecord, TaskKey};
 
 impl Processes {
-    pub(super) fn image_of_record(&self, record: &ProcessRecord<'_>, parent: Option<Rc<Process>>) -> Process {
+    pub(super) fn image_of_record(&mut self, record: &ProcessRecord<'_>, parent: Option<Rc<Process>>) -> Process {
         let mut executable = Some(event::path(record.executable)).filter(|path| !path.is_empty());
         let mut executable_deleted = record.deleted;
         let mut working_directory = Some(event::path(record.working_directory)).filter(|path| !path.is_empty());
@@ -37,7 +37,7 @@ impl Processes {
             arguments.trim_title();
         }
         let name = executable.as_deref().and_then(|path| path.rsplit('/').next()).filter(|name| !name.is_empty());
-        let (user_name, group_name) = self.names(record.mount_namespace, record.uid, record.gid);
+        let (user_name, group_name) = self.names(record.process.pid, record.mount_namespace, (record.uid, record.gid));
         Process {
             key: record.process,
             entity_id: entity_id(self.host_hash, &record.process),

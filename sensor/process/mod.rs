@@ -71,7 +71,7 @@ pub struct Host {
     pub boot_id: String,
     /// Nanoseconds from the Unix epoch to the zero of `CLOCK_BOOTTIME`.
     pub boot_time: u64,
-    /// Inode number of the host's mount namespace (that of pid 1); 0 when not known.
+    /// Inode number of the mount namespace in which `passwd` and `group` are read; 0 when not known.
     pub mount_namespace: u32,
     /// Where proc(5) of the initial pid namespace is mounted; empty when nowhere.
     pub proc: PathBuf,
@@ -198,7 +198,8 @@ impl Processes {
         }
         self.users.refresh(now);
         let slot = *self.images.get(&task.process)?;
-        let (user_name, group_name) = self.names(self.slots[slot].mount_namespace, task.uid, task.gid);
+        let mount_namespace = self.slots[slot].mount_namespace;
+        let (user_name, group_name) = self.names(task.process.pid, mount_namespace, (task.uid, task.gid));
         let image = Rc::new(Process { uid: task.uid, gid: task.gid, user_name, group_name, ..(*image).clone() });
         self.slots[slot].image = Some(Rc::clone(&image));
         self.slots[slot].as_parent = None;
@@ -215,13 +216,16 @@ impl Processes {
         self.slots[*self.images.get(key)?].image.as_ref()
     }
 
-    /// Names hold only where the process sees the host's files: in another mount namespace the same
-    /// number may be someone else.
-    fn names(&self, mount_namespace: u32, uid: u32, gid: u32) -> (Option<Rc<str>>, Option<Rc<str>>) {
-        if mount_namespace == 0 || mount_namespace != self.host.mount_namespace {
+    /// Names hold only where the process sees the host's files: elsewhere the same number may be
+    /// someone else.
+    fn names(&mut self, pid: u32, mount_namespace: u32, ids: (u32, u32)) -> (Option<Rc<str>>, Option<Rc<str>>) {
+        if mount_namespace == 0 || self.host.mount_namespace == 0 {
             return (None, None);
         }
-        (self.users.user(uid), self.users.group(gid))
+        if mount_namespace == self.host.mount_namespace {
+            return (self.users.user(ids.0), self.users.group(ids.1));
+        }
+        self.users.seen_by((pid, &self.proc.directory(pid)), mount_namespace, ids)
     }
 
     fn as_parent(&mut self, key: &TaskKey) -> Option<Rc<Process>> {
@@ -241,6 +245,9 @@ impl Processes {
         let key = image.key;
         if let Some(&slot) = self.images.get(&key) {
             let slot = &mut self.slots[slot];
+            if slot.mount_namespace != mount_namespace {
+                self.users.left(key.pid, slot.mount_namespace);
+            }
             (slot.image, slot.as_parent, slot.mount_namespace) = (Some(image), None, mount_namespace);
             return;
         }
@@ -297,6 +304,7 @@ impl Processes {
         slot.live = false;
         if let Some(image) = &slot.image {
             self.live.remove(&image.key.pid);
+            self.users.left(image.key.pid, slot.mount_namespace);
         }
         self.retired.push_back((time, index));
     }
@@ -319,6 +327,7 @@ impl Processes {
             self.images.remove(&image.key);
             if slot.live {
                 self.live.remove(&image.key.pid);
+                self.users.left(image.key.pid, slot.mount_namespace);
             }
         }
         slot.live = false;

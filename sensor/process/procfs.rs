@@ -40,9 +40,14 @@ impl ProcFs {
         Self { root: root.to_owned() }
     }
 
+    /// What it shows of a process, whichever has the pid now.
+    pub(super) fn directory(&self, pid: u32) -> PathBuf {
+        self.root.join(pid.to_string())
+    }
+
     /// `None` where the pid is free, or another process's, before or after the reading.
     pub(super) fn read(&self, process: &TaskKey) -> Option<Facts> {
-        let directory = self.root.join(process.pid.to_string());
+        let directory = self.directory(process.pid);
         if start_ticks(&directory)? != process.start / TICK {
             return None;
         }

@@ -198,6 +198,71 @@ fn users_of_the_hosts_namespace_only() {
     assert_eq!((image.uid, image.user_name.as_deref()), (105, None));
 }
 
+/// A recorded `/proc/PID` whose root holds the given files, and the number of its mount namespace. The
+/// real one is a file of nsfs; what counts is the inode number.
+fn record_root(proc: &std::path::Path, pid: u32, files: &[&std::path::Path]) -> u32 {
+    use std::os::unix::fs::MetadataExt;
+    let directory = proc.join(pid.to_string());
+    std::fs::create_dir_all(directory.join("ns")).unwrap();
+    for file in files {
+        let there = directory.join("root").join(file.strip_prefix("/").unwrap());
+        std::fs::create_dir_all(there.parent().unwrap()).unwrap();
+        let _ = std::fs::remove_file(&there);
+        // The same inode, as the same file in another mount.
+        std::fs::hard_link(file, there).unwrap();
+    }
+    let namespace = directory.join("ns/mnt");
+    std::fs::write(&namespace, "").unwrap();
+    u32::try_from(std::fs::metadata(namespace).unwrap().ino()).unwrap()
+}
+
+#[test]
+fn users_of_a_mount_namespace_with_the_hosts_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let (passwd, group) = (directory.path().join("passwd"), directory.path().join("group"));
+    std::fs::write(&passwd, "web:x:33:33::/:\n").unwrap();
+    std::fs::write(&group, "web:x:33:\n").unwrap();
+    let proc = directory.path().join("proc");
+    let (service, only_passwd) = (record_root(&proc, 20, &[&passwd, &group]), record_root(&proc, 21, &[&passwd]));
+    let container = record_root(&proc, 22, &[]);
+    let own = proc.join("22/root").join(passwd.strip_prefix("/").unwrap());
+    std::fs::create_dir_all(own.parent().unwrap()).unwrap();
+    std::fs::copy(&passwd, own).unwrap();
+    let host = Host { mount_namespace: HOST_NAMESPACE, proc: proc.clone(), passwd, group, ..Host::default() };
+    let mut table = Processes::new(host, Arc::default());
+    let mut names = |pid: u32, exec_id: u32, mount_namespace: u32| {
+        let key = key(pid, 1, exec_id);
+        table.record(&ProcessRecord { mount_namespace, uid: 33, gid: 33, ..record(key) });
+        let image = table.get(&key).unwrap();
+        [image.user_name.is_some(), image.group_name.is_some()]
+    };
+    assert_eq!(names(20, 1, service), [true, true], "the same files");
+    assert_eq!(names(21, 1, only_passwd), [true, false], "only one of them");
+    assert_eq!(names(22, 1, container), [false, false], "files of its own, though they say the same");
+    assert_eq!(names(23, 1, 99), [false, false], "already gone");
+    assert_eq!(names(22, 2, service), [true, true], "known by the first one there, though not by this one");
+
+    std::fs::remove_dir_all(proc.join("20")).unwrap();
+    assert_eq!(names(24, 1, service), [true, true], "not looked at again");
+    table.exit(&Exit { time: 2, process: key(20, 1, 1), code: 0 });
+    table.record(&ProcessRecord { mount_namespace: service, uid: 33, gid: 33, ..record(key(25, 1, 1)) });
+    let image = table.get(&key(25, 1, 1)).unwrap();
+    assert_eq!(image.user_name, None, "the number may be that of another namespace by now");
+}
+
+#[test]
+fn a_pid_that_went_to_another_process_vouches_for_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let passwd = directory.path().join("passwd");
+    std::fs::write(&passwd, "web:x:33:33::/:\n").unwrap();
+    let proc = directory.path().join("proc");
+    let another = record_root(&proc, 20, &[&passwd]);
+    let host = Host { mount_namespace: HOST_NAMESPACE, proc, passwd, ..Host::default() };
+    let mut table = Processes::new(host, Arc::default());
+    table.record(&ProcessRecord { mount_namespace: another + 1, uid: 33, ..record(key(20, 1, 1)) });
+    assert_eq!(table.get(&key(20, 1, 1)).unwrap().user_name, None);
+}
+
 #[test]
 fn proc_completes_only_the_same_program() {
     let root = tempfile::tempdir().unwrap();

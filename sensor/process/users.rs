@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -15,25 +16,78 @@ const RECHECK: u64 = 5_000_000_000;
 /// Bytes of a file that are read: some 100,000 accounts.
 const FILE_SIZE: u64 = 8 << 20;
 
+/// Mount namespaces of which it is remembered whether they hold the host's files. A busy host has some
+/// hundreds; when there are more all are forgotten and looked at again, so nothing is lost by it.
+const NAMESPACES: usize = 1024;
+
 /// The host's `passwd(5)` and `group(5)`.
 #[derive(Debug)]
 pub(super) struct Users {
     passwd: Names,
     group: Names,
     checked: Option<u64>,
+    /// By the inode number of the mount namespace.
+    namespaces: HashMap<u32, Sight>,
+}
+
+/// Whether a mount namespace of its own still holds the host's files, as that of a service with
+/// `PrivateTmp=` does and that of a container does not.
+#[derive(Debug)]
+struct Sight {
+    /// The process that was looked at. The kernel gives a namespace's number to a new one as soon as
+    /// the old is gone, which cannot be while this process lives.
+    witness: u32,
+    passwd: bool,
+    group: bool,
 }
 
 impl Users {
     pub(super) fn new(passwd: &Path, group: &Path) -> Self {
-        Self { passwd: Names::new(passwd), group: Names::new(group), checked: None }
+        Self { passwd: Names::new(passwd), group: Names::new(group), checked: None, namespaces: HashMap::new() }
+    }
+
+    /// The names of `uid` and `gid` as the process sees them that `/proc` shows in `directory`; absent
+    /// where it has other files than the host, or they cannot be seen. Files are looked at once for
+    /// each mount namespace.
+    pub(super) fn seen_by(
+        &mut self,
+        (pid, directory): (u32, &Path),
+        mount_namespace: u32,
+        (uid, gid): (u32, u32),
+    ) -> (Option<Rc<str>>, Option<Rc<str>>) {
+        if !self.namespaces.contains_key(&mount_namespace) && self.namespaces.len() >= NAMESPACES {
+            self.namespaces.clear();
+        }
+        let Self { passwd, group, namespaces, .. } = self;
+        let sight = namespaces.entry(mount_namespace).or_insert_with(|| {
+            let root = directory.join("root");
+            let (passwd, group) = (passwd.is_seen_below(&root), group.is_seen_below(&root));
+            // Looked at last: had the pid gone to another process by now, this would tell.
+            let is_there = std::fs::metadata(directory.join("ns/mnt"))
+                .is_ok_and(|namespace| namespace.ino() == u64::from(mount_namespace));
+            Sight { witness: pid, passwd: passwd && is_there, group: group && is_there }
+        });
+        let (passwd, group) = (sight.passwd, sight.group);
+        (passwd.then(|| self.user(uid)).flatten(), group.then(|| self.group(gid)).flatten())
+    }
+
+    /// The process has ended, or is in that mount namespace no longer.
+    pub(super) fn left(&mut self, pid: u32, mount_namespace: u32) {
+        if self.namespaces.get(&mount_namespace).is_some_and(|sight| sight.witness == pid) {
+            self.namespaces.remove(&mount_namespace);
+        }
     }
 
     /// `now`: nanoseconds of any clock that goes on.
     pub(super) fn refresh(&mut self, now: u64) {
         if self.checked.is_none_or(|checked| now.abs_diff(checked) >= RECHECK) {
             self.checked = Some(now);
-            self.passwd.refresh();
-            self.group.refresh();
+            let passwd_changed = self.passwd.refresh();
+            let group_changed = self.group.refresh();
+            // A file that was replaced is another one where only the old one was mounted.
+            if passwd_changed || group_changed {
+                self.namespaces.clear();
+            }
         }
     }
 
@@ -60,14 +114,22 @@ impl Names {
         Self { path: path.to_owned(), version: None, by_number: HashMap::new() }
     }
 
-    /// A file that cannot be read gives no names: old ones may be wrong by now.
-    fn refresh(&mut self) {
+    /// True if it changed. A file that cannot be read gives no names: old ones may be wrong by now.
+    fn refresh(&mut self) -> bool {
         let version = self.path.metadata().ok().and_then(|data| Some((data.modified().ok()?, data.len())));
         if version.is_some() && version == self.version {
-            return;
+            return false;
         }
         self.by_number.clear();
         self.version = version.filter(|_| self.read().is_ok());
+        true
+    }
+
+    /// The same file stands at the same path below another root.
+    fn is_seen_below(&self, root: &Path) -> bool {
+        let identity = |path: &Path| path.metadata().ok().map(|data| (data.dev(), data.ino()));
+        let there = identity(&root.join(self.path.strip_prefix("/").unwrap_or(&self.path)));
+        there.is_some() && there == identity(&self.path)
     }
 
     fn read(&mut self) -> io::Result<()> {
@@ -119,5 +181,13 @@ mod tests {
         fs::remove_file(&passwd).unwrap();
         users.refresh(RECHECK * 3);
         assert_eq!(users.user(0), None);
+    }
+    #[test]
+    fn remembered_namespaces_are_bounded() {
+        let mut users = Users::new(Path::new("/etc/passwd"), Path::new("/etc/group"));
+        for namespace in 0..5000 {
+            users.seen_by((1, Path::new("/nonexistent")), namespace, (0, 0));
+            assert!(users.namespaces.len() <= NAMESPACES);
+        }
     }
 }

@@ -8,12 +8,14 @@
 /// The longest string that one byte can stand for: what fits a machine word.
 const LONGEST: usize = 8;
 /// Names that the strings are learned from.
-const SAMPLE: usize = 16_384;
+pub(super) const SAMPLE: usize = 16_384;
 /// New strings in one round: few, so that a pair is counted after the better ones are joined.
 const ROUND: usize = 12;
 /// Below so many sightings in the sample a string is not worth its place.
 const RARE: u32 = 16;
 const PAIRS: usize = 1 << 16;
+/// Bytes of a sample below which nothing is learned: so few names need not be short.
+const WORTH_LEARNING: usize = 1 << 16;
 
 /// What each byte of a coded name stands for.
 #[derive(Clone)]
@@ -35,7 +37,7 @@ impl Default for Codec {
 }
 
 impl Codec {
-    /// Learns from names that the caller has chosen evenly: `names` of `total`, see [`Codec::step`].
+    /// Learns from [`SAMPLE`] names or less, which the caller has chosen evenly.
     pub(super) fn learn<'a>(names: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut codec = Self::default();
         // Zero parts the names and is never a code.
@@ -43,6 +45,9 @@ impl Codec {
         for name in names {
             sample.extend_from_slice(name);
             sample.push(0);
+        }
+        if sample.len() < WORTH_LEARNING {
+            return codec;
         }
         let mut free = (1..=u8::MAX).filter(|byte| !is_literal(*byte));
         let mut counts = vec![0_u32; PAIRS];
@@ -78,11 +83,6 @@ impl Codec {
             }
             join(&mut sample, &joined);
         }
-    }
-
-    /// Every so many names one goes into the sample.
-    pub(super) fn step(total: usize) -> usize {
-        total / SAMPLE + 1
     }
 
     /// Whether a coded name is this text.

@@ -1,29 +1,22 @@
 //! Entries in the order they are read into the read-only form that `names`, `networks` and `details`
 //! look up. Reading entries is left to the formats.
 //!
-//! Names are gathered as plain text, counted into buckets by their hash (a counting sort, so one bucket
-//! keeps the order of reading), and written bucket by bucket. Of the same name in the same list the
-//! widest stays, and of equals the first.
+//! Names wait in a `stage`, parted by hash; each part is sorted into its buckets and written. Of the same
+//! name in the same list the widest stays, and of equals the first.
 
 use std::collections::HashMap;
 
 use super::Metadata;
-use super::codec::{Codec, Encoder};
+use super::codec::{self, Codec, Encoder};
 use super::details::{Details, DetailsWriter, Mark as DetailsMark};
 use super::hash::Key;
+use super::memory::{make_room, roomy};
 use super::names::{self, Class, Names, Scope};
 use super::networks::{Network, Networks, Origin};
+use super::stage::{Mark as StageMark, PARTS, Stage, Staged};
 
 /// Entries of one set: offsets are 32 bits wide, and an entry takes about 20 bytes.
-pub(super) const MOST_ENTRIES: usize = 1 << 27;
-/// Text of one set: offsets are 32 bits wide.
-const MOST_TEXT: usize = u32::MAX as usize;
-/// From this size on, memory is asked for in one piece of at least [`OWN_MAPPING`].
-const LARGE: usize = 1 << 20;
-/// glibc gives memory back to the kernel at once only if it was mapped for itself, and its threshold for
-/// that climbs up to 32 MiB (mallopt(3), M_MMAP_THRESHOLD). More than that is always mapped; pages that
-/// are never touched cost nothing. So memory comes back after a reload.
-const OWN_MAPPING: usize = 40 << 20;
+const MOST_ENTRIES: usize = 1 << 27;
 /// No details follow.
 const NO_DETAILS: u32 = u32::MAX;
 
@@ -42,8 +35,7 @@ pub(super) struct Place {
 
 pub(super) struct Builder {
     key: Key,
-    texts: Vec<u8>,
-    entries: Vec<Entry>,
+    stage: Stage,
     networks: Vec<(Network, Origin)>,
     classes: Vec<Class>,
     class_numbers: HashMap<Class, u16>,
@@ -53,22 +45,12 @@ pub(super) struct Builder {
     depths: u128,
 }
 
-/// A name that was read. Details, where its class says so, follow its text as four bytes.
-#[derive(Clone, Copy)]
-struct Entry {
-    hash: [u32; 2],
-    text: u32,
-    line: u32,
-    class: u16,
-    length: u16,
-}
-
 /// How far [`Builder::back`] goes.
 pub(super) struct Mark {
-    texts: usize,
-    entries: usize,
+    stage: StageMark,
     networks: usize,
     details: DetailsMark,
+    depths: u128,
 }
 
 /// A finished set.
@@ -86,8 +68,7 @@ impl Builder {
     pub(super) fn new() -> Self {
         Self {
             key: Key::random(),
-            texts: Vec::new(),
-            entries: Vec::new(),
+            stage: Stage::new(),
             networks: Vec::new(),
             classes: Vec::new(),
             class_numbers: HashMap::new(),
@@ -105,26 +86,17 @@ impl Builder {
         place: Place,
         metadata: Option<&Metadata>,
     ) -> Result<(), Full> {
-        let (Ok(length), Ok(text)) = (u16::try_from(name.len()), u32::try_from(self.texts.len())) else {
-            return Err(Full);
-        };
-        if self.entries.len() >= MOST_ENTRIES || self.texts.len() + name.len() + 4 > MOST_TEXT {
+        if self.stage.len() >= MOST_ENTRIES {
             return Err(Full);
         }
         let details = metadata.and_then(|metadata| self.details.add(metadata));
-        let class = self
-            .class(Class { list: place.list, scope, allow: place.allow, details: details.is_some() })
-            .ok_or(Full)?;
-        make_room(&mut self.texts, name.len() + 4);
-        self.texts.extend_from_slice(name.as_bytes());
-        if let Some(details) = details {
-            self.texts.extend_from_slice(&details.to_le_bytes());
-        }
+        let class = Class { list: place.list, scope, allow: place.allow, details: details.is_some() };
+        let class = self.class(class).ok_or(Full)?;
         let (hash, labels) = self.key.name(name.as_bytes());
         self.depths |= 1_u128.checked_shl(u32::try_from(labels).unwrap_or(u32::MAX)).unwrap_or(0);
-        make_room(&mut self.entries, 1);
-        self.entries.push(Entry { hash: split(hash), text, line: place.line, class, length });
-        Ok(())
+        let details = details.unwrap_or(NO_DETAILS);
+        let staged = Staged { hash, class, line: place.line, details, name: name.as_bytes() };
+        if self.stage.push(&staged) { Ok(()) } else { Err(Full) }
     }
 
     pub(super) fn network(&mut self, network: Network, place: Place, metadata: Option<&Metadata>) -> Result<(), Full> {
@@ -140,58 +112,31 @@ impl Builder {
     }
 
     pub(super) fn mark(&self) -> Mark {
-        let (texts, entries, networks) = (self.texts.len(), self.entries.len(), self.networks.len());
-        Mark { texts, entries, networks, details: self.details.mark() }
+        let (stage, networks) = (self.stage.mark(), self.networks.len());
+        Mark { stage, networks, details: self.details.mark(), depths: self.depths }
     }
 
     /// Forgets what was added since.
     pub(super) fn back(&mut self, mark: &Mark) {
-        self.texts.truncate(mark.texts);
-        self.entries.truncate(mark.entries);
+        self.stage.back(&mark.stage);
         self.networks.truncate(mark.networks);
         self.details.back(mark.details);
+        self.depths = mark.depths;
     }
 
     pub(super) fn finish(self) -> Compiled {
-        let Self { key, texts, entries, networks, classes, details, depths, .. } = self;
+        let Self { key, stage, networks, classes, details, depths, .. } = self;
         let (networks, repeated_networks) = Networks::new(networks, &classes);
-        let mut repeated_names = Vec::new();
-        let codec = Codec::learn(entries.iter().step_by(Codec::step(entries.len())).map(|entry| entry.text(&texts)));
-        let encoder = Encoder::new(&codec);
-        let sorted = Sorted::new(&entries);
-        drop(entries);
-
-        let mut directory = roomy(sorted.ends.len() + 1);
-        let mut records: Vec<u8> = Vec::new();
-        let mut kept: Vec<Entry> = Vec::new();
-        let mut record = Vec::new();
-        let mut count = 0;
-        for bucket in sorted.buckets() {
-            kept.clear();
-            for entry in bucket {
-                keep(*entry, &mut kept, &texts, &classes, &mut repeated_names);
-            }
-            let mut marks = 0;
-            let start = u32::try_from(records.len()).unwrap_or(u32::MAX);
-            for entry in &kept {
-                marks |= names::marks(joined(entry.hash));
-                record.clear();
-                names::write_number(entry.class.into(), &mut record);
-                names::write_number(entry.line, &mut record);
-                if classes.get(usize::from(entry.class)).is_some_and(|class| class.details) {
-                    names::write_number(entry.details(&texts), &mut record);
-                }
-                encoder.write(entry.text(&texts), &mut record);
-                make_room(&mut records, record.len() + 5);
-                names::write_number(u32::try_from(record.len()).unwrap_or(0), &mut records);
-                records.extend_from_slice(&record);
-            }
-            count += kept.len() as u64;
-            directory.push(names::directory_word(start, marks));
+        // Parts are an even choice: which name is in which is chance.
+        let sample = (0..PARTS).flat_map(|part| stage.part(part)).take(codec::SAMPLE);
+        let codec = Codec::learn(sample.map(|staged| staged.name));
+        let mut writer = Writer::new(stage.len(), &codec, &classes);
+        for part in 0..PARTS {
+            writer.part(&stage, part);
         }
-        directory.push(names::directory_word(u32::try_from(records.len()).unwrap_or(u32::MAX), 0));
+        let Writer { directory, records, repeated, count, .. } = writer.finish();
         let names = Names { key, codec, classes, directory, records, depths, count };
-        Compiled { names, networks, details: details.finish(), repeated_names, repeated_networks }
+        Compiled { names, networks, details: details.finish(), repeated_names: repeated, repeated_networks }
     }
 
     fn class(&mut self, class: Class) -> Option<u16> {
@@ -210,105 +155,112 @@ impl Builder {
     }
 }
 
-impl Entry {
-    fn text<'a>(&self, texts: &'a [u8]) -> &'a [u8] {
-        let start = self.text as usize;
-        texts.get(start..start + usize::from(self.length)).unwrap_or_default()
-    }
-
-    fn details(&self, texts: &[u8]) -> u32 {
-        let end = self.text as usize + usize::from(self.length);
-        texts.get(end..).and_then(<[u8]>::first_chunk).map_or(NO_DETAILS, |bytes| u32::from_le_bytes(*bytes))
-    }
+/// Makes the directory and the records of [`Names`].
+struct Writer<'a> {
+    encoder: Encoder,
+    classes: &'a [Class],
+    /// In all, and of each part.
+    buckets: usize,
+    buckets_per_part: usize,
+    directory: Vec<u64>,
+    records: Vec<u8>,
+    record: Vec<u8>,
+    repeated: Vec<Class>,
+    count: u64,
 }
 
-/// Entries by bucket.
-struct Sorted {
-    entries: Vec<Entry>,
-    ends: Vec<u32>,
-}
+impl<'a> Writer<'a> {
+    fn new(names: usize, codec: &Codec, classes: &'a [Class]) -> Self {
+        let buckets = names::buckets_for(names);
+        Self {
+            encoder: Encoder::new(codec),
+            classes,
+            buckets,
+            buckets_per_part: buckets / PARTS,
+            directory: roomy(buckets + 1),
+            records: Vec::new(),
+            record: Vec::new(),
+            repeated: Vec::new(),
+            count: 0,
+        }
+    }
 
-impl Sorted {
-    fn new(entries: &[Entry]) -> Self {
-        let buckets = names::buckets_for(entries.len());
-        let bucket_of = |entry: &Entry| names::bucket(joined(entry.hash), buckets);
-        let mut ends: Vec<u32> = roomy(buckets);
-        ends.resize(buckets, 0);
-        for entry in entries {
-            ends[bucket_of(entry)] += 1;
+    /// Writes the buckets of one part: a counting sort, which keeps the order of reading.
+    fn part(&mut self, stage: &Stage, part: usize) {
+        let first = part * self.buckets_per_part;
+        let bucket = |staged: &Staged<'_>| names::bucket(staged.hash, self.buckets).saturating_sub(first);
+        let staged: Vec<Staged<'_>> = stage.part(part).collect();
+        let mut ends = vec![0_usize; self.buckets_per_part];
+        for staged in &staged {
+            ends[bucket(staged)] += 1;
         }
         let mut start = 0;
         for end in &mut ends {
             start += std::mem::replace(end, start);
         }
-        let mut sorted: Vec<Entry> = roomy(entries.len());
-        sorted.resize(entries.len(), Entry { hash: [0; 2], text: 0, line: 0, class: 0, length: 0 });
-        for entry in entries {
-            let end = &mut ends[bucket_of(entry)];
-            sorted[*end as usize] = *entry;
+        let mut order = vec![0_usize; staged.len()];
+        for (index, staged) in staged.iter().enumerate() {
+            let end = &mut ends[bucket(staged)];
+            order[*end] = index;
             *end += 1;
         }
-        Self { entries: sorted, ends }
-    }
-
-    fn buckets(&self) -> impl Iterator<Item = &[Entry]> {
+        let mut kept: Vec<Staged<'_>> = Vec::new();
         let mut start = 0;
-        self.ends.iter().map(move |end| {
-            let bucket = self.entries.get(start..*end as usize).unwrap_or_default();
-            start = *end as usize;
-            bucket
-        })
-    }
-}
-
-/// Adds an entry to those of its bucket, unless its list has said so already.
-fn keep(entry: Entry, kept: &mut Vec<Entry>, texts: &[u8], classes: &[Class], repeated: &mut Vec<Class>) {
-    let Some(class) = classes.get(usize::from(entry.class)).copied() else { return };
-    for before in kept.iter_mut().filter(|before| before.hash == entry.hash) {
-        let Some(earlier) = classes.get(usize::from(before.class)) else { continue };
-        let one_list = (earlier.list, earlier.allow) == (class.list, class.allow);
-        if !one_list || before.text(texts) != entry.text(texts) {
-            continue;
-        }
-        if earlier.scope == class.scope || earlier.scope == Scope::Suffix {
-            repeated.push(class);
-            return;
-        }
-        if class.scope == Scope::Suffix {
-            repeated.push(*earlier);
-            *before = entry;
-            return;
+        for end in ends {
+            kept.clear();
+            for index in order.get(start..end).unwrap_or_default() {
+                self.keep(staged[*index], &mut kept);
+            }
+            self.bucket(&kept);
+            start = end;
         }
     }
-    kept.push(entry);
-}
 
-fn split(hash: u64) -> [u32; 2] {
-    let [a, b, c, d, e, f, g, h] = hash.to_le_bytes();
-    [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])]
-}
-
-fn joined([low, high]: [u32; 2]) -> u64 {
-    u64::from(low) | u64::from(high) << 32
-}
-
-/// Room for so many items, in a piece of its own if that is much.
-fn roomy<T>(items: usize) -> Vec<T> {
-    let mut empty = Vec::new();
-    make_room(&mut empty, items);
-    empty
-}
-
-#[inline]
-fn make_room<T>(items: &mut Vec<T>, more: usize) {
-    if items.capacity() - items.len() >= more {
-        return;
+    /// Adds an entry to those of its bucket, unless its list has said so already.
+    fn keep<'s>(&mut self, entry: Staged<'s>, kept: &mut Vec<Staged<'s>>) {
+        let Some(class) = self.classes.get(usize::from(entry.class)).copied() else { return };
+        for before in kept.iter_mut().filter(|before| before.hash == entry.hash && before.name == entry.name) {
+            let Some(earlier) = self.classes.get(usize::from(before.class)) else { continue };
+            if (earlier.list, earlier.allow) != (class.list, class.allow) {
+                continue;
+            }
+            if earlier.scope == class.scope || earlier.scope == Scope::Suffix {
+                self.repeated.push(class);
+                return;
+            }
+            if class.scope == Scope::Suffix {
+                self.repeated.push(*earlier);
+                *before = entry;
+                return;
+            }
+        }
+        kept.push(entry);
     }
-    let own_mapping = OWN_MAPPING / size_of::<T>();
-    if (items.len() + more) * size_of::<T>() > LARGE && items.len() + more < own_mapping {
-        items.reserve_exact(own_mapping - items.len());
-    } else {
-        items.reserve(more);
+
+    fn bucket(&mut self, entries: &[Staged<'_>]) {
+        let start = u32::try_from(self.records.len()).unwrap_or(u32::MAX);
+        let mut marks = 0;
+        for entry in entries {
+            marks |= names::marks(entry.hash);
+            self.record.clear();
+            names::write_number(entry.class.into(), &mut self.record);
+            names::write_number(entry.line, &mut self.record);
+            if entry.details != NO_DETAILS {
+                names::write_number(entry.details, &mut self.record);
+            }
+            self.encoder.write(entry.name, &mut self.record);
+            make_room(&mut self.records, self.record.len() + 6);
+            self.records.push(names::tag(entry.hash));
+            names::write_number(u32::try_from(self.record.len()).unwrap_or(0), &mut self.records);
+            self.records.extend_from_slice(&self.record);
+        }
+        self.count += entries.len() as u64;
+        self.directory.push(names::directory_word(start, marks));
+    }
+
+    fn finish(mut self) -> Self {
+        self.directory.push(names::directory_word(u32::try_from(self.records.len()).unwrap_or(u32::MAX), 0));
+        self
     }
 }
 

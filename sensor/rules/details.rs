@@ -61,7 +61,8 @@ impl DetailsWriter {
     fn text(&mut self, text: &str) -> u32 {
         let mut text = text;
         if text.len() > LONGEST_TEXT {
-            text = text.get(..text.floor_char_boundary(LONGEST_TEXT)).unwrap_or_default();
+            let end = (0..=LONGEST_TEXT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+            text = text.get(..end).unwrap_or_default();
         }
         if let Some(known) = self.known.get(text) {
             return *known;

@@ -92,7 +92,7 @@ pub(super) fn address(text: &[u8]) -> Result<Option<IpAddr>, Flaw> {
     Ok(inet_aton(text).map(IpAddr::V4))
 }
 
-/// inet_aton(3): one to four parts, decimal, octal (`0…`) or hexadecimal (`0x…`), the last fills the
+/// `inet_aton(3)`: one to four parts, decimal, octal (`0…`) or hexadecimal (`0x…`), the last fills the
 /// remaining bytes. Short decimal forms (`10`, `1.2`) are taken for names that are cut: not read.
 fn inet_aton(text: &[u8]) -> Option<Ipv4Addr> {
     let mut parts = [0_u32; 4];

@@ -51,6 +51,9 @@ pub struct Unusable(String);
 impl Load {
     /// Refuses a set with a list that could not be loaded: right for the first start, where there is no
     /// last good list.
+    ///
+    /// # Errors
+    /// The first such list, in one sentence: what, where, what to do.
     pub fn complete(self) -> Result<Self, Unusable> {
         match self.lists.iter().find_map(|list| list.error.clone()) {
             Some(error) => Err(Unusable(error)),

@@ -35,6 +35,7 @@ pub(super) struct Source {
 /// One `[[list]]` of a rules.toml; `rules/README.md` documents the keys.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)] // each is a key of the file
 pub(super) struct Settings {
     pub id: String,
     pub path: PathBuf,
@@ -86,7 +87,7 @@ struct Manifest {
 /// Why a path that was given names no lists.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unreadable {
-    #[error("{}: {reason}; correct the path, or let the sensor's user read it", path.display())]
+    #[error("{}: cannot be read: {reason}; correct the path, or let the sensor's user read it", path.display())]
     Path { path: PathBuf, reason: io::Error },
     #[error("{}: holds no list file; put lists there, or a rules.toml that names them", path.display())]
     NoLists { path: PathBuf },

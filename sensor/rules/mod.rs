@@ -25,12 +25,14 @@ mod hash;
 mod intake;
 mod load;
 mod manifest;
+mod memory;
 mod name;
 mod names;
 mod networks;
 mod public_suffix;
 mod reload;
 mod source;
+mod stage;
 mod watch;
 
 use std::cmp::Reverse;

@@ -59,19 +59,41 @@ enum Shape {
     Other(u8),
 }
 
-fn shape(text: &[u8]) -> Shape {
-    let mut shape = Shape::Plain;
-    for byte in text {
-        match byte {
-            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {}
-            b'A'..=b'Z' if matches!(shape, Shape::Plain) => shape = Shape::Capitals,
-            b'A'..=b'Z' => {}
-            b'\\' => return Shape::Escaped,
-            0x80.. => shape = Shape::Unicode,
-            other => return Shape::Other(*other),
+const LETTER: u8 = 0;
+const DOT: u8 = 1;
+const CAPITAL: u8 = 2;
+const BEYOND: u8 = 4;
+
+/// What each byte means in a name: millions are read at a time.
+static MEANING: [u8; 256] = {
+    let mut meaning = [BEYOND; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[allow(clippy::cast_possible_truncation)] // less than 256
+        match byte as u8 {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => meaning[byte] = LETTER,
+            b'.' => meaning[byte] = DOT,
+            b'A'..=b'Z' => meaning[byte] = CAPITAL,
+            _ => {}
         }
+        byte += 1;
     }
-    shape
+    meaning
+};
+
+fn shape(text: &[u8]) -> Shape {
+    let seen = text.iter().fold(0, |seen, byte| seen | MEANING[usize::from(*byte)]);
+    if seen & BEYOND == 0 {
+        return if seen & CAPITAL == 0 { Shape::Plain } else { Shape::Capitals };
+    }
+    let beyond = || text.iter().copied().filter(|byte| MEANING[usize::from(*byte)] == BEYOND);
+    if beyond().any(|byte| byte == b'\\') {
+        return Shape::Escaped;
+    }
+    match beyond().find(u8::is_ascii) {
+        Some(byte) => Shape::Other(byte),
+        None => Shape::Unicode,
+    }
 }
 
 /// Labels of a name without escapes: none empty, none too long, the last not a number (a name that
@@ -80,17 +102,11 @@ fn check(text: &[u8]) -> Result<(), Flaw> {
     if text.len() > LONGEST_NAME {
         return Err(Flaw::LongName);
     }
-    let mut length = 0;
-    for byte in text {
-        if *byte == b'.' {
-            check_label(length)?;
-            length = 0;
-        } else {
-            length += 1;
-        }
+    let mut last: &[u8] = &[];
+    for label in text.split(|byte| *byte == b'.') {
+        check_label(label.len())?;
+        last = label;
     }
-    check_label(length)?;
-    let last = text.get(text.len() - length..).unwrap_or_default();
     if last.first().is_some_and(u8::is_ascii_digit) && ends_in_number(last) {
         return Err(Flaw::Address);
     }

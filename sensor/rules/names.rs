@@ -6,17 +6,18 @@
 //!
 //! ```text
 //! directory  one u64 a bucket:  offset of its records (32 bits) | which hashes it holds (32 bits, 3 set per name)
-//! records    length | class | line | [details] | name      the first four as variable-length integers,
-//!                                                           the name as `codec` writes it
+//! records    tag | length | class | line | [details] | name    one byte of the hash, then variable-length
+//!                                                               integers; the name as `codec` writes it
 //! ```
 //! A *class* is what many entries share: list, scope, whether it allows, whether details follow.
 //! A miss reads one word of the directory a suffix (2 bytes an entry, so it stays in the cache); a hit
 //! reads one cache line or two of records besides. A hash only leads to a record: the name itself is
 //! compared, so that no collision can raise an alert. An entry costs its coded name (about half of the
-//! text) and seven bytes or eight.
+//! text) and eight or nine bytes.
 
 use super::codec::Codec;
 use super::hash::{Key, label_start};
+use super::stage::PARTS;
 
 /// Names of one bucket, on average.
 const BUCKET: usize = 4;
@@ -114,9 +115,8 @@ impl Names {
 
     /// Every record: class, line, details and the name.
     pub(super) fn all(&self, mut record: impl FnMut(Class, u32, Option<u32>, &[u8])) {
-        let mut records = Records { bytes: &self.records, names: self };
         let mut name = Vec::new();
-        while let Some((class, line, details, coded)) = records.next() {
+        for (class, line, details, coded) in Records(&self.records).filter_map(|(_, content)| self.open(content)) {
             name.clear();
             self.codec.read(coded, &mut name);
             record(class, line, details, &name);
@@ -131,8 +131,11 @@ impl Names {
         let index = bucket(hash, self.buckets());
         let from = self.directory.get(index).map_or(0, |word| offset(*word));
         let to = self.directory.get(index + 1).map_or(0, |word| offset(*word));
-        let mut records = Records { bytes: self.records.get(from..to).unwrap_or_default(), names: self };
-        while let Some((class, line, details, coded)) = records.next() {
+        for (its_tag, record) in Records(self.records.get(from..to).unwrap_or_default()) {
+            if its_tag != tag(hash) {
+                continue;
+            }
+            let Some((class, line, details, coded)) = self.open(record) else { return };
             let fits = match class.scope {
                 Scope::Suffix => true,
                 Scope::Exact => start == 0,
@@ -143,30 +146,42 @@ impl Names {
             }
         }
     }
-}
 
-/// The records of a bucket, or of all buckets.
-struct Records<'a> {
-    bytes: &'a [u8],
-    names: &'a Names,
-}
-
-impl<'a> Records<'a> {
     #[inline]
-    fn next(&mut self) -> Option<(Class, u32, Option<u32>, &'a [u8])> {
-        let length = read_number(&mut self.bytes)? as usize;
-        let (mut record, rest) = self.bytes.split_at_checked(length)?;
-        self.bytes = rest;
-        let class = *self.names.classes.get(read_number(&mut record)? as usize)?;
+    fn open<'a>(&self, mut record: &'a [u8]) -> Option<(Class, u32, Option<u32>, &'a [u8])> {
+        let class = *self.classes.get(read_number(&mut record)? as usize)?;
         let line = read_number(&mut record)?;
         let details = if class.details { Some(read_number(&mut record)?) } else { None };
         Some((class, line, details, record))
     }
 }
 
-/// How many buckets `names` names get.
+/// The records of a bucket, or of all buckets: tag and content.
+struct Records<'a>(&'a [u8]);
+
+impl<'a> Iterator for Records<'a> {
+    type Item = (u8, &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (tag, mut rest) = self.0.split_first()?;
+        let length = read_number(&mut rest)? as usize;
+        let (record, rest) = rest.split_at_checked(length)?;
+        self.0 = rest;
+        Some((*tag, record))
+    }
+}
+
+/// The byte of a hash that neither chooses the bucket nor is in its marks.
+#[inline]
+#[allow(clippy::cast_possible_truncation)] // one byte is wanted
+pub(super) fn tag(hash: u64) -> u8 {
+    (hash >> 16) as u8
+}
+
+/// How many buckets `names` names get: as many for each part of the stage, so that no bucket is in two.
 pub(super) fn buckets_for(names: usize) -> usize {
-    names.div_ceil(BUCKET).max(1)
+    names.div_ceil(BUCKET * PARTS).max(1) * PARTS
 }
 
 /// The bucket of a hash, by its upper half.
@@ -234,6 +249,7 @@ mod tests {
     fn every_hash_has_a_bucket() {
         assert_eq!(bucket(u64::MAX, 7), 6);
         assert_eq!(bucket(0, 7), 0);
-        assert_eq!(buckets_for(0), 1);
+        assert_eq!(buckets_for(0), PARTS);
+        assert_eq!(buckets_for(2_200_000) % PARTS, 0);
     }
 }

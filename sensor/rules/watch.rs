@@ -1,5 +1,5 @@
 //! Notices when a list, a `rules.toml` or a directory of lists changes: written in place, replaced by a
-//! rename (editors, download programs), or swapped behind a symbolic link (Kubernetes ConfigMaps).
+//! rename (editors, download programs), or swapped behind a symbolic link (Kubernetes `ConfigMap`s).
 //! Reading the lists again is left to `reload`.
 //!
 //! Directories are watched, not files, because a replaced file is another file. Events only say when to
@@ -26,7 +26,7 @@ const QUIET: Duration = Duration::from_millis(250);
 const LONGEST_DELAY: Duration = Duration::from_secs(3);
 /// Where a directory is missing there is nothing to watch: look again after this time.
 const MISSING: Duration = Duration::from_secs(5);
-/// As many symbolic links as the kernel follows (path_resolution(7)).
+/// As many symbolic links as the kernel follows (`path_resolution(7)`).
 const MOST_LINKS: usize = 40;
 
 /// A file or directory whose change means a reload, as it was before it was read.
@@ -101,9 +101,9 @@ impl Watcher {
     /// The kernel gives no inotify instance (`fs.inotify.max_user_instances`).
     pub fn new(watched: Vec<Watched>, now: Instant) -> io::Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-        let mut watcher = Self { inotify, watched, directories: HashMap::new(), first: None, last: None, retry: None };
-        watcher.watch(now);
-        Ok(watcher)
+        let mut new = Self { inotify, watched, directories: HashMap::new(), first: None, last: None, retry: None };
+        new.watch(now);
+        Ok(new)
     }
 
     /// Watches what another load has read; the descriptor stays the same. What has changed since it was

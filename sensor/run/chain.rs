@@ -65,6 +65,11 @@ impl Chain {
         }
     }
 
+    /// What the outputs have done, in their order.
+    pub fn outputs(&mut self) -> &mut Outputs {
+        &mut self.outlet.outputs
+    }
+
     pub fn pipeline(&mut self) -> &mut Pipeline {
         &mut self.pipeline
     }

@@ -13,7 +13,9 @@ use anyhow::Context;
 use nix::time::{ClockId, clock_gettime};
 
 use super::chain::Chain;
+use super::exposition::{self, Exposition};
 use super::rulebook::{self, Rulebook};
+use super::service::Service;
 use super::signals::Signals;
 use super::{Failure, offline};
 use crate::cli::{HooksArg, ObserveArg};
@@ -29,6 +31,9 @@ use crate::stream::Verdict;
 /// How long the ring is still emptied after the end was asked for.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// Nanoseconds between two publications of sizes for `--metrics`.
+const PUBLISH: u64 = 1_000_000_000;
+
 /// # Errors
 /// What this host lacks, or what of the settings cannot be used.
 pub fn run(settings: &config::Run) -> Result<(), Failure> {
@@ -39,7 +44,10 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
     let signals = Signals::block().context("signals cannot be taken")?;
     let metrics = Arc::new(Metrics::default());
     let (mut rulebook, load) = Rulebook::open(&settings.common.rules).map_err(|error| Failure::Usage(error.into()))?;
-    let outputs = offline::open_outputs(&settings.common.outputs, WhenFull::Drop, &signals, &metrics)?;
+    let mut outputs = offline::open_outputs(&settings.common.outputs, WhenFull::Drop, &signals, &metrics)?;
+    let names: Vec<_> = outputs.tallies().map(|(name, ..)| name.to_owned()).collect();
+    let mut shown = Shown::new(Exposition::new(Arc::clone(&metrics), names.iter().map(String::as_str)), settings)?;
+    let mut service = Service::of_environment();
     let pipeline = Pipeline::new(
         &pipeline::Settings {
             ports: settings.common.ports.clone(),
@@ -81,6 +89,8 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
             .with_context(|| format!("{}: the ready file cannot be written", path.display()))?;
     }
 
+    service.ready();
+
     let end = settings.duration.map(|duration| Instant::now() + duration);
     let reason = loop {
         // All that happened before this moment is handed out when `drain` finds no more.
@@ -95,7 +105,10 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
             chain.tick(before);
             rulebook.turn(before, &mut chain);
         }
+        shown.publish(before, &mut probes, &mut chain.borrow_mut(), &rulebook);
+        service.turn(rulebook.is_renewing());
         if signals.take_renewal() {
+            service.reloading();
             chain.borrow_mut().reopen();
             rulebook.renew();
         }
@@ -115,12 +128,48 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
         }
     };
 
+    service.stopping();
     probes.detach();
     let patience = Instant::now() + DRAIN;
     while probes.ring().drain() && Instant::now() < patience {}
     probes.count_losses(&metrics);
     chain.borrow_mut().finish(now(), Some(reason));
     Ok(())
+}
+
+/// What `--metrics` shows, if anybody may ask.
+struct Shown {
+    exposition: Option<Arc<Exposition>>,
+    published: u64,
+}
+
+impl Shown {
+    fn new(exposition: Exposition, settings: &config::Run) -> Result<Self, Failure> {
+        let Some(address) = settings.metrics else { return Ok(Self { exposition: None, published: 0 }) };
+        let exposition = Arc::new(exposition);
+        exposition.levels.ring_size.set(settings.ring_bytes.into());
+        exposition::serve(address, Arc::clone(&exposition))
+            .with_context(|| format!("--metrics {address}: it cannot be listened on"))?;
+        Ok(Self { exposition: Some(exposition), published: 0 })
+    }
+
+    fn publish(&mut self, now: u64, probes: &mut Probes, chain: &mut Chain, rulebook: &Rulebook) {
+        let Some(exposition) = self.exposition.as_ref().filter(|_| self.published.abs_diff(now) >= PUBLISH) else {
+            return;
+        };
+        self.published = now;
+        let levels = &exposition.levels;
+        levels.ring_fill.set(probes.ring().take_fill());
+        levels.ring_fill_peak.set(levels.ring_fill_peak.get().max(levels.ring_fill.get()));
+        let (live, retired) = chain.pipeline().processes().len();
+        levels.processes_live.set(live as u64);
+        levels.processes_retired.set(retired as u64);
+        let (waiting, settled) = chain.pipeline().transactions().len();
+        levels.transactions_waiting.set(waiting as u64);
+        levels.transactions_settled.set(settled as u64);
+        rulebook.publish(levels);
+        exposition.set_outputs(chain.outputs().tallies());
+    }
 }
 
 fn probe_settings(settings: &config::Run) -> probe::Settings {

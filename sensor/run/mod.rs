@@ -2,16 +2,17 @@
 //! what it means `config`'s.
 
 mod chain;
+mod exposition;
 mod live;
 mod offline;
 mod rulebook;
+mod service;
 mod signals;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Command, RulesCommand, TrailArgs};
 use crate::config;
@@ -39,7 +40,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 /// Parses the command line, does what it says, and turns the outcome into an exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let outcome = match Cli::typed().command {
         Command::Run(args) => config::Run::new(args).map_err(Failure::Usage).and_then(|settings| live::run(&settings)),
         Command::Replay(mut args) => config::Common::replay(&mut args)
             .map_err(Failure::Usage)
@@ -47,9 +48,9 @@ pub fn main() -> ExitCode {
         Command::Rules(command) => rules(command),
         Command::Trail(args) => follow(&args),
         Command::Doctor(args) => doctor(args.json),
-        Command::Man => print(|out| clap_mangen::Man::new(Cli::command()).render(out)),
+        Command::Man => print(Cli::manual),
         Command::Completions { shell } => print(|out| {
-            clap_complete::generate(shell, &mut Cli::command(), "dnstrail", out);
+            Cli::completions(shell, out);
             Ok(())
         }),
     };

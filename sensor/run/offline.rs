@@ -1,7 +1,7 @@
 //! `dnstrail replay`: captures go down the same chain as what the kernel sees.
 
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -60,7 +60,7 @@ pub fn replay(files: &[PathBuf], settings: &config::Common) -> Result<(), Failur
 
 /// One capture. `last` is the time of the newest packet so far.
 fn read(
-    path: &PathBuf,
+    path: &Path,
     metrics: &Arc<Metrics>,
     signals: &Signals,
     settings: &config::Common,

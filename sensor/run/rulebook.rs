@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::chain::Chain;
+use super::exposition::Levels;
 use crate::ecs::{ListState, Report};
 use crate::rules::{Load, Reload, Rules, Unusable, Watcher, load};
 
@@ -18,6 +19,10 @@ pub struct Rulebook {
     reload: Option<Reload>,
     /// Asked for while one was under way.
     again: bool,
+    /// Of the last load.
+    addresses: u64,
+    lists: u64,
+    failing: u64,
 }
 
 impl Rulebook {
@@ -27,8 +32,17 @@ impl Rulebook {
     /// The first list that cannot be used, and what to do.
     pub fn open(paths: &[PathBuf]) -> Result<(Self, Load), Unusable> {
         let load = load(paths, None).complete()?;
-        let rulebook =
-            Self { paths: paths.to_vec(), current: Arc::clone(&load.rules), watcher: None, reload: None, again: false };
+        let mut rulebook = Self {
+            paths: paths.to_vec(),
+            current: Arc::clone(&load.rules),
+            watcher: None,
+            reload: None,
+            again: false,
+            addresses: 0,
+            lists: 0,
+            failing: 0,
+        };
+        rulebook.count(&load);
         Ok((rulebook, load))
     }
 
@@ -44,6 +58,25 @@ impl Rulebook {
             self.watcher = Some(watcher);
         }
         Ok(())
+    }
+
+    /// A load is under way.
+    pub fn is_renewing(&self) -> bool {
+        self.reload.is_some()
+    }
+
+    /// Publishes what is in force.
+    pub fn publish(&self, levels: &Levels) {
+        levels.rules_names.set(self.current.names());
+        levels.rules_addresses.set(self.addresses);
+        levels.rules_lists.set(self.lists);
+        levels.rules_lists_failing.set(self.failing);
+    }
+
+    fn count(&mut self, load: &Load) {
+        self.addresses = load.lists.iter().map(|list| list.counts.addresses).sum();
+        self.lists = load.lists.len() as u64;
+        self.failing = load.lists.iter().filter(|list| list.error.is_some()).count() as u64;
     }
 
     pub fn current(&self) -> Arc<Rules> {
@@ -84,6 +117,7 @@ impl Rulebook {
         let Some(reload) = self.reload.take_if(|reload| reload.is_finished()) else { return };
         if let Some(load) = reload.finish() {
             self.current = Arc::clone(&load.rules);
+            self.count(&load);
             chain.pipeline().set_rules(self.current());
             report(now, &load, chain);
             if let Some(watcher) = &mut self.watcher {

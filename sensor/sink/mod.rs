@@ -12,6 +12,7 @@ mod connection;
 mod delivery;
 mod file;
 mod health;
+mod parameters;
 mod pending;
 mod pipe;
 mod rotation;
@@ -27,10 +28,9 @@ use delivery::Delivery;
 use file::LogFile;
 use health::Health;
 pub use health::Tally;
+pub use parameters::{PARAMETERS, Parameter, Scheme};
 use stdout::Stdout;
-pub use target::{
-    Address, Framing, PARAMETERS, Parameter, Receiver, Rfc, Rotate, Route, Scheme, Syslog, Target, TargetError, Tls,
-};
+pub use target::{Address, Framing, Receiver, Rfc, Rotate, Route, Syslog, Target, TargetError, Tls};
 
 /// One document as the outputs see it.
 #[derive(Debug, Clone, Copy)]

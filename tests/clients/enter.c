@@ -5,6 +5,8 @@
  *   --cgroup DIRECTORY into a cgroup
  *   --resolv FILE      into a mount namespace in which FILE stands at /etc/resolv.conf
  *   --unmount MOUNT    into a mount namespace without MOUNT
+ *   --hide DIRECTORY   into a mount namespace in which DIRECTORY is empty
+ *   --refuse-bpf       bpf(2) fails with EPERM, as under the seccomp profile of a container
  *   --user ID          to this user and group, with no other group
  *   --pid-namespace    into a new pid namespace, as a child
  *
@@ -14,13 +16,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -69,6 +75,27 @@ static void live_without(const char *mount_point)
 		fail(mount_point);
 }
 
+static void live_with_empty(const char *directory)
+{
+	leave_mounts();
+	if (mount("none", directory, "tmpfs", 0, NULL))
+		fail(directory);
+}
+
+static void refuse_bpf(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_bpf, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };
+
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		fail("seccomp");
+}
+
 static void become(const char *id)
 {
 	if (setgroups(0, NULL) || setgid(atoi(id)) || setuid(atoi(id)))
@@ -109,6 +136,10 @@ int main(int count, char **arguments)
 			pid_namespace = 1;
 			continue;
 		}
+		if (!strcmp(arguments[at], "--refuse-bpf")) {
+			refuse_bpf();
+			continue;
+		}
 		if (at + 1 == count)
 			break;
 		if (!strcmp(arguments[at], "--net"))
@@ -119,6 +150,8 @@ int main(int count, char **arguments)
 			resolve_by(arguments[++at]);
 		else if (!strcmp(arguments[at], "--unmount"))
 			live_without(arguments[++at]);
+		else if (!strcmp(arguments[at], "--hide"))
+			live_with_empty(arguments[++at]);
 		else if (!strcmp(arguments[at], "--user"))
 			user = arguments[++at];
 	}

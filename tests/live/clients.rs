@@ -195,3 +195,10 @@ fn build(name: &str, flags: &[&str], folder: &Path) {
         .unwrap_or_else(|error| panic!("{}", lab::missing("cc", &error)));
     assert!(output.status.success(), "{}: {}", source.display(), String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn clients_are_built_without_a_warning() {
+    for (name, _) in PROGRAMS {
+        assert!(built().join(name).is_file(), "{name}");
+    }
+}

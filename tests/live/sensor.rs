@@ -21,8 +21,13 @@ pub struct Sensor {
 
 /// `dnstrail` with `arguments`, the environment's `DNSTRAIL_*` taken away. Dies with the test.
 pub fn dnstrail(arguments: &[&str]) -> Command {
+    dnstrail_in(&[], arguments)
+}
+
+/// The same where `enter` takes it with these options.
+fn dnstrail_in(place: &[&str], arguments: &[&str]) -> Command {
     let mut command = Command::new(built().join("enter"));
-    command.arg("--").arg(program()).args(arguments).stdin(Stdio::null());
+    command.args(place).arg("--").arg(program()).args(arguments).stdin(Stdio::null());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DNSTRAIL_")) {
         command.env_remove(name);
     }
@@ -42,15 +47,15 @@ pub fn hooks() -> [String; 2] {
 impl Sensor {
     /// Runs it with `--output` into the scratch folder, and waits until it says that it is ready.
     pub fn start(lab: &Lab, arguments: &[&str]) -> Self {
-        let sensor = Self::start_without_waiting(lab, arguments);
-        sensor.until_ready(lab)
+        Self::start_in(lab, &[], arguments)
     }
 
-    fn start_without_waiting(lab: &Lab, arguments: &[&str]) -> Self {
+    /// The same where `enter` takes it with the options `place`.
+    pub fn start_in(lab: &Lab, place: &[&str], arguments: &[&str]) -> Self {
         let output = lab.path("documents.json");
         let stderr = lab.path("stderr");
         let [hooks, way] = hooks();
-        let child = dnstrail(&["run", &hooks, &way, "--output", &format!("file:{}", output.display())])
+        let child = dnstrail_in(place, &["run", &hooks, &way, "--output", &format!("file:{}", output.display())])
             .arg("--ready-file")
             .arg(lab.path("ready"))
             .args(arguments)
@@ -58,7 +63,7 @@ impl Sensor {
             .stderr(fs::File::create(&stderr).expect("no file for stderr"))
             .spawn()
             .expect("dnstrail does not start");
-        Self { child, output, stderr }
+        Self { child, output, stderr }.until_ready(lab)
     }
 
     fn until_ready(mut self, lab: &Lab) -> Self {
@@ -102,6 +107,10 @@ impl Sensor {
 
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("the sensor is gone");
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn ended(&mut self) -> ExitStatus {

@@ -23,7 +23,7 @@ fn deliver(daemon: &Daemon, outs: &[(&str, String)]) {
             bench.flush();
         }
     }
-    bench.outputs.close(Duration::from_secs(60));
+    bench.outputs.close(Duration::from_mins(1));
     assert_eq!((bench.dropped(), bench.uncertain(), bench.resent()), (0, 0, 0), "{:?}", bench.outputs.take_changes());
     for (name, _) in outs {
         compare(&daemon.output(name), &wanted);
@@ -61,7 +61,7 @@ fn deliver_over_udp(daemon: &Daemon) {
             }
         }
     }
-    bench.outputs.close(Duration::from_secs(60));
+    bench.outputs.close(Duration::from_mins(1));
     assert_eq!((bench.dropped(), bench.uncertain()), (0, 0));
     compare(&daemon.output("udp"), &wanted);
 }

@@ -221,7 +221,7 @@ fn the_sensor_about_itself_shares_the_numbers() {
     egress(CLIENT, SERVER, &query(1, "a.example")).by(7).to(&mut scene);
     let Scene { pipeline, told, .. } = &mut scene;
     pipeline.report(START, Report::Stop { reason: "asked to", metrics: &Metrics::default() }, &mut |document| {
-        told.push(Told::new(document))
+        told.push(Told::new(document));
     });
     let told = scene.told();
     assert_eq!((told[1].sequence, &*told[1].what), (2, "asked to"));

@@ -1,7 +1,7 @@
-//! Adblock Plus, uBlock Origin and AdGuard rules, as far as they speak of whole names:
+//! Adblock Plus, `uBlock` Origin and `AdGuard` rules, as far as they speak of whole names:
 //! `||name^`, `||name^$important`, `@@||name^`, `|https://name^`, also `||*.name^` (below the name only).
 //! Cosmetic rules, rules with a path or a pattern, regular expressions, and rules whose options narrow
-//! them to some requests are not applicable. Lists for AdGuard Home hold hosts and plain lines too.
+//! them to some requests are not applicable. Lists for `AdGuard` Home hold hosts and plain lines too.
 
 use super::super::Flaw;
 use super::super::intake::Intake;
@@ -92,9 +92,9 @@ fn is_cosmetic(line: &[u8]) -> bool {
     // `##` alone opens a remark in plain lists; in a rule something follows at once.
     line.iter().enumerate().any(|(at, byte)| {
         matches!(byte, b'#' | b'$')
-            && line.get(at..).is_some_and(|rest| {
-                COSMETIC.iter().any(|mark| rest.strip_prefix(*mark).is_some_and(|after| starts_selector(after)))
-            })
+            && line
+                .get(at..)
+                .is_some_and(|rest| COSMETIC.iter().any(|mark| rest.strip_prefix(*mark).is_some_and(starts_selector)))
     }) && !line.starts_with(b"###")
 }
 

@@ -34,7 +34,7 @@ impl Statements {
             return;
         }
         if self.depth == 0 {
-            self.statement(text, line, intake);
+            Self::statement(text, line, intake);
         }
         for byte in text {
             match byte {
@@ -45,17 +45,18 @@ impl Statements {
         }
     }
 
-    fn statement(&self, text: &[u8], line: &[u8], intake: &mut Intake<'_>) {
+    fn statement(text: &[u8], line: &[u8], intake: &mut Intake<'_>) {
         let mut words = words(text);
         let keyword = words.next().unwrap_or_default();
         if !keyword.eq_ignore_ascii_case(b"zone") {
             let known =
                 keyword.first().is_some_and(u8::is_ascii_alphabetic) && (text.ends_with(b";") || text.contains(&b'{'));
-            return if known || matches!(keyword, b"};" | b"}" | b"{") {
-                intake.not_applicable()
+            if known || matches!(keyword, b"};" | b"}" | b"{") {
+                intake.not_applicable();
             } else {
-                intake.skip(Flaw::Syntax, line)
-            };
+                intake.skip(Flaw::Syntax, line);
+            }
+            return;
         }
         let Some(name) = text.split(|byte| *byte == b'"').nth(1) else { return intake.skip(Flaw::Syntax, line) };
         let elsewhere = ["type forward", "type stub", "type hint", "type static-stub", "type delegation-only"];

@@ -129,6 +129,8 @@ impl Columns {
 }
 
 fn delimiter(line: &[u8]) -> u8 {
+    // Once or twice a list: no need to be quick.
+    #[allow(clippy::naive_bytecount)]
     let count = |delimiter: u8| line.iter().filter(|byte| **byte == delimiter).count();
     let most = DELIMITERS.into_iter().map(count).max().unwrap_or(0);
     DELIMITERS.into_iter().find(|delimiter| count(*delimiter) == most).unwrap_or(b',')
@@ -151,7 +153,7 @@ fn split(line: &[u8], delimiter: u8, fields: &mut Vec<String>) {
                 quoted = true;
             }
             _ if byte == delimiter && !quoted => {
-                fields.push(String::from_utf8_lossy(&std::mem::take(&mut field)).into_owned())
+                fields.push(String::from_utf8_lossy(&std::mem::take(&mut field)).into_owned());
             }
             _ => field.push(byte),
         }

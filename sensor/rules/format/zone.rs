@@ -134,7 +134,7 @@ impl Zone {
     }
 }
 
-/// `32.7.2.0.192` is 192.0.2.7/32, `48.zz.1.db8.2001` is 2001:db8:1::/48.
+/// `32.7.2.0.192` is `192.0.2.7/32`, `48.zz.1.db8.2001` is `2001:db8:1::/48`.
 fn response_address(labels: &[u8]) -> Option<Network> {
     let text = std::str::from_utf8(labels).ok()?;
     let (prefix, reversed) = text.split_once('.')?;

@@ -1,4 +1,8 @@
-//! TCP segments of every shape and in every order into DNS messages.
+//! TCP segments of every shape into DNS messages; `gaps` has what was not seen, `any_order` what
+//! chance makes of it.
+
+mod any_order;
+mod gaps;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,7 +10,6 @@ use std::sync::Arc;
 use dnstrail::metrics::Metrics;
 use dnstrail::packet::Tcp;
 use dnstrail::stream::{FlowKey, Streams, Verdict};
-use proptest::prelude::*;
 
 use crate::bytes::{self, CLIENT_PORT, CLIENT4, SERVER4, answer, data, framed, query};
 
@@ -310,140 +313,6 @@ fn an_rst_hands_out_what_waits() {
 }
 
 #[test]
-fn a_flow_joined_midway() {
-    let whole = framed(&query(1, "a.example"));
-    // Its first packet starts a message, or is the rest of one.
-    for (first, lost) in [(&whole[..], 0), (&whole[9..], whole.len() - 9), (&[0; 1448], 1448)] {
-        let mut reader = Reader::midway();
-        reader.data(at(0), first);
-        let before = reader.take().len();
-        assert_eq!(before, usize::from(lost == 0));
-        reader.data(at(first.len()), &whole);
-        assert_eq!(reader.take(), [query(1, "a.example")]);
-        assert_eq!(reader.lost(), lost as u64);
-    }
-}
-
-#[test]
-fn a_flow_joined_midway_whose_segments_are_short() {
-    // Length and message in separate segments, joined between the two.
-    let bytes = framed(&query(1, "a.example"));
-    let mut reader = Reader::midway();
-    reader.data(at(0), &bytes[2..]);
-    let mut place = bytes.len() - 2;
-    for _ in 0..3 {
-        for part in [&bytes[..2], &bytes[2..]] {
-            reader.data(at(place), part);
-            place += part.len();
-        }
-    }
-    assert_eq!(reader.take(), vec![query(1, "a.example"); 3]);
-    assert_eq!(reader.lost(), bytes.len() as u64 - 2);
-
-    // An answer of a header alone, byte by byte.
-    let mut refused = query(1, "")[..12].to_vec();
-    (refused[2], refused[3], refused[5]) = (0x80, 1, 0);
-    let bytes = framed(&refused);
-    let mut reader = Reader::midway();
-    for (index, byte) in bytes.iter().enumerate() {
-        reader.data(at(index), &[*byte]);
-    }
-    assert_eq!(reader.take(), [refused]);
-}
-
-#[test]
-fn short_segments_passed_over_in_search_are_counted() {
-    let bytes = framed(&query(1, "a.example"));
-    let mut reader = Reader::midway();
-    reader.data(at(0), &[1, 2]);
-    reader.data(at(2), &bytes);
-    assert_eq!((reader.take().len(), reader.lost()), (1, 2));
-}
-
-#[test]
-fn a_flow_joined_midway_out_of_order() {
-    let bytes = framed(&query(1, "a.example"));
-    let mut reader = Reader::midway();
-    reader.data(at(bytes.len()), &bytes);
-    reader.data(at(0), &bytes);
-    assert_eq!(reader.take(), vec![query(1, "a.example"); 2]);
-    reader.data(at(0), &bytes);
-    assert_eq!((reader.take().len(), reader.lost()), (0, 0));
-}
-
-#[test]
-fn a_gap_between_messages() {
-    let bytes = framed(&query(1, "a.example"));
-    let mut reader = Reader::connected();
-    reader.data(at(0), &bytes);
-    reader.data(at(bytes.len() + 500), &bytes);
-    assert_eq!(reader.take().len(), 1);
-    reader.time = 4 * SECOND;
-    reader.data(at(2 * bytes.len() + 500), &bytes);
-    assert_eq!(reader.take().len(), 2);
-    assert_eq!(reader.lost(), 500);
-}
-
-#[test]
-fn a_gap_inside_a_message_leaves_the_frame_known() {
-    // Behind the gap no packet starts with a message, and the second message is odd on purpose.
-    let messages = [answer(1, 5000), vec![0xff; 300], query(3, "a.example")];
-    let bytes = stream(&messages);
-    let mut reader = Reader::connected();
-    for start in (0..bytes.len()).step_by(1000).filter(|start| *start != 2000) {
-        reader.data(at(start), &bytes[start..(start + 1000).min(bytes.len())]);
-    }
-    assert!(reader.got.is_empty());
-    let (streams, got) = (&mut reader.streams, &mut reader.got);
-    streams.expire(2 * SECOND, |_, message| got.push(message.to_vec()));
-    assert!(got.is_empty(), "the gap may still be filled");
-    streams.expire(4 * SECOND, |of, message| {
-        assert_eq!(*of, key(CLIENT_PORT));
-        got.push(message.to_vec());
-    });
-    assert_eq!(reader.take(), messages[1..]);
-    assert_eq!(reader.lost(), 5002);
-}
-
-#[test]
-fn two_gaps_inside_one_message() {
-    let messages = [answer(1, 5000), vec![0xff; 300]];
-    let bytes = stream(&messages);
-    let mut reader = Reader::connected();
-    for start in (0..bytes.len()).step_by(500).filter(|start| ![1000, 3000, 3500].contains(start)) {
-        reader.data(at(start), &bytes[start..(start + 500).min(bytes.len())]);
-    }
-    reader.finish();
-    assert_eq!(reader.take(), messages[1..]);
-    assert_eq!(reader.lost(), 5002);
-}
-
-#[test]
-fn a_gap_that_reaches_into_the_next_message() {
-    let messages = [answer(1, 1000), query(2, "a.example"), query(3, "b.example")];
-    let bytes = stream(&messages);
-    let mut reader = Reader::connected();
-    reader.data(at(0), &bytes[..500]);
-    reader.data(at(1010), &bytes[1010..1031]);
-    reader.data(at(1031), &bytes[1031..]);
-    reader.finish();
-    assert_eq!(reader.take(), messages[2..]);
-    assert_eq!(reader.lost(), 1031);
-}
-
-#[test]
-fn copies_of_a_waiting_segment_take_no_room() {
-    let bytes = framed(&query(1, "a.example"));
-    let mut reader = Reader::connected();
-    for _ in 0..5000 {
-        reader.data(at(100), &bytes);
-    }
-    assert!(reader.got.is_empty(), "the gap may still be filled");
-    reader.data(at(0), &framed(&[0xff; 98]));
-    assert_eq!(reader.take().len(), 2);
-}
-
-#[test]
 fn a_flow_that_goes_on_after_its_end_stays_known() {
     let odd = framed(&[0xff; 40]);
     let mut reader = Reader::connected();
@@ -453,37 +322,6 @@ fn a_flow_that_goes_on_after_its_end_stays_known() {
     reader.segment_of(&key(1), &Tcp { sequence: 0, syn: true, fin: false, rst: false, bytes: &[] });
     reader.data(at(odd.len()), &odd);
     assert_eq!((reader.take().len(), reader.lost()), (2, 0));
-}
-
-#[test]
-fn a_gap_that_is_filled_late_costs_nothing() {
-    let (messages, bytes) = (messages(), stream(&messages()));
-    let mut reader = Reader::connected();
-    reader.data(at(50), &bytes[50..]);
-    reader.time = 2 * SECOND;
-    reader.data(at(0), &bytes[..50]);
-    assert_eq!(reader.take(), messages);
-    assert_eq!(reader.lost(), 0);
-}
-
-#[test]
-fn bytes_and_segments_behind_a_gap_are_bounded() {
-    let bytes = framed(&answer(1, 60_000));
-    let mut reader = Reader::connected();
-    let mut count = 0;
-    while reader.got.is_empty() {
-        reader.data(at(10 + count * bytes.len()), &bytes);
-        count += 1;
-        assert!(count < 10);
-    }
-    assert_eq!((reader.take().len(), reader.lost()), (count, 10));
-
-    let bytes = framed(&query(1, "a.example"));
-    let mut reader = Reader::connected();
-    for index in 0..1025 {
-        reader.data(at(10 + index * bytes.len()), &bytes);
-    }
-    assert_eq!((reader.take().len(), reader.lost()), (1025, 10));
 }
 
 #[test]
@@ -577,128 +415,5 @@ fn odd_messages_of_an_exact_flow_are_handed_out() {
             reader.data(at(index * size), piece);
         }
         assert_eq!(reader.take(), messages);
-    }
-}
-
-/// A stream in pieces, shuffled, with copies and overlaps.
-fn pieces() -> impl Strategy<Value = (Vec<Vec<u8>>, Vec<(usize, usize)>, u32)> {
-    let message = prop_oneof![
-        (any::<u16>(), "[a-z]{1,20}").prop_map(|(id, name)| query(id, &name)),
-        (any::<u16>(), 23usize..3000).prop_map(|(id, length)| answer(id, length)),
-        prop::collection::vec(any::<u8>(), 0..40),
-    ];
-    (prop::collection::vec(message, 1..8), any::<u32>()).prop_flat_map(|(messages, start)| {
-        let length = stream(&messages).len();
-        let cuts = prop::collection::vec(0..=length, 0..40);
-        let extra = prop::collection::vec((0..length, 1usize..300), 0..10);
-        (cuts, extra).prop_flat_map(move |(mut cuts, extra)| {
-            cuts.extend([0, length]);
-            cuts.sort_unstable();
-            let mut parts: Vec<_> = cuts.windows(2).map(|pair| (pair[0], pair[1])).filter(|(a, b)| a < b).collect();
-            parts.extend(extra.iter().map(|(from, count)| (*from, (from + count).min(length))));
-            (Just(messages.clone()), Just(parts).prop_shuffle(), Just(start))
-        })
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
-    #[test]
-    fn any_split_order_and_repetition_gives_exactly_the_messages((messages, parts, start) in pieces()) {
-        let bytes = stream(&messages);
-        let mut reader = Reader::midway();
-        reader.syn(start.wrapping_sub(1));
-        for (from, to) in parts {
-            reader.data(start.wrapping_add(u32::try_from(from).unwrap()), &bytes[from..to]);
-        }
-        prop_assert_eq!(reader.take(), messages);
-        prop_assert_eq!(reader.lost(), 0);
-    }
-
-    /// Segments are missing: what comes out and what is counted is all that was sent.
-    #[test]
-    fn what_is_missing_is_counted((messages, parts, start) in pieces(), missing in any::<prop::sample::Index>()) {
-        let bytes = stream(&messages);
-        let mut reader = Reader::midway();
-        reader.syn(start.wrapping_sub(1));
-        let missing = missing.index(parts.len());
-        let mut end = 0;
-        for (index, (from, to)) in parts.into_iter().enumerate() {
-            if index != missing {
-                reader.data(start.wrapping_add(u32::try_from(from).unwrap()), &bytes[from..to]);
-                end = end.max(to);
-            }
-        }
-        reader.finish();
-        let handed_out: usize = reader.got.iter().map(|message| message.len() + 2).sum();
-        prop_assert_eq!(handed_out as u64 + reader.lost(), end as u64);
-    }
-
-    /// No start was seen: the same.
-    #[test]
-    fn what_is_passed_over_is_counted(
-        (messages, mut parts, start) in pieces(),
-        joined in any::<prop::sample::Index>(),
-        in_order in any::<bool>(),
-    ) {
-        let bytes = stream(&messages);
-        let joined = joined.index(bytes.len());
-        parts.retain(|(from, _)| *from >= joined);
-        if in_order {
-            parts.sort_unstable();
-        }
-        let mut reader = Reader::midway();
-        let mut seen = vec![false; bytes.len()];
-        let mut end = 0;
-        for (from, to) in parts {
-            reader.data(start.wrapping_add(u32::try_from(from).unwrap()), &bytes[from..to]);
-            seen[from..to].fill(true);
-            end = end.max(to);
-        }
-        reader.finish();
-        let begin = seen.iter().position(|seen| *seen).unwrap_or(end);
-        let handed_out: usize = reader.got.iter().map(|message| message.len() + 2).sum();
-        if in_order {
-            prop_assert_eq!(handed_out as u64 + reader.lost(), (end - begin) as u64);
-        } else {
-            let seen = seen.iter().filter(|seen| **seen).count();
-            prop_assert!(handed_out as u64 + reader.lost() >= seen as u64, "nothing is lost in silence");
-        }
-    }
-
-    #[test]
-    fn noise_never_panics(segments in prop::collection::vec((any::<u32>(), 0u8..8, prop::collection::vec(any::<u8>(), 0..60)), 0..60), near in any::<bool>()) {
-        let mut reader = Reader::midway();
-        for (sequence, flags, bytes) in &segments {
-            let sequence = if near { sequence % 4096 } else { *sequence };
-            let (syn, fin, rst) = (flags & 1 != 0, flags & 2 != 0, flags & 4 != 0);
-            reader.time = reader.time.wrapping_add(u64::from(*flags) * SECOND);
-            reader.segment(&Tcp { sequence, syn, fin, rst, bytes });
-        }
-        reader.finish();
-    }
-}
-
-/// Nothing but the bytes of packets decides: the whole way from the wire, with bytes flipped.
-#[test]
-fn flipped_segments_never_panic_and_add_up() {
-    let bytes = stream(&messages());
-    for place in 0..120 {
-        for value in [1, 0x80, 0xff] {
-            let mut reader = Reader::connected();
-            let mut sent = bytes.clone();
-            sent[place] ^= value;
-            let mut packets = dnstrail::packet::Reassembler::new(Arc::clone(&reader.metrics));
-            for (index, piece) in sent.chunks(60).enumerate() {
-                let packet = bytes::ipv4(bytes::TCP, &[], &bytes::tcp(&data(at(index * 60), piece), &[]));
-                let segment = packets.parse(0, &packet).unwrap().unwrap();
-                let dnstrail::packet::Payload::Tcp(tcp) = segment.payload else { panic!("not TCP") };
-                reader.segment(&tcp);
-            }
-            reader.finish();
-            let handed_out: usize = reader.got.iter().map(|message| message.len() + 2).sum();
-            assert_eq!(handed_out as u64 + reader.lost(), bytes.len() as u64);
-        }
     }
 }

@@ -1,0 +1,187 @@
+//! What the sensor costs on this host, live, as root: CPU for each DNS message, in the sensor and in
+//! the kernel's probes; what traffic pays that is not DNS; memory at rest; the time to start.
+//!
+//! The load is dnsperf against an unbound on loopback, which answers from its own data.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::UdpSocket;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const PORT: u16 = 5399;
+/// Queries a second of the even load: what a busy host of one's own resolver sees.
+const RATE: u32 = 20_000;
+const SECONDS: u32 = 6;
+/// Packets of the traffic that is not DNS.
+const OTHER_PACKETS: u32 = 200_000;
+
+/// Ends the process with the value.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub fn run() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let _resolver = resolver(folder.path());
+    // The kernel counts what each program costs as long as this is set.
+    let counting = fs::write("/proc/sys/kernel/bpf_stats_enabled", "1").is_ok();
+
+    println!("\nlive/start: process to ready file, and memory at rest");
+    let (sensor, start) = sensor(folder.path());
+    std::thread::sleep(Duration::from_secs(2));
+    let before = cpu(sensor.0.id());
+    std::thread::sleep(Duration::from_secs(5));
+    println!("  start                {:>10.0} ms", start.as_secs_f64() * 1e3);
+    println!("  resident             {:>10.1} MiB", resident(sensor.0.id()));
+    println!("  CPU at rest          {:>10.4} %", (cpu(sensor.0.id()) - before).as_secs_f64() / 5.0 * 100.0);
+
+    println!("\nlive/messages: {RATE} queries/s and their answers for {SECONDS} s");
+    let (before, programs) = (cpu(sensor.0.id()), program_costs());
+    let queries = dnsperf(folder.path(), &["-Q", &RATE.to_string(), "-l", &SECONDS.to_string()]);
+    std::thread::sleep(Duration::from_millis(500));
+    let messages = 2.0 * queries.0;
+    println!(
+        "  sensor               {:>10.2} µs CPU a message",
+        (cpu(sensor.0.id()) - before).as_secs_f64() * 1e6 / messages
+    );
+    if counting {
+        show_programs(&programs, "µs", 1e3, messages);
+    }
+    println!("  resident             {:>10.1} MiB", resident(sensor.0.id()));
+
+    println!("\nlive/other: {OTHER_PACKETS} UDP packets on a port that carries no DNS");
+    let programs = program_costs();
+    other_traffic();
+    if counting {
+        show_programs(&programs, "ns", 1.0, f64::from(OTHER_PACKETS));
+    }
+    drop(sensor);
+
+    println!("\nlive/throughput: dnsperf as fast as it can, without and with the sensor, in turn");
+    let mut ratios = Vec::new();
+    for _ in 0..3 {
+        let without = dnsperf(folder.path(), &["-l", "3"]).1;
+        let (sensor, _) = self::sensor(folder.path());
+        let with = dnsperf(folder.path(), &["-l", "3"]).1;
+        drop(sensor);
+        println!("  without {without:>9.0} queries/s, with {with:>9.0}: {:.2}", with / without);
+        ratios.push(with / without);
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!("  median of the ratios {:>10.2}", ratios[ratios.len() / 2]);
+    let _ = fs::write("/proc/sys/kernel/bpf_stats_enabled", "0");
+}
+
+fn resolver(folder: &Path) -> Running {
+    let configuration = folder.join("unbound.conf");
+    let text = format!(
+        "server:\n interface: 127.0.0.1@{PORT}\n port: {PORT}\n do-daemonize: no\n chroot: \"\"\n username: \"\"\n \
+         directory: \"{folder}\"\n pidfile: \"\"\n use-syslog: no\n num-threads: 1\n \
+         local-zone: \"bench.test.\" redirect\n local-data: \"bench.test. A 198.18.0.1\"\nremote-control:\n control-enable: no\n",
+        folder = folder.display()
+    );
+    fs::write(&configuration, text).expect("a configuration file");
+    let names: String = (0..1000).map(|number| format!("host{number}.bench.test A\n")).collect();
+    fs::write(folder.join("names"), names).expect("a file of names");
+    let child = Command::new("unbound")
+        .arg("-c")
+        .arg(configuration)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("unbound is installed (make bench installs it)");
+    std::thread::sleep(Duration::from_secs(1));
+    Running(child)
+}
+
+/// The sensor, ready, and how long that took.
+fn sensor(folder: &Path) -> (Running, Duration) {
+    let ready = folder.join("ready");
+    let start = Instant::now();
+    let child = Command::new(env!("CARGO_BIN_EXE_dnstrail"))
+        .args(["run", "--ports", &PORT.to_string(), "--output", "file:/dev/null", "--ready-file"])
+        .arg(&ready)
+        .spawn()
+        .expect("the sensor");
+    let child = Running(child);
+    while !ready.exists() {
+        assert!(start.elapsed() < Duration::from_secs(30), "the sensor is not ready: run this as root");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    (child, start.elapsed())
+}
+
+/// Queries sent, and answered each second.
+fn dnsperf(folder: &Path, arguments: &[&str]) -> (f64, f64) {
+    let output = Command::new("dnsperf")
+        .args(["-s", "127.0.0.1", "-p", &PORT.to_string(), "-d"])
+        .arg(folder.join("names"))
+        .args(arguments)
+        .output()
+        .expect("dnsperf is installed (make bench installs it)");
+    let figure = |title: &str| {
+        BufReader::new(&output.stdout[..])
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| line.trim().strip_prefix(title)?.split_whitespace().next()?.parse().ok())
+            .unwrap_or_else(|| panic!("dnsperf prints {title}"))
+    };
+    (figure("Queries sent:"), figure("Queries per second:"))
+}
+
+fn other_traffic() {
+    let receiver = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let sender = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    sender.connect(receiver.local_addr().expect("an address")).expect("a connection");
+    let mut bytes = [0; 64];
+    for _ in 0..OTHER_PACKETS {
+        sender.send(&bytes).expect("sent");
+        receiver.recv(&mut bytes).expect("received");
+    }
+}
+
+/// User and system time of a process (`proc_pid_stat(5)`, fields 14 and 15, in clock ticks of 10 ms).
+fn cpu(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks: u64 = fields[11..13].iter().filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// Resident memory, MiB.
+fn resident(pid: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+    let kibibytes =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<f64>().ok());
+    kibibytes.unwrap_or_default() / 1024.0
+}
+
+/// Name, nanoseconds and runs of each of our programs that is attached.
+fn program_costs() -> Vec<(String, f64, f64)> {
+    libbpf_rs::query::ProgInfoIter::default()
+        .map(|program| {
+            (program.name.to_string_lossy().into_owned(), program.run_time_ns as f64, program.run_cnt as f64)
+        })
+        .collect()
+}
+
+fn show_programs(before: &[(String, f64, f64)], unit: &str, scale: f64, messages: f64) {
+    let mut sum = 0.0;
+    for (name, time, runs) in program_costs() {
+        let earlier =
+            before.iter().find(|(other, ..)| *other == name).map_or((0.0, 0.0), |(_, time, runs)| (*time, *runs));
+        let (time, runs) = (time - earlier.0, runs - earlier.1);
+        sum += time;
+        if runs > messages / 10.0 {
+            println!("  {name:<20} {:>10.0} ns a run, {runs:.0} runs", time / runs);
+        }
+    }
+    println!("  all probes           {:>10.2} {unit} each", sum / scale / messages);
+}

@@ -1,0 +1,139 @@
+//! The little of HTTP that a scraper needs: GET in, the text out, and the connection closed. One
+//! thread, a few connections, none for long: whatever a client does, the loop does not feel it.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::Exposition;
+
+/// Connections at a time. A host has a scraper or two; of more the oldest is closed, so that who holds
+/// connections open does not keep a scraper out.
+const CONNECTIONS: usize = 16;
+/// Bytes of a request. Prometheus sends some 300.
+const REQUEST: usize = 4096;
+/// From the first byte to the last: on loopback it takes a millisecond.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Listens, and serves from a thread of its own until the process ends.
+///
+/// # Errors
+/// The address is taken, or there is no thread to be had.
+pub fn serve(address: SocketAddr, exposition: Arc<Exposition>) -> io::Result<()> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    thread::Builder::new().name("metrics".into()).spawn(move || {
+        let mut connections = Vec::new();
+        loop {
+            turn(&listener, &mut connections, &exposition);
+        }
+    })?;
+    Ok(())
+}
+
+struct Connection {
+    stream: TcpStream,
+    until: Instant,
+    request: Vec<u8>,
+    /// What is still to be sent, once the request is whole.
+    answer: Option<Vec<u8>>,
+}
+
+/// Waits for something to happen, and does it.
+fn turn(listener: &TcpListener, connections: &mut Vec<Connection>, exposition: &Exposition) {
+    let mut fds = vec![PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    fds.extend(connections.iter().map(|connection| {
+        let wanted = if connection.answer.is_some() { PollFlags::POLLOUT } else { PollFlags::POLLIN };
+        PollFd::new(connection.stream.as_fd(), wanted)
+    }));
+    let sleep = connections.iter().map(|connection| connection.until).min();
+    let sleep = sleep.map_or(PollTimeout::NONE, |until| {
+        PollTimeout::try_from(until.saturating_duration_since(Instant::now())).unwrap_or(PollTimeout::MAX)
+    });
+    if poll(&mut fds, sleep).is_err() {
+        // Interrupted, or out of memory: not to be tried without pause.
+        thread::sleep(Duration::from_millis(100));
+    }
+    drop(fds);
+    connections.retain_mut(|connection| connection.advance(exposition).is_ok_and(|done| !done));
+    match listener.accept() {
+        Ok((stream, _)) if stream.set_nonblocking(true).is_ok() => {
+            if connections.len() >= CONNECTIONS {
+                connections.remove(0);
+            }
+            connections.push(Connection {
+                stream,
+                until: Instant::now() + PATIENCE,
+                request: Vec::new(),
+                answer: None,
+            });
+        }
+        Err(error) if error.kind() == ErrorKind::WouldBlock => (),
+        // No descriptor is left: the connection stays where it is and would be met again at once.
+        _ => thread::sleep(Duration::from_millis(100)),
+    }
+}
+
+impl Connection {
+    /// True when all is done.
+    fn advance(&mut self, exposition: &Exposition) -> io::Result<bool> {
+        if self.until <= Instant::now() {
+            return Ok(true);
+        }
+        if self.answer.is_none() {
+            let mut bytes = [0; REQUEST];
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return Ok(true),
+                Ok(length) => self.request.extend_from_slice(bytes.get(..length).unwrap_or_default()),
+                Err(error) => return pending(error),
+            }
+            self.answer = answer(&self.request, exposition);
+        }
+        let Some(answer) = &mut self.answer else { return Ok(false) };
+        match self.stream.write(answer) {
+            Ok(length) => drop(answer.drain(..length)),
+            Err(error) => return pending(error),
+        }
+        if answer.is_empty() {
+            self.stream.shutdown(Shutdown::Write)?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}
+
+fn pending(error: io::Error) -> io::Result<bool> {
+    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) { Ok(false) } else { Err(error) }
+}
+
+/// `None` while the request is not whole (RFC 9112 section 2.1). Its fields do not matter here.
+fn answer(request: &[u8], exposition: &Exposition) -> Option<Vec<u8>> {
+    if !request.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
+        let too_long = request.len() >= REQUEST;
+        return too_long.then(|| response("431 Request Header Fields Too Large", "the request is too long\n", false));
+    }
+    let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let mut words = line.split(|byte| *byte == b' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+    Some(match (method, path) {
+        (b"GET" | b"HEAD", b"/metrics") => response("200 OK", &exposition.text(), method == b"HEAD"),
+        (b"GET" | b"HEAD", _) => response("404 Not Found", "ask for /metrics\n", method == b"HEAD"),
+        _ => response("405 Method Not Allowed\r\nAllow: GET, HEAD", "only GET and HEAD are answered\n", false),
+    })
+}
+
+fn response(status: &str, body: &str, head_only: bool) -> Vec<u8> {
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{}",
+        body.len(),
+        if head_only { "" } else { body }
+    )
+    .into_bytes()
+}

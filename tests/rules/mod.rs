@@ -1,0 +1,53 @@
+//! Blocklists, from files to hits.
+
+mod formats;
+mod manifest;
+mod property;
+mod reload;
+mod watch;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use dnstrail::rules::{self, Load, Rules};
+
+/// A directory with these files.
+fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (name, text) in files {
+        fs::write(directory.path().join(name), text).expect("a file");
+    }
+    directory
+}
+
+fn load(path: &Path) -> Load {
+    rules::load(&[PathBuf::from(path)], None)
+}
+
+/// One list of this text.
+fn load_text(text: impl AsRef<[u8]>) -> Load {
+    let directory = directory(&[]);
+    let path = directory.path().join("list.txt");
+    fs::write(&path, text).expect("a list");
+    load(&path)
+}
+
+/// List, line and entry of each hit.
+fn hits(rules: &Rules, name: &str) -> Vec<(String, u32, String)> {
+    let mut hits = Vec::new();
+    rules.match_name(name, &mut hits);
+    hits.iter().map(|hit| (hit.list.id.clone(), hit.line, hit.indicator.to_string())).collect()
+}
+
+/// Line and entry of the only hit of a name.
+fn hit(rules: &Rules, name: &str) -> Option<(u32, String)> {
+    let mut hits = hits(rules, name);
+    assert!(hits.len() <= 1, "{hits:?}");
+    hits.pop().map(|(_, line, indicator)| (line, indicator))
+}
+
+fn address_hits(rules: &Rules, address: &str) -> Vec<(u32, String)> {
+    let mut hits = Vec::new();
+    rules.match_address(address.parse().expect("an address"), &mut hits);
+    hits.iter().map(|hit| (hit.line, hit.indicator.to_string())).collect()
+}
