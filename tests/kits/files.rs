@@ -6,7 +6,10 @@ use std::fs;
 use serde_json::Value;
 
 use super::{extract, kit, made, mapped, settings, text, twins};
+use dnstrail::ecs::{Body, Document, Schema};
+
 use crate::documents::samples;
+use crate::formats;
 use crate::outputs::receivers::{module_folder, tool};
 
 #[test]
@@ -116,15 +119,24 @@ fn the_add_on_hangs_together() {
     settings("inputs.conf");
 }
 
-/// Where Splunk reads the time: right behind the prefix, in each format.
+/// Where Splunk reads the time: first of all, in each format.
 #[test]
 fn the_time_stands_behind_its_prefix() {
     let props = settings("props.conf");
-    let prefix = |source_type: &str| props[source_type]["TIME_PREFIX"].clone();
-    let [ecs, cim] = twins(&samples::query(), |lookup| lookup).map(|line| line.to_string());
-    assert!(ecs.contains(&format!("{}2026-11-21T03:10:30.123456789Z\"", prefix("dnstrail:ecs"))), "{ecs}");
-    assert!(cim.contains(&format!("{}2026-11-21T03:10:30.123456789Z\"", prefix("dnstrail:cim"))), "{cim}");
-    assert_eq!(prefix("dnstrail:ocsf"), "\"time\":");
+    let (message, process, task) = (samples::query(), samples::process(), samples::task());
+    for (source_type, schema, time) in [
+        ("dnstrail:ecs", Schema::Ecs, "2026-11-21T03:10:30.123456789Z"),
+        ("dnstrail:cim", Schema::SplunkCim, "2026-11-21T03:10:30.123456789Z"),
+        ("dnstrail:ocsf", Schema::Ocsf, "1795230630123"),
+    ] {
+        let body = Body::Dns(samples::asked(&message, &process, &task));
+        let mut line = Vec::new();
+        formats::writer(schema).write(&Document { time: samples::TIME, sequence: 1, body }, &mut line);
+        let line = String::from_utf8(line).unwrap();
+        let keys = &props[source_type];
+        assert!(line.starts_with(&format!("{{{}{time}", keys["TIME_PREFIX"])), "{line}");
+        assert!(keys["MAX_TIMESTAMP_LOOKAHEAD"].parse::<usize>().unwrap() >= time.len());
+    }
 }
 
 /// Words of a query language that are no fields, besides those that a search names itself.
@@ -157,6 +169,7 @@ const WORDS: &[&str] = &[
     "minute",
     "date_trunc",
     "date_diff",
+    "desc",
     "_time",
     "m",
 ];

@@ -14,6 +14,7 @@ use dnstrail::ecs::{Body, DEFAULT_LINE, Dns, Document, Occurrence, Schema};
 use evaluate::{Fields, apply, extract};
 use serde_json::{Map, Value};
 
+use crate::conformance::described_fields;
 use crate::documents::samples::{self, ANSWER, QUERY, TIME, WWW, Wire};
 use crate::formats;
 
@@ -219,6 +220,15 @@ fn every_ecs_field_is_mapped_with_its_type() {
         assert_eq!(mapped.get(columns[1]).map(String::as_str), Some(columns[2]), "{}", columns[1]);
     }
     assert_eq!(mapped["threat.enrichments"], "nested");
+}
+
+#[test]
+fn every_field_of_the_schema_is_mapped() {
+    let mapped = mapped();
+    for name in described_fields() {
+        let parent = mapped.keys().any(|path| path.starts_with(&format!("{name}.")));
+        assert!(mapped.contains_key(&name) || parent, "{name} is not mapped");
+    }
 }
 
 #[test]
