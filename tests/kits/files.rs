@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use dnstrail::ecs::{Body, Document, Schema};
 use serde_json::Value;
 
 use super::{extract, kit, made, mapped, settings, text, twins};
-use dnstrail::ecs::{Body, Document, Schema};
-
 use crate::documents::samples;
 use crate::formats;
 use crate::outputs::receivers::{module_folder, tool};
