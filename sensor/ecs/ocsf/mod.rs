@@ -41,7 +41,7 @@ fn milliseconds(Instant(nanoseconds): Instant) -> u64 {
 
 #[derive(Debug, Serialize)]
 #[allow(clippy::struct_field_names, reason = "OCSF's own names")]
-pub(in crate::ecs) struct Activity<'a> {
+pub(in crate::ecs) struct DnsActivity<'a> {
     time: u64,
     class_uid: u32,
     class_name: &'static str,
@@ -103,7 +103,7 @@ pub(in crate::ecs) struct Activity<'a> {
     unmapped: Unmapped<'a>,
 }
 
-impl<'a> Activity<'a> {
+impl<'a> DnsActivity<'a> {
     pub(in crate::ecs) fn new(fields: &'a Lookup<'a>, lookup: &'a Dns<'a>) -> Self {
         let Lookup { time, event, dns, network, .. } = fields;
         let message = lookup.message;
