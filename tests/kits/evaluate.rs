@@ -125,7 +125,7 @@ impl Parser<'_> {
     }
 
     fn call(&mut self) -> Vec<String> {
-        let name = self.word(|letter| letter.is_ascii_lowercase());
+        let name = self.word(char::is_ascii_lowercase);
         let mut arguments = Vec::new();
         self.expect('(');
         while self.peek() != Some(')') {

@@ -38,7 +38,7 @@ fn settings(name: &str) -> Settings {
             continue;
         }
         if let Some(title) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            section = title.to_owned();
+            title.clone_into(&mut section);
             assert!(sections.insert(section.clone(), BTreeMap::new()).is_none(), "{name}: [{section}] twice");
             continue;
         }
