@@ -168,7 +168,8 @@ fn every_key_of_the_default_configuration_is_explained_and_valid() {
     for key in &keys {
         let line = text.lines().find(|line| line.trim_start_matches('#').starts_with(&format!("{key} = ")));
         let line = line.unwrap_or_else(|| panic!("{key} is not in packaging/dnstrail.toml"));
-        all += &format!("{}\n", line.trim_start_matches('#'));
+        all += line.trim_start_matches('#');
+        all += "\n";
     }
     let file = tempfile::NamedTempFile::new().expect("a file");
     for content in [&text, &all] {
