@@ -75,6 +75,10 @@ pub struct RunArgs {
     /// Stop after this many seconds
     #[arg(long, value_name = "SECONDS", env = "DNSTRAIL_DURATION")]
     pub duration: Option<u64>,
+    /// Of one process and one listed name or address, raise one alert in this many seconds, and then
+    /// say how often it was repeated [default: 0, each lookup is an alert]
+    #[arg(long, value_name = "SECONDS", env = "DNSTRAIL_ALERT_WINDOW")]
+    pub alert_window: Option<f64>,
     /// Serve Prometheus metrics on this loopback address, e.g. 127.0.0.1:9153
     #[arg(long, value_name = "ADDR", env = "DNSTRAIL_METRICS")]
     pub metrics: Option<String>,

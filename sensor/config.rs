@@ -19,6 +19,9 @@ pub const RING_MIB: u32 = 16;
 /// glibc asks again after 5 s (RES_TIMEOUT): what came later was too late for the program.
 const TIMEOUT: f64 = 5.0;
 
+/// What is repeated is told at the end of a window; later than a day nobody waits for it.
+const LONGEST_ALERT_WINDOW: Duration = Duration::from_hours(24);
+
 /// Everything that `run` needs to know.
 #[derive(Debug, Clone)]
 pub struct Run {
@@ -27,6 +30,8 @@ pub struct Run {
     pub observe: ObserveArg,
     pub ready_file: Option<PathBuf>,
     pub duration: Option<Duration>,
+    /// Zero: each lookup raises its own alert.
+    pub alert_window: Duration,
     pub metrics: Option<std::net::SocketAddr>,
     /// Bytes.
     pub ring_bytes: u32,
@@ -57,6 +62,7 @@ struct FileSettings {
     hooks: Option<HooksArg>,
     observe: Option<ObserveArg>,
     ready_file: Option<PathBuf>,
+    alert_window: Option<f64>,
     metrics: Option<String>,
     ring_size: Option<u32>,
 }
@@ -72,6 +78,7 @@ impl Run {
             observe: args.observe.or(file.observe).unwrap_or(ObserveArg::Clients),
             ready_file: args.ready_file.or(file.ready_file.clone()),
             duration: args.duration.map(Duration::from_secs),
+            alert_window: alert_window(args.alert_window.or(file.alert_window).unwrap_or_default())?,
             metrics: metrics.map(|text| loopback(&text)).transpose()?,
             ring_bytes: ring_bytes(args.ring_size.or(file.ring_size).unwrap_or(RING_MIB))?,
             common: Common::new(args.common, file)?,
@@ -113,6 +120,13 @@ fn read(path: Option<&Path>) -> Result<FileSettings> {
     toml::from_str(&text).with_context(|| format!("{}: not a valid configuration", path.display()))
 }
 
+fn alert_window(seconds: f64) -> Result<Duration> {
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|window| *window <= LONGEST_ALERT_WINDOW)
+        .ok_or_else(|| anyhow!("--alert-window {seconds}: give seconds from 0 (off) to 86400"))
+}
+
 fn loopback(text: &str) -> Result<std::net::SocketAddr> {
     let address: std::net::SocketAddr =
         text.parse().map_err(|_| anyhow!("--metrics {text}: give an address and a port, as 127.0.0.1:9153"))?;
@@ -143,7 +157,9 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
-        let file = file("ports = [5300]\ntimeout = 2.5\nobserve = \"servers\"\noutput = [\"file:/tmp/a\"]\n");
+        let file = file(
+            "ports = [5300]\ntimeout = 2.5\nalert-window = 0.5\nobserve = \"servers\"\noutput = [\"file:/tmp/a\"]\n",
+        );
         let mut args = RunArgs { config: Some(file.path().into()), ..RunArgs::default() };
         args.common.timeout = Some(1.0);
         let run = Run::new(args).unwrap();
@@ -151,6 +167,7 @@ mod tests {
         assert_eq!(run.common.timeout, Duration::from_secs(1));
         assert!(matches!(run.observe, ObserveArg::Servers));
         assert!(matches!(run.hooks, HooksArg::Auto));
+        assert_eq!(run.alert_window, Duration::from_millis(500));
         assert_eq!(run.common.outputs, ["file:/tmp/a"]);
     }
 
@@ -167,6 +184,9 @@ mod tests {
         assert!(wrong("metrics = \"0.0.0.0:9\"\n").contains("loopback"));
         assert!(wrong("ring-size = 3\n").contains("power of two"));
         assert!(wrong("timeout = 0\n").contains("above 0"));
+        for seconds in ["-1", "86401", "nan"] {
+            assert!(wrong(&format!("alert-window = {seconds}\n")).contains("from 0 (off) to 86400"));
+        }
     }
 
     #[test]

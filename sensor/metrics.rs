@@ -52,8 +52,10 @@ counts! {
         messages_malformed,
         /// Lines given to the outputs.
         documents,
-        /// Documents that are alerts.
+        /// Documents that are alerts, their summaries not counted.
         alerts,
+        /// Matches that were no alert, since their process had raised it within the alert window.
+        alert_repeats,
     }
 }
 

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use dnstrail::dns::Message;
-use dnstrail::ecs::{Agent, Body, DEFAULT_LINE, Dns, Document, Occurrence, Report, SHORTEST_LINE, Schema, Writer};
+use dnstrail::ecs::{
+    Agent, AlertSummary, Body, DEFAULT_LINE, Dns, Document, Occurrence, Report, SHORTEST_LINE, Schema, Writer,
+};
 use dnstrail::metrics::Metrics;
 use serde_json::{Value, json};
 
@@ -301,6 +303,41 @@ fn reports() {
     let value = written(Schema::SplunkCim, Body::Report(Report::Loss { losses }));
     assert_eq!(value["dnstrail"]["loss"]["ring"], json!({ "growth": 3, "total": 4 }));
     assert_eq!(value["event_action"], "sensor-loss");
+}
+
+#[test]
+fn a_summary_of_repeats() {
+    let (process, matches) = (samples::process(), samples::matches());
+    let summary = || {
+        let (first, last, reason) = (TIME - 2_500_000_000, TIME - 1_000_000_000, "it is time");
+        let matched = &matches[0];
+        Report::AlertSummary(AlertSummary {
+            process: Some(&process),
+            task: None,
+            matched,
+            repeats: 12,
+            first,
+            last,
+            reason,
+        })
+    };
+    let value = written(Schema::SplunkCim, Body::Report(summary()));
+    let expected = json!({
+        "/event_action": "alert-summary", "/event_kind": "alert", "/signature": "Demo list", "/severity": "critical",
+        "/process_id": 4242, "/process_path": "/usr/bin/curl", "/threat_match_value": "www.evil.example",
+        "/dnstrail/alert/repeats": 12, "/duration": 1.5, "/reason": "it is time",
+    });
+    for (path, expected) in expected.as_object().unwrap() {
+        assert_eq!(value.pointer(path), Some(expected), "{path}");
+    }
+    let value = written(Schema::Ocsf, Body::Report(summary()));
+    let expected = json!({
+        "/activity_name": "alert-summary", "/unmapped/process/pid": 4242, "/unmapped/rule/id": "demo",
+        "/unmapped/threat/enrichments/0/indicator/name": "evil.example", "/unmapped/dnstrail/alert/repeats": 12,
+    });
+    for (path, expected) in expected.as_object().unwrap() {
+        assert_eq!(value.pointer(path), Some(expected), "{path}");
+    }
 }
 
 #[test]

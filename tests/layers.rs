@@ -61,7 +61,7 @@ const SHARED: [(&str, &[(&str, &str)]); 6] = [
             ("sink", "files, pipes and sockets as the kernel has them"),
         ],
     ),
-    ("psl", &[("dns", "registered domains"), ("rules", "entries that would cover half of the net")]),
+    ("psl", &[("dns", "registered domains, and names that no list may mean")]),
     ("toml", &[("config", "dnstrail.toml"), ("rules", "rules.toml")]),
 ];
 

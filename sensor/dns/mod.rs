@@ -15,7 +15,7 @@ use std::ops::Range;
 pub use decode::looks_like_dns;
 pub use edns::{ClientSubnet, Edns, ExtendedError};
 pub use numbers::{Class, ErrorInfo, Opcode, Rcode, Type};
-pub use suffix::{Labels, Suffix};
+pub use suffix::{Labels, Suffix, is_registry};
 
 use text::Span;
 

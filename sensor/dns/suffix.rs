@@ -3,7 +3,7 @@
 //! what `dns.question.registered_domain` is for. A name under no rule follows the list's default
 //! rule, `*`: its last label is the suffix.
 
-use psl::{List, Psl};
+use psl::{List, Psl, Type};
 
 /// The parts of a name, for `dns.question.*`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,6 +42,15 @@ impl<'a> Suffix<'a> {
             subdomain: labels.rest(),
         }
     }
+}
+
+/// Whether strangers register their names below this one: `com`, `co.uk`, and every single label that
+/// the list does not know (its default rule `*`). Not so the suffixes of the list's private section
+/// (`duckdns.org`), which belong to somebody.
+#[must_use]
+pub fn is_registry(name: &str) -> bool {
+    let suffix = List.find(Labels::of(name).map(str::as_bytes));
+    !name.contains('.') || (suffix.len == name.len() && suffix.typ == Some(Type::Icann))
 }
 
 /// The labels of a name as documents write it, from the right. An escaped dot ends no label.
@@ -134,6 +143,16 @@ mod tests {
         split("192.0.2.1", "", "", "");
         split("4.3.2.1.in-addr.arpa", "4.3.2", "1.in-addr.arpa", "in-addr.arpa");
         split("b.a.9.8.ip6.arpa", "b.a.9", "8.ip6.arpa", "ip6.arpa");
+    }
+
+    #[test]
+    fn icann_suffixes_and_single_labels_are_registries() {
+        for name in ["com", "co.uk", "xn--p1ai", "example", "lan"] {
+            assert!(is_registry(name), "{name}");
+        }
+        for name in ["evil.com", "evil.co.uk", "duckdns.org", "pages.dev", "evil.example"] {
+            assert!(!is_registry(name), "{name}");
+        }
     }
 
     #[test]

@@ -183,6 +183,8 @@ pub(super) struct Status<'a> {
     event_action: &'static str,
     vendor_product: &'static str,
     severity: &'static str,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    alert: Option<Repeated<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     message: &'a Keyword<report::Sentence<'a>>,
@@ -193,21 +195,76 @@ pub(super) struct Status<'a> {
     dnstrail: &'a report::Own<'a>,
 }
 
+/// A summary of repeats, in the words of the alert itself.
+#[derive(Debug, Serialize)]
+struct Repeated<'a> {
+    signature: &'a str,
+    signature_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    severity_id: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process_id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process_path: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process_guid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<Id>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threat_match_field: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threat_match_value: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threat_indicators: Option<Indicators<'a>>,
+}
+
+impl<'a> Repeated<'a> {
+    fn new(alert: &'a report::Alert<'a>, severity_id: Option<u8>) -> Self {
+        let report::Alert { rule, process, user, container, threat } = alert;
+        let first = threat.as_ref().and_then(|threat| threat.enrichments.first());
+        Self {
+            signature: rule.name,
+            signature_id: rule.id,
+            category: rule.category,
+            severity_id,
+            process_id: process.as_ref().map(|process| process.pid),
+            process_name: process.as_ref().and_then(|process| process.name),
+            process_path: process.as_ref().and_then(|process| process.executable),
+            process_guid: process.as_ref().and_then(|process| process.entity_id),
+            user: user.and_then(|user| user.name),
+            user_id: user.map(|user| user.id),
+            container_id: container.as_ref().map(|container| container.id),
+            threat_match_field: first.as_ref().map(|first| first.matched.field),
+            threat_match_value: first.map(|first| first.matched.atomic),
+            threat_indicators: threat.as_ref().map(|threat| Indicators(&threat.enrichments)),
+        }
+    }
+}
+
 impl<'a> Status<'a> {
     pub(super) fn new(statement: &'a Statement<'a>) -> Self {
-        let Statement { time, event, message, error, dnstrail } = statement;
+        let Statement { time, event, alert, message, error, dnstrail } = statement;
+        let failed = matches!(event.r#type, [event::Type::Error]) || event.outcome == Some(event::Outcome::Failure);
         Self {
             timestamp: *time,
             sequence: event.sequence,
             event_kind: event.kind,
             event_action: event.action,
             vendor_product: VENDOR_PRODUCT,
-            severity: if matches!(event.r#type, [event::Type::Error]) || event.outcome == Some(event::Outcome::Failure)
-            {
-                "high"
-            } else {
-                "informational"
+            severity: match event.severity {
+                Some(severity) => severity_name(severity),
+                None if failed => "high",
+                None => "informational",
             },
+            alert: alert.as_ref().map(|alert| Repeated::new(alert, event.severity)),
             reason: event.reason,
             message,
             error: error.as_ref().map(|error| error.message),

@@ -141,6 +141,8 @@ pub enum Report<'a> {
         lists: &'a [ListState],
         elapsed: u64,
     },
+    /// How often an alert was repeated within its window.
+    AlertSummary(AlertSummary<'a>),
     /// An output fails or works again.
     Output {
         output: &'a str,
@@ -148,6 +150,30 @@ pub enum Report<'a> {
         message: &'a str,
         dropped: u64,
     },
+}
+
+/// One process that matched one entry again and again.
+#[derive(Debug)]
+pub struct AlertSummary<'a> {
+    /// As the alert told it.
+    pub process: Option<&'a Process>,
+    pub task: Option<&'a Task>,
+    pub matched: &'a Match,
+    /// Further matches, none of which was an alert.
+    pub repeats: u64,
+    /// When the alert was raised, and when its last repeat was seen: nanoseconds since the Unix epoch.
+    pub first: u64,
+    pub last: u64,
+    /// Why it is told now.
+    pub reason: &'static str,
+}
+
+impl AlertSummary<'_> {
+    /// `event.severity`: that of the entry.
+    #[must_use]
+    pub fn severity(&self) -> Option<u8> {
+        threat::severity(&self.matched.hit)
+    }
 }
 
 /// How one role is filled on this kernel.

@@ -27,10 +27,7 @@ impl<'a> Own<'a> {
     /// Last, when all cuts are known.
     pub(super) fn new(lookup: &Dns<'a>, limits: Limits, mut cuts: Cuts) -> Self {
         let dns = OwnDns::new(lookup, limits, &mut cuts);
-        let shown = cuts.elements(lookup.matches, limits.elements, Part::Matches);
-        for matched in shown {
-            Entry::new(matched, limits, &mut cuts);
-        }
+        let matches = Entries::new(lookup.matches, limits, &mut cuts);
         Self {
             cut: cuts,
             dns,
@@ -39,7 +36,7 @@ impl<'a> Own<'a> {
                 args_cut: lookup.process.map_or(0, |process| process.args_cut),
             },
             network_namespace: lookup.network_namespace,
-            matches: Entries { shown, limits },
+            matches,
         }
     }
 }
@@ -201,7 +198,7 @@ impl Serialize for Errors<'_> {
 }
 
 #[derive(Debug)]
-struct Entries<'a> {
+pub(super) struct Entries<'a> {
     shown: &'a [Match],
     limits: Limits,
 }
@@ -215,7 +212,15 @@ struct Entry<'a> {
     line: u32,
 }
 
-impl Entries<'_> {
+impl<'a> Entries<'a> {
+    pub(super) fn new(matches: &'a [Match], limits: Limits, cuts: &mut Cuts) -> Self {
+        let shown = cuts.elements(matches, limits.elements, Part::Matches);
+        for matched in shown {
+            Entry::new(matched, limits, cuts);
+        }
+        Self { shown, limits }
+    }
+
     fn is_empty(&self) -> bool {
         self.shown.is_empty()
     }

@@ -1,15 +1,19 @@
 //! The documents in which the sensor speaks of itself, so that nobody takes blindness for silence.
 
 use std::fmt::{self, Display};
+use std::slice;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::event::{Category, Event, Kind, Outcome, Type};
 use super::limits::{Cuts, Limits, Part};
+use super::own::Entries;
+use super::process::{Container, Named, Process};
 use super::text::{Keyword, beginning};
+use super::threat::{Rule, Threat};
 use super::time::Instant;
-use super::{ListState, Report, WayIn};
+use super::{AlertSummary, ListState, Report, WayIn};
 use crate::metrics::Metrics;
 
 #[derive(Debug, Serialize)]
@@ -17,10 +21,40 @@ pub(super) struct Statement<'a> {
     #[serde(rename = "@timestamp")]
     pub time: Instant,
     pub event: Event<'a>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<Alert<'a>>,
     pub message: Keyword<Sentence<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Error<'a>>,
     pub dnstrail: Own<'a>,
+}
+
+/// What an alert that was repeated said of who and why.
+#[derive(Debug, Serialize)]
+pub(super) struct Alert<'a> {
+    pub rule: Rule<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<Named<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<Container<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threat: Option<Threat<'a>>,
+}
+
+impl<'a> Alert<'a> {
+    fn new(summary: &AlertSummary<'a>, limits: Limits, cuts: &mut Cuts) -> Self {
+        let AlertSummary { process, task, matched, .. } = *summary;
+        let container = process.and_then(|process| process.container.as_ref());
+        Self {
+            rule: Rule::new(&matched.hit, limits, cuts),
+            process: Process::new(process, task, limits, cuts),
+            user: Named::asker(process, task, limits, cuts),
+            container: container.map(|container| Container::new(container, limits, cuts)),
+            threat: Threat::new(slice::from_ref(matched), limits, cuts),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -45,13 +79,23 @@ pub(super) struct Own<'a> {
     traffic: Option<Traffic<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     loss: Option<Loss<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alert: Option<Repeats>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matches: Option<Entries<'a>>,
+}
+
+/// `dnstrail.alert` of a summary.
+#[derive(Debug, Serialize)]
+pub(super) struct Repeats {
+    pub repeats: u64,
 }
 
 impl<'a> Statement<'a> {
     pub(super) fn new(time: u64, sequence: u64, report: &'a Report<'a>, limits: Limits) -> Self {
         let mut cuts = Cuts::default();
         let mut own = Own::default();
-        let mut error = None;
+        let (mut alert, mut error) = (None, None);
         let event = |action, kind, r#type| Event { kind, r#type, ..Event::new(sequence, action, "dnstrail.sensor") };
         let event = match report {
             Report::Start { ways_in, command_line } => {
@@ -82,6 +126,21 @@ impl<'a> Statement<'a> {
                     ..event("rules-loaded", Kind::State, &[Type::Change])
                 }
             }
+            Report::AlertSummary(summary) => {
+                alert = Some(Alert::new(summary, limits, &mut cuts));
+                own.alert = Some(Repeats { repeats: summary.repeats });
+                own.matches = Some(Entries::new(slice::from_ref(summary.matched), limits, &mut cuts));
+                Event {
+                    category: &[Category::Network, Category::IntrusionDetection],
+                    severity: summary.severity(),
+                    duration: Some(summary.last.saturating_sub(summary.first)),
+                    start: Some(Instant(summary.first)),
+                    end: Some(Instant(summary.last)),
+                    reason: Some(summary.reason),
+                    dataset: "dnstrail.dns",
+                    ..event("alert-summary", Kind::Alert, &[Type::Info])
+                }
+            }
             Report::Output { output, failing, message, dropped } => {
                 own.output = Some(Output {
                     name: cuts.text(output, limits.text, Part::Output),
@@ -98,7 +157,7 @@ impl<'a> Statement<'a> {
         };
         own.cut = cuts;
         let message = Keyword(Sentence { report, limits });
-        Self { time: Instant(time), event, message, error, dnstrail: own }
+        Self { time: Instant(time), event, alert, message, error, dnstrail: own }
     }
 }
 
@@ -345,6 +404,15 @@ impl Display for Sentence<'_> {
                 let failed = lists.iter().filter(|list| list.error.is_some()).count();
                 let entries: u64 = lists.iter().map(|list| list.names + list.addresses).sum();
                 write!(formatter, "{} of {} lists loaded, {entries} entries", lists.len() - failed, lists.len())
+            }
+            Report::AlertSummary(AlertSummary { process, task, matched, repeats, .. }) => {
+                match (process, task) {
+                    (Some(process), _) => write!(formatter, "{} ({})", text(&process.name), process.key.pid)?,
+                    (None, Some(task)) => write!(formatter, "a process ({})", task.process.pid)?,
+                    (None, None) => formatter.write_str("an unknown process")?,
+                }
+                let (indicator, list) = (text(&matched.hit.indicator), text(&matched.hit.list.name));
+                write!(formatter, " matched {indicator} in {list} {repeats} times more")
             }
             Report::Output { output, failing: true, message, .. } => {
                 write!(formatter, "the output {} fails: {}", text(output), text(message))

@@ -58,9 +58,13 @@ impl Labels {
         }
     }
 
-    /// Whether something matches that these do not tell yet.
-    pub(super) fn has_news(&self, before: &[Match]) -> bool {
-        self.matches.iter().any(|label| !before.iter().any(|known| same_entry(&known.hit, &label.hit)))
+    /// What matches and is not told by these yet, each entry once.
+    pub(super) fn news<'a>(&'a self, before: &'a [Match]) -> impl Iterator<Item = &'a Match> {
+        self.matches.iter().enumerate().filter_map(move |(at, label)| {
+            let above = self.matches.iter().take(at);
+            let known = before.iter().chain(above).any(|known| same_entry(&known.hit, &label.hit));
+            (!known).then_some(label)
+        })
     }
 
     /// Gives the matches away to be told no more.
@@ -128,13 +132,16 @@ mod tests {
     fn news_is_an_entry_that_was_not_told() {
         let mut told = Vec::new();
         let mut query = labels(&[("dns.question.name", "one", "evil.example")]);
-        assert!(query.has_news(&told));
+        assert_eq!(query.news(&told).count(), 1);
         query.remember(&mut told);
         assert!(query.matches.is_empty());
         // The same entry in another field is the same alert, even of a list that was loaded again.
-        assert!(!labels(&[("dns.answers.data", "one", "evil.example")]).has_news(&told));
+        assert_eq!(labels(&[("dns.answers.data", "one", "evil.example")]).news(&told).count(), 0);
+        // And in two fields of one document.
+        let twice = labels(&[("dns.question.name", "two", "a.example"), ("dns.answers.data", "two", "a.example")]);
+        assert_eq!(twice.news(&told).map(|one| one.field).collect::<Vec<_>>(), ["dns.question.name"]);
         let mut answer = labels(&[("dns.resolved_ip", "one", "192.0.2.1")]);
-        assert!(answer.has_news(&told));
+        assert_eq!(answer.news(&told).count(), 1);
         answer.question_before(&told);
         assert_eq!(answer.matches.len(), 2);
         answer.remember(&mut told);
@@ -143,7 +150,7 @@ mod tests {
         let mut second = labels(&[]);
         second.question_before(&told);
         assert_eq!(second.matches.iter().map(|one| one.field).collect::<Vec<_>>(), ["dns.question.name"]);
-        assert!(!second.has_news(&told));
+        assert_eq!(second.news(&told).count(), 0);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Outlet;
 use super::labels::Labels;
 use super::sighting::{Observe, Sighting};
+use super::window::{Asker, Window};
 use crate::dns::{Kind, Message, looks_like_dns};
 use crate::ecs::{Body, Dns, Document, Occurrence};
 use crate::metrics::Metrics;
@@ -19,6 +20,7 @@ pub(super) struct Lookups {
     pub(super) transactions: Transactions,
     pub(super) processes: Processes,
     pub(super) rules: Arc<Rules>,
+    pub(super) window: Window,
     metrics: Arc<Metrics>,
     message: Message,
     /// The query of an answer without question, or of a timeout.
@@ -31,12 +33,14 @@ impl Lookups {
         transactions: Transactions,
         processes: Processes,
         rules: Arc<Rules>,
+        window: Window,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             transactions,
             processes,
             rules,
+            window,
             metrics,
             message: Message::default(),
             query: Message::default(),
@@ -126,13 +130,15 @@ impl Lookups {
             };
             self.transactions.query(&conversation(sighting, true, self.message.id), query)
         });
+        // Of a repetition the first sighting has told it.
         let told = transaction.as_ref().map_or(&[][..], |(_, transaction)| &transaction.labels);
+        let asker = Asker { process: process.as_ref(), task: sighting.task.as_ref(), time: sighting.time };
+        let alert = self.window.is_alert(asker, self.labels.news(told), outlet, emit);
         let dns = Dns {
             process: process.as_deref(),
             task: sighting.task.as_ref(),
             matches: &self.labels.matches,
-            // Of a repetition the first sighting has told it.
-            alert: self.labels.has_news(told),
+            alert,
             ..dns(sighting, source_is_client, bytes, &self.message, Occurrence::Query)
         };
         outlet.write(sighting.time, Body::Dns(dns), emit);
@@ -158,12 +164,14 @@ impl Lookups {
         };
         let Some(Answered { transaction, late, duplicate }) = answered else {
             let process = self.process_of(sighting);
+            let asker = Asker { process: process.as_ref(), task: sighting.task.as_ref(), time: sighting.time };
+            let alert = self.window.is_alert(asker, self.labels.news(&[]), outlet, emit);
             let occurrence = Occurrence::Answer { query_time: None, late: false, duplicate: false };
             let dns = Dns {
                 process: process.as_deref(),
                 task: sighting.task.as_ref(),
                 matches: &self.labels.matches,
-                alert: !self.labels.matches.is_empty(),
+                alert,
                 ..dns(sighting, source_is_client, bytes, &self.message, occurrence)
             };
             outlet.write(sighting.time, Body::Dns(dns), emit);
@@ -180,13 +188,15 @@ impl Lookups {
         let query =
             (!has_question && self.query.decode(&transaction.bytes, kind(sighting)).is_ok()).then_some(&self.query);
         self.labels.question_before(&transaction.labels);
+        let asker = Asker { process: process.as_ref(), task: task.as_ref(), time: sighting.time };
+        let alert = self.window.is_alert(asker, self.labels.news(&transaction.labels), outlet, emit);
         let occurrence = Occurrence::Answer { query_time: Some(transaction.time), late, duplicate };
         let dns = Dns {
             process: process.as_deref(),
             task: task.as_ref(),
             query,
             matches: &self.labels.matches,
-            alert: self.labels.has_news(&transaction.labels),
+            alert,
             ..dns(sighting, source_is_client, bytes, &self.message, occurrence)
         };
         outlet.write(sighting.time, Body::Dns(dns), emit);

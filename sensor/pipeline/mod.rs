@@ -4,6 +4,7 @@
 mod labels;
 mod lookup;
 mod sighting;
+mod window;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::transaction::Transactions;
 use lookup::Lookups;
 pub use sighting::Observe;
 use sighting::{Ports, Sighting};
+use window::Window;
 
 /// What the user may set.
 #[derive(Debug, Clone)]
@@ -28,13 +30,16 @@ pub struct Settings {
     pub observe: Observe,
     /// Nanoseconds after which a query counts as not answered.
     pub timeout: u64,
+    /// Nanoseconds in which one process raises one alert for one entry, and repeats are counted; 0:
+    /// each lookup raises its own.
+    pub alert_window: u64,
 }
 
 impl Default for Settings {
     /// DNS, multicast DNS and LLMNR; and the time after which the resolvers of glibc and musl, and
     /// `dig`, ask again (`timeout` in resolv.conf(5)): what comes later, nobody waits for.
     fn default() -> Self {
-        Self { ports: vec![53, 5353, 5355], observe: Observe::Clients, timeout: 5_000_000_000 }
+        Self { ports: vec![53, 5353, 5355], observe: Observe::Clients, timeout: 5_000_000_000, alert_window: 0 }
     }
 }
 
@@ -69,6 +74,7 @@ impl Pipeline {
                 Transactions::new(settings.timeout, Arc::clone(&metrics)),
                 Processes::new(host, Arc::clone(&metrics)),
                 rules,
+                Window::new(settings.alert_window, Arc::clone(&metrics)),
                 Arc::clone(&metrics),
             ),
             outlet: Outlet { sequence: 0, metrics: Arc::clone(&metrics) },
@@ -95,6 +101,7 @@ impl Pipeline {
     /// losses. `now` is of the events' clock, and all events before it have been pushed.
     pub fn tick(&mut self, now: u64, emit: &mut impl FnMut(&Document<'_>)) {
         self.lookups.expire(now, &mut self.outlet, emit);
+        self.lookups.window.expire(now, &mut self.outlet, emit);
         self.lookups.processes.tick(now);
         self.sweep(now, emit);
     }
@@ -110,6 +117,7 @@ impl Pipeline {
             }
         });
         self.lookups.expire(now, &mut self.outlet, emit);
+        self.lookups.window.finish(now, &mut self.outlet, emit);
         self.losses.tell(now, &self.metrics, &mut self.outlet, emit);
     }
 
@@ -140,6 +148,7 @@ impl Pipeline {
         self.metrics.traffic.packet_bytes.add(packet.length.into());
         self.captured = packet.direction.is_none();
         self.lookups.expire(packet.time, &mut self.outlet, emit);
+        self.lookups.window.expire(packet.time, &mut self.outlet, emit);
         if self.swept.abs_diff(packet.time) >= SWEEP {
             self.sweep(packet.time, emit);
         }

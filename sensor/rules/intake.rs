@@ -5,8 +5,8 @@ use super::compile::{Builder, Place};
 use super::entry::{self, Entry};
 use super::names::Scope;
 use super::networks::Network;
-use super::public_suffix::is_public_suffix;
 use super::{Flaw, Metadata};
+use crate::dns::is_registry;
 
 /// Notes kept of one list; further ones are only counted.
 const MOST_PROBLEMS: usize = 100;
@@ -106,7 +106,7 @@ impl<'a> Intake<'a> {
 
     fn name(&mut self, name: &str, scope: Scope, allow: bool, metadata: Option<&Metadata>, text: &[u8]) {
         let allow = allow || self.options.allow;
-        if scope != Scope::Exact && !self.options.allow_broad && is_public_suffix(name) {
+        if scope != Scope::Exact && !self.options.allow_broad && is_registry(name) {
             return self.skip(Flaw::PublicSuffix, text);
         }
         let place = Place { list: self.list, line: self.line, allow };

@@ -29,7 +29,6 @@ mod memory;
 mod name;
 mod names;
 mod networks;
-mod public_suffix;
 mod reload;
 mod source;
 mod stage;

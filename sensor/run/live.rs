@@ -57,6 +57,7 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
                 ObserveArg::All => pipeline::Observe::All,
             },
             timeout: nanoseconds(settings.common.timeout),
+            alert_window: nanoseconds(settings.alert_window),
         },
         this_host(),
         rulebook.current(),

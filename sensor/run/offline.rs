@@ -33,6 +33,8 @@ pub fn replay(files: &[PathBuf], settings: &config::Common) -> Result<(), Failur
             ports: settings.ports.clone(),
             observe: pipeline::Observe::All,
             timeout: u64::try_from(settings.timeout.as_nanos()).unwrap_or(u64::MAX),
+            // Of a capture nobody knows which process asks.
+            alert_window: 0,
         },
         // The processes of a capture are not this host's.
         process::Host::default(),

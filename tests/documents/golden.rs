@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use dnstrail::dns::{Kind, Message};
-use dnstrail::ecs::{Body, Dns, Document, ListState, Match, Occurrence, Report, Transport, WayIn};
+use dnstrail::ecs::{AlertSummary, Body, Dns, Document, ListState, Match, Occurrence, Report, Transport, WayIn};
 use dnstrail::metrics::Metrics;
 
 use super::samples::{self, ANSWER, CDN, QUERY, TIME, WWW, Wire};
@@ -233,6 +233,31 @@ fn rules_loaded() {
     ];
     is_golden("rules-loaded", 3, Body::Report(Report::RulesLoaded { lists: &lists, elapsed: 1_500_000 }));
     is_golden("rules-loaded-well", 3, Body::Report(Report::RulesLoaded { lists: &lists[..1], elapsed: 1_500_000 }));
+}
+
+#[test]
+fn alert_summary() {
+    let (process, task, matches) = (samples::contained(), samples::task(), samples::matches());
+    let summary = AlertSummary {
+        process: Some(&process),
+        task: Some(&task),
+        matched: &matches[0],
+        repeats: 1_234,
+        first: TIME - 60_000_000_000,
+        last: TIME - 1_000_000_000,
+        reason: "the alert window has ended",
+    };
+    is_golden("alert-summary", 8, Body::Report(Report::AlertSummary(summary)));
+    let unknown = AlertSummary {
+        process: None,
+        task: Some(&task),
+        matched: &matches[0],
+        repeats: 1,
+        first: TIME - 2,
+        last: TIME - 1,
+        reason: "the sensor stops",
+    };
+    is_golden("alert-summary-pid-only", 9, Body::Report(Report::AlertSummary(unknown)));
 }
 
 #[test]

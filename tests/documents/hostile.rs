@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use dnstrail::ecs::{Body, DEFAULT_LINE, Dns, Document, ListState, Match, Report, SHORTEST_LINE, Schema, WayIn};
+use dnstrail::ecs::{
+    AlertSummary, Body, DEFAULT_LINE, Dns, Document, ListState, Match, Report, SHORTEST_LINE, Schema, WayIn,
+};
 use dnstrail::event::Task;
 use dnstrail::process::{Container, Process};
 use dnstrail::rules::{Hit, List, Metadata};
@@ -177,6 +179,19 @@ fn everything_at_once() {
         wire = wire.answer(name, 16, &[&[255][..], &[1; 255]].concat());
     }
     let message = wire.edns(&[&15_u16.to_be_bytes()[..], &1_000_u16.to_be_bytes(), &[1; 1_000]].concat()).message();
+    let summary = AlertSummary {
+        process: Some(&process),
+        task: Some(&task),
+        matched: &matches[0],
+        repeats: u64::MAX >> 1,
+        first: 0,
+        last: TIME,
+        reason: "there is no room for more windows",
+    };
+    let summary = Document { time: TIME, sequence: 1, body: Body::Report(Report::AlertSummary(summary)) };
+    for cap in [SHORTEST_LINE, DEFAULT_LINE, 65_507] {
+        check(&summary, cap).unwrap();
+    }
     let lookup = Dns { matches: &matches, alert: true, ..samples::answered(&message, &process, &task) };
     let document = Document { time: TIME, sequence: u64::MAX >> 1, body: Body::Dns(lookup) };
     for cap in [SHORTEST_LINE, DEFAULT_LINE, 65_507] {

@@ -44,7 +44,7 @@ fn tally(stream: impl std::io::Read, suffix: &str) -> Tally {
 }
 
 /// The number after a heading of dnsperf's closing statistics.
-fn statistic(text: &str, heading: &str) -> u64 {
+pub fn statistic(text: &str, heading: &str) -> u64 {
     let value = text.split_once(heading).and_then(|(_, rest)| rest.split_whitespace().next());
     value.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no {heading} in {text}"))
 }

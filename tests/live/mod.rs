@@ -17,6 +17,7 @@ mod answers;
 mod ending;
 mod hostile;
 mod lacks;
+mod lists;
 mod load;
 mod metrics;
 mod names;

@@ -1,5 +1,6 @@
 //! Events by hand through the whole chain, and the documents that come out.
 
+mod alerts;
 mod answers;
 mod hostile;
 mod processes;
@@ -41,6 +42,8 @@ pub struct Told {
     pub alert: bool,
     /// Field and entry.
     pub matches: Vec<(String, String)>,
+    /// The list of each.
+    pub lists: Vec<String>,
 }
 
 impl Told {
@@ -59,6 +62,7 @@ impl Told {
             bytes: 0,
             alert: false,
             matches: Vec::new(),
+            lists: Vec::new(),
         };
         let dns = match &document.body {
             Body::Dns(dns) => dns,
@@ -72,6 +76,16 @@ impl Told {
             }
             Body::Report(Report::Stop { reason, .. }) => {
                 (*reason).clone_into(&mut told.what);
+                return told;
+            }
+            Body::Report(Report::AlertSummary(summary)) => {
+                told.what = format!("{} more: {}", summary.repeats, summary.reason);
+                told.pid = summary.process.map(|process| process.key.pid);
+                told.tid = summary.task.map(|task| task.tid);
+                told.query_time = Some(summary.first);
+                told.matches = vec![(summary.matched.field.to_owned(), summary.matched.hit.indicator.to_string())];
+                told.lists = vec![summary.matched.hit.list.id.clone()];
+                assert!(summary.first <= summary.last && summary.last <= document.time);
                 return told;
             }
             Body::Report(report) => panic!("not expected: {report:?}"),
@@ -100,6 +114,7 @@ impl Told {
         told.bytes = dns.message_bytes;
         told.alert = dns.alert;
         told.matches = dns.matches.iter().map(|one| (one.field.to_owned(), one.hit.indicator.to_string())).collect();
+        told.lists = dns.matches.iter().map(|one| one.hit.list.id.clone()).collect();
         told
     }
 }

@@ -1,12 +1,13 @@
 //! A report on the sensor itself as OCSF: Application Lifecycle (class 6002), whose application is
 //! the sensor. Start and stop are its activities; what else it says is the activity Other, named
-//! by `unmapped.event.action`, with the same `dnstrail` as in ECS beside it.
+//! by `unmapped.event.action`, with the same `dnstrail` as in ECS beside it; of repeated alerts also
+//! the same `process`, `rule` and `threat`.
 
 use serde::Serialize;
 
 use super::{Metadata, Product, Profiles, milliseconds};
 use crate::ecs::event::{Event, Outcome, Type};
-use crate::ecs::report::{Own, Sentence, Statement};
+use crate::ecs::report::{Alert, Own, Sentence, Statement};
 use crate::ecs::text::Keyword;
 use crate::ecs::time::Instant;
 
@@ -37,6 +38,8 @@ pub(in crate::ecs) struct Lifecycle<'a> {
 #[derive(Debug, Serialize)]
 struct Unmapped<'a> {
     event: &'a Event<'a>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    alert: Option<&'a Alert<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dnstrail: Option<&'a Own<'a>>,
 }
@@ -46,7 +49,11 @@ impl<'a> Lifecycle<'a> {
         Self {
             status_detail: statement.error.as_ref().map(|error| error.message).or(statement.event.reason),
             message: Some(&statement.message),
-            unmapped: Unmapped { event: &statement.event, dnstrail: Some(&statement.dnstrail) },
+            unmapped: Unmapped {
+                event: &statement.event,
+                alert: statement.alert.as_ref(),
+                dnstrail: Some(&statement.dnstrail),
+            },
             ..Self::remnant(statement.time, &statement.event)
         }
     }
@@ -79,7 +86,7 @@ impl<'a> Lifecycle<'a> {
             metadata: Metadata::new(time, event, Profiles::default()),
             app: Product::default(),
             message: None,
-            unmapped: Unmapped { event, dnstrail: None },
+            unmapped: Unmapped { event, alert: None, dnstrail: None },
         }
     }
 }
