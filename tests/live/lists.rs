@@ -1,6 +1,7 @@
 //! Blocklists while the sensor runs: loaded again under load, spoilt and mended, and the alerts that
 //! come of it all the while.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -72,7 +73,7 @@ fn replace(path: &Path, text: impl AsRef<[u8]>) {
 fn list(always: &str, version: u64) -> String {
     let mut text = format!("# version {version}\n{always}\nevil..example\n");
     for number in 0..OTHERS {
-        text.push_str(&format!("v{version}-{number}.other.example\n"));
+        let _ = writeln!(text, "v{version}-{number}.other.example");
     }
     text
 }
@@ -173,8 +174,10 @@ fn live_reloads_under_load_miss_nothing() {
     assert!(end < warm + (4 << 20), "{warm} bytes resident, then {end}");
 }
 
-/// Each way to spoil a list, and what the stream then says.
-const SPOILS: &[(&str, fn(&Path), &str)] = &[
+/// A way to spoil a list, and what the stream then says.
+type Spoil = (&'static str, fn(&Path), &'static str);
+
+const SPOILS: &[Spoil] = &[
     ("binary", |path| replace(path, b"\x7fELF\x02\x01\x01\0\0\0\0"), "binary"),
     ("empty", |path| replace(path, ""), "is empty"),
     ("gone", |path| fs::remove_file(path).expect("a list"), "cannot be read"),

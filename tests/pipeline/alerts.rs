@@ -31,7 +31,7 @@ fn ask(scene: &mut Scene, id: u16, name: &str, time: u64) {
     egress(CLIENT, SERVER, &query(id, name)).by(7).at(time).to(scene);
 }
 
-fn reply(scene: &mut Scene, answer: Builder, time: u64) {
+fn reply(scene: &mut Scene, answer: &Builder, time: u64) {
     ingress(SERVER, CLIENT, &answer.0).at(time).to(scene);
 }
 
@@ -52,7 +52,7 @@ fn the_query_alerts_and_what_follows_is_labelled() {
     ask(&mut scene, 1, "www.evil.example", START + SECOND);
     assert_eq!(gist(&scene.one()), (false, vec![QUESTION]));
     for what in ["answer", "duplicate"] {
-        reply(&mut scene, answer(1, "www.evil.example").answer(1, &[192, 0, 2, 9]), START + 2 * SECOND);
+        reply(&mut scene, &answer(1, "www.evil.example").answer(1, &[192, 0, 2, 9]), START + 2 * SECOND);
         let told = scene.one();
         assert_eq!((&*told.what, gist(&told)), (what, (false, vec![QUESTION])));
     }
@@ -69,15 +69,15 @@ fn an_alias_and_an_address_alert_on_their_own() {
     let mut scene = scene(&[("list.txt", "evil.example\nsink.test\n203.0.113.0/24\n")]);
     ask(&mut scene, 1, "good.example", START);
     assert_eq!(gist(&scene.one()), (false, vec![]));
-    reply(&mut scene, answer(1, "good.example").answer(5, &name("cdn.sink.test")), START + 1);
+    reply(&mut scene, &answer(1, "good.example").answer(5, &name("cdn.sink.test")), START + 1);
     assert_eq!(gist(&scene.one()), (true, vec![("dns.answers.data", "sink.test")]));
 
     ask(&mut scene, 2, "evil.example", START + 2);
     assert!(scene.one().alert);
     // The question is known, the address is news.
-    reply(&mut scene, answer(2, "evil.example").answer(1, &[203, 0, 113, 7]), START + 3);
+    reply(&mut scene, &answer(2, "evil.example").answer(1, &[203, 0, 113, 7]), START + 3);
     assert_eq!(gist(&scene.one()), (true, vec![QUESTION, ("dns.resolved_ip", "203.0.113.0/24")]));
-    reply(&mut scene, answer(2, "evil.example").answer(1, &[203, 0, 113, 7]), START + 4);
+    reply(&mut scene, &answer(2, "evil.example").answer(1, &[203, 0, 113, 7]), START + 4);
     assert_eq!(gist(&scene.one()), (false, vec![QUESTION, ("dns.resolved_ip", "203.0.113.0/24")]));
 }
 
@@ -99,15 +99,15 @@ fn rules_that_come_between_query_and_answer() {
     ask(&mut scene, 2, "late.example", START);
     assert_eq!(scene.told().iter().map(|told| told.alert).collect::<Vec<_>>(), [true, false]);
     scene.pipeline.set_rules(lists(&[("list.txt", "# another\nlate.example\n")]));
-    reply(&mut scene, answer(1, "evil.example"), START + 1);
+    reply(&mut scene, &answer(1, "evil.example"), START + 1);
     assert_eq!(gist(&scene.one()), (false, vec![QUESTION]));
-    reply(&mut scene, answer(2, "late.example"), START + 2);
+    reply(&mut scene, &answer(2, "late.example"), START + 2);
     assert_eq!(gist(&scene.one()), (true, vec![("dns.question.name", "late.example")]));
     // The same list loaded again is no news.
     ask(&mut scene, 3, "late.example", START + 3);
     assert!(scene.one().alert);
     scene.pipeline.set_rules(lists(&[("list.txt", "late.example\n")]));
-    reply(&mut scene, answer(3, "late.example"), START + 4);
+    reply(&mut scene, &answer(3, "late.example"), START + 4);
     assert_eq!(gist(&scene.one()), (false, vec![("dns.question.name", "late.example")]));
 }
 
@@ -120,7 +120,7 @@ fn an_exception_wins_wherever_it_stands() {
         ask(&mut scene, id, name, START);
         assert_eq!(scene.one().alert, alert, "{name}");
     }
-    reply(&mut scene, answer(1, "evil.example").answer(5, &name("good.evil.example")), START + 1);
+    reply(&mut scene, &answer(1, "evil.example").answer(5, &name("good.evil.example")), START + 1);
     assert_eq!(gist(&scene.one()), (false, vec![QUESTION]));
 }
 
@@ -145,7 +145,7 @@ fn repeats_within_the_window_are_events_and_counted() {
     for number in 2..=4 {
         ask(&mut scene, number, "b.evil.example", START + u64::from(number) * SECOND);
         assert_eq!(gist(&scene.one()), (false, vec![QUESTION]));
-        reply(&mut scene, answer(number, "b.evil.example"), START + u64::from(number) * SECOND + 1);
+        reply(&mut scene, &answer(number, "b.evil.example"), START + u64::from(number) * SECOND + 1);
         assert_eq!(gist(&scene.one()), (false, vec![QUESTION]));
     }
     // Another entry, and another process, are no repeats; nor is one that nobody knows.
@@ -176,7 +176,7 @@ fn one_new_entry_makes_the_document_an_alert() {
     let mut scene = scene_with(60 * SECOND, &[("list.txt", "evil.example\n203.0.113.7\n")]);
     ask(&mut scene, 1, "evil.example", START);
     ask(&mut scene, 2, "evil.example", START + 1);
-    reply(&mut scene, answer(2, "evil.example").answer(1, &[203, 0, 113, 7]), START + 2);
+    reply(&mut scene, &answer(2, "evil.example").answer(1, &[203, 0, 113, 7]), START + 2);
     assert_eq!(scene.told().iter().map(|told| told.alert).collect::<Vec<_>>(), [true, false, true]);
     // A new image of the process has a window of its own.
     let next = TaskKey { exec_id: 2, ..key(7) };
@@ -233,7 +233,7 @@ fn a_clock_that_is_set_back_ends_windows() {
 #[test]
 fn a_flood_of_entries_ends_windows_early_and_loses_nothing() {
     const ENTRIES: u32 = 6_000;
-    let list: String = (0..ENTRIES).map(|number| format!("n{number}.example\n")).collect();
+    let list = (0..ENTRIES).map(|number| format!("n{number}.example")).collect::<Vec<_>>().join("\n");
     let mut scene = scene_with(600 * SECOND, &[("list.txt", &list)]);
     let mut documents = Vec::new();
     for number in 0..ENTRIES {
