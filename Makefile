@@ -1,6 +1,7 @@
 # Every target is a line or two; what takes longer is a script beside what it is about.
 CARGO ?= cargo
 PREFIX ?= /usr/local
+SENSOR := $(or $(CARGO_TARGET_DIR),target)/release/dnstrail
 # Tests and the sensor need root; who is not asks sudo.
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
 RUNNER := $(if $(AS_ROOT),--config "target.'cfg(all())'.runner = '$(AS_ROOT)'")
@@ -13,7 +14,7 @@ help: ## this list
 run: ## build it, and print every DNS message of this host with its process, until Ctrl-C
 	@packaging/needs build
 	$(CARGO) build --release --quiet
-	$(AS_ROOT) target/release/dnstrail run --rules rules/rules.toml
+	$(AS_ROOT) $(SENSOR) run --rules rules/rules.toml
 
 test: ## everything that this kernel can run, the live tests as root included
 	@packaging/needs build test
@@ -44,7 +45,7 @@ vm-test: ## the live tests on other kernels, in QEMU; needs no root
 install: ## put the built sensor under PREFIX (/usr/local)
 	@packaging/needs build
 	$(CARGO) build --release --quiet
-	$(AS_ROOT) install -D -m 755 target/release/dnstrail $(DESTDIR)$(PREFIX)/bin/dnstrail
+	$(AS_ROOT) install -D -m 755 $(SENSOR) $(DESTDIR)$(PREFIX)/bin/dnstrail
 
 package: ## a Debian package, in target/
 	@packaging/needs build

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use dnstrail::ecs::{Body, Dns, Document, Occurrence};
+use dnstrail::ecs::{Agent, Body, Dns, Document, Occurrence, Schema, Writer};
 use nix::time::{ClockId, clock_gettime};
 
 #[expect(dead_code, reason = "the tests use all of it")]
@@ -19,15 +19,18 @@ pub fn run() {
     let (query, answer) = (samples::query(), samples::answer());
     let (process, task, matches) = (samples::process(), samples::task(), samples::matches());
     let asked = || samples::asked(&query, &process, &task);
-    measure("query", asked());
-    measure("answer, CNAME + 4 A", samples::answered(&answer, &process, &task));
-    measure("alert", Dns { matches: &matches, alert: true, ..asked() });
     let query_time = samples::TIME - 5_000_000_000;
-    measure("timeout", Dns { occurrence: Occurrence::Timeout { query_time }, ..asked() });
+    for schema in [Schema::Ecs, Schema::SplunkCim, Schema::Ocsf] {
+        let measure = |name, lookup| measure(schema, name, lookup);
+        measure("query", asked());
+        measure("answer, CNAME + 4 A", samples::answered(&answer, &process, &task));
+        measure("alert", Dns { matches: &matches, alert: true, ..asked() });
+        measure("timeout", Dns { occurrence: Occurrence::Timeout { query_time }, ..asked() });
+    }
 }
 
-fn measure(name: &str, lookup: Dns) {
-    let writer = samples::writer();
+fn measure(schema: Schema, name: &str, lookup: Dns) {
+    let writer = Writer::of(schema, &samples::host(), &Agent::new(&samples::host(), "1795230630"));
     let mut document = Document { time: samples::TIME, sequence: 0, body: Body::Dns(lookup) };
     let mut line = Vec::new();
     let mut each = [0; REPEATS];
@@ -42,7 +45,7 @@ fn measure(name: &str, lookup: Dns) {
         }
         *nanoseconds = (processor_time() - start).as_nanos() / u128::from(ROUNDS);
     }
-    println!("document: {name:<20} {:>6} ns {:>6} bytes", each.into_iter().min().unwrap_or(0), line.len());
+    println!("document: {schema:?} {name:<20} {:>6} ns {:>6} bytes", each.into_iter().min().unwrap_or(0), line.len());
 }
 
 /// Of this thread: other work on the machine counts less than on the clock.

@@ -88,8 +88,8 @@ fn resolver(folder: &Path) -> Running {
         folder = folder.display()
     );
     fs::write(&configuration, text).expect("a configuration file");
-    let names: String = (0..1000).map(|number| format!("host{number}.bench.test A\n")).collect();
-    fs::write(folder.join("names"), names).expect("a file of names");
+    let names: Vec<String> = (0..1000).map(|number| format!("host{number}.bench.test A\n")).collect();
+    fs::write(folder.join("names"), names.concat()).expect("a file of names");
     let child = Command::new("unbound")
         .arg("-c")
         .arg(configuration)

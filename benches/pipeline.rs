@@ -1,12 +1,13 @@
-//! What it costs to bring a packet to its document, the writing left out: headers, message, query and
-//! answer matched, process found, rules asked.
+//! What it costs to bring a packet to its document (headers, message, query and answer matched,
+//! process found, rules asked), and then to its line.
 
 use std::hint::black_box;
 use std::sync::Arc;
 
+use dnstrail::ecs::{Agent, Host, Writer};
 use dnstrail::event::{Direction, Event, Packet, ProcessRecord, Task, TaskKey};
 use dnstrail::pipeline::{Pipeline, Settings};
-use dnstrail::process::Host;
+use dnstrail::process;
 
 use super::Bench;
 
@@ -33,6 +34,13 @@ pub fn bench(bench: &mut Bench) {
         lookups.number += 1;
     });
 
+    let mut lookups = Lookups::writing(100_000);
+    bench.measure("pipeline/the same, matched and written", || {
+        lookups.next(&mut sent, 20, Direction::Egress);
+        lookups.next(&mut returned, 22, Direction::Ingress);
+        lookups.number += 1;
+    });
+
     let mut lookups = Lookups::new();
     bench.measure("pipeline/query without answer", || {
         lookups.next(&mut sent, 20, Direction::Egress);
@@ -47,13 +55,28 @@ pub fn bench(bench: &mut Bench) {
 struct Lookups {
     pipeline: Pipeline,
     number: u64,
+    writer: Option<Writer>,
+    line: Vec<u8>,
 }
 
 impl Lookups {
     fn new() -> Self {
-        let mut pipeline = Pipeline::new(&Settings::default(), Host::default(), Arc::default(), Arc::default());
-        let _ = pipeline.push(&Event::Process(process()), &mut |_| ());
-        Self { pipeline, number: 0 }
+        let mut pipeline =
+            Pipeline::new(&Settings::default(), process::Host::default(), Arc::default(), Arc::default());
+        let _ = pipeline.push(&Event::Process(record()), &mut |_| ());
+        Self { pipeline, number: 0, writer: None, line: Vec::new() }
+    }
+
+    /// With as many listed names in force, none of which is asked for, and every line written.
+    fn writing(listed: u32) -> Self {
+        let list = tempfile::NamedTempFile::new().expect("a temporary file");
+        let names = (0..listed).map(|number| format!("host{number}.listed.test\n")).collect::<Vec<_>>().concat();
+        std::fs::write(list.path(), names).expect("a list");
+        let rules = dnstrail::rules::load(&[list.path().to_owned()], None).rules;
+        let host = Host::read("/".as_ref());
+        let mut lookups = Self::new();
+        lookups.pipeline.set_rules(rules);
+        Self { writer: Some(Writer::new(&host, &Agent::new(&host, "bench"))), ..lookups }
     }
 
     /// Pushes the packet with the client's port and the id of the next lookup. `port`: where the
@@ -72,14 +95,19 @@ impl Lookups {
             length: 0,
             bytes,
         };
-        let verdict = self.pipeline.push(&Event::Packet(packet), &mut |document| {
-            black_box(document);
+        let Self { pipeline, writer, line, .. } = self;
+        let verdict = pipeline.push(&Event::Packet(packet), &mut |document| {
+            line.clear();
+            if let Some(writer) = writer {
+                writer.write(document, line);
+            }
+            black_box((document, &line));
         });
         let _ = black_box(verdict);
     }
 }
 
-fn process() -> ProcessRecord<'static> {
+fn record() -> ProcessRecord<'static> {
     ProcessRecord {
         time: 1,
         process: PROCESS,

@@ -2,7 +2,12 @@
 //! checked copies. Attaching, reading the ring and reading captures are left to `probe` and
 //! `replay`; what an event means is left to `pipeline`.
 
+#[allow(unsafe_code, reason = "records are copied out of bytes")]
+mod record;
+
 use std::mem::size_of;
+
+use record::split;
 
 use crate::skeleton::types::{
     exit_record, fork_record, packet_record, process_record, record_flag, record_header, record_kind, task_key,
@@ -259,30 +264,6 @@ impl From<task_key> for TaskKey {
     fn from(key: task_key) -> Self {
         Self { pid: key.pid, exec_id: key.exec_id, start: key.start }
     }
-}
-
-/// The records of `event.h`: integers and arrays of integers, so any bytes are a valid value.
-///
-/// # Safety
-/// Implement only for `repr(C)` structs of integers.
-unsafe trait Record: Copy {}
-// SAFETY: generated `repr(C)` structs of integers and arrays of integers.
-unsafe impl Record for record_header {}
-// SAFETY: as above.
-unsafe impl Record for packet_record {}
-// SAFETY: as above.
-unsafe impl Record for process_record {}
-// SAFETY: as above.
-unsafe impl Record for fork_record {}
-// SAFETY: as above.
-unsafe impl Record for exit_record {}
-
-/// Copies a record out of the start of `bytes`, and gives what follows it.
-fn split<T: Record>(bytes: &[u8]) -> Result<(T, &[u8]), DecodeError> {
-    let (head, rest) = bytes.split_at_checked(size_of::<T>()).ok_or(DecodeError::Short(bytes.len()))?;
-    // SAFETY: `head` holds exactly the bytes of a `T`, for which every value is valid; the read
-    // does not need them aligned.
-    Ok((unsafe { head.as_ptr().cast::<T>().read_unaligned() }, rest))
 }
 
 /// Joins leaf-to-root components (`curl\0bin\0usr\0`) to a path (`/usr/bin/curl`). Bytes that are

@@ -9,12 +9,10 @@ pub mod config;
 pub mod dns;
 pub mod doctor;
 pub mod ecs;
-#[allow(unsafe_code, reason = "the records of the ring are copied out of bytes")]
 pub mod event;
 pub mod metrics;
 pub mod packet;
 pub mod pipeline;
-#[allow(unsafe_code, reason = "the kernel edge")]
 pub mod probe;
 pub mod process;
 pub mod replay;

@@ -194,7 +194,7 @@ fn cim_of_an_answer() {
         "message_type": "Response", "query": "www.evil.example", "query_count": 1, "query_type": "Query",
         "record_type": "A", "transaction_id": 4711, "src": "198.51.100.7", "src_port": 40123,
         "dest": "203.0.113.53", "dest_port": 53, "transport": "udp", "reply_code": "No Error", "reply_code_id": 0,
-        "response_time": 0.001234567, "duration": 0.001234567, "answer_count": 5, "authority_answer_count": 0,
+        "response_time": 0.001_234_567, "duration": 0.001_234_567, "answer_count": 5, "authority_answer_count": 0,
         "additional_answer_count": 1, "ttl": 300,
         "answer": ["edge-7.cdn.test", "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"],
         "process_id": 4242, "process_name": "curl", "process_path": "/usr/bin/curl", "user": "ada", "user_id": "1000",

@@ -11,6 +11,7 @@ mod layers;
 mod layout;
 mod live;
 mod outputs;
+mod package;
 mod packets;
 mod pipeline;
 mod readme;

@@ -457,7 +457,7 @@ mod tests {
     #[test]
     fn what_has_no_place_is_refused() {
         let mut line = Vec::new();
-        assert!(1.5_f64.serialize(&mut Json(&mut line)).is_err());
+        assert!(f64::NAN.serialize(&mut Json(&mut line)).is_err(), "JSON has no such number");
         assert!(().serialize(&mut Json(&mut line)).is_err());
         assert!(Err::<(), _>("data").serialize(&mut Json(&mut line)).is_err());
         assert!(line.is_empty());

@@ -68,7 +68,7 @@ impl Writer {
                     match self.schema {
                         Schema::Ecs => self.finish(&fields, line),
                         Schema::SplunkCim => self.finish(&cim::Resolution::new(&fields, lookup), line),
-                        Schema::Ocsf => self.finish(&ocsf::Activity::new(&fields, lookup), line),
+                        Schema::Ocsf => self.finish(&ocsf::DnsActivity::new(&fields, lookup), line),
                     }
                 }
                 Body::Report(report) => {

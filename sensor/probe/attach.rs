@@ -5,13 +5,13 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io::Read;
 use std::mem::MaybeUninit;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
-use libbpf_rs::{Iter, Link, MapCore, MapFlags, MapType, OpenObject, PrintLevel, ProgramMut};
+use libbpf_rs::{Iter, Link, MapCore, MapFlags, MapType, OpenObject, PrintLevel, ProgramMut, libbpf_sys};
 
 use super::program::{Attach, PROGRAMS, Program, Role, Way};
 use super::ring::Ring;
@@ -168,6 +168,12 @@ impl Probes {
                 count.set(unsafe { AtomicU64::from_ptr((&raw const *lost).cast_mut()) }.load(Ordering::Relaxed));
             }
         }
+        // A task probe that was skipped loses nothing: the process is introduced with its first message.
+        let traced =
+            self.links.iter().filter(|(program, _)| program.attach == Attach::Section && program.role != Role::Tasks);
+        let skipped =
+            traced.filter_map(|(program, _)| find(&self.skeleton, program)).map(|program| skipped_runs(&program));
+        metrics.losses.kernel_probe_skipped.set(skipped.sum());
     }
 
     /// Stops sending the packets of a TCP connection that turned out to carry no DNS.
@@ -175,6 +181,18 @@ impl Probes {
         // A full table forgets the oldest: its packets are looked at again, and nothing is lost.
         let _ = self.skeleton.maps.muted.update(&socket.to_ne_bytes(), &1u32.to_ne_bytes(), MapFlags::ANY);
     }
+}
+
+/// How often the kernel did not run a program because it was running on that processor already
+/// (`bpf_prog_info.recursion_misses`, since Linux 5.12; of kprobes since 6.7).
+#[allow(unsafe_code)]
+fn skipped_runs(program: &ProgramMut<'_>) -> u64 {
+    let mut info = libbpf_sys::bpf_prog_info::default();
+    let mut size = u32::try_from(size_of_val(&info)).unwrap_or_default();
+    let descriptor = program.as_fd().as_raw_fd();
+    // SAFETY: both pointers are to live values, and `size` is that of `info`.
+    let failed = unsafe { libbpf_sys::bpf_prog_get_info_by_fd(descriptor, &raw mut info, &raw mut size) };
+    if failed == 0 { info.recursion_misses } else { 0 }
 }
 
 /// Whether even the plainest map is refused, which every kernel knows: then it is not about the probes.

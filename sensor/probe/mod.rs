@@ -1,8 +1,10 @@
 //! The kernel edge: what this host allows (`support`), which way in is taken (`attach`), and the
 //! records that come out (`ring`). What they mean is left to `event` and those above.
 
+#[allow(unsafe_code, reason = "counts and flags that the kernel side shares through mapped memory")]
 mod attach;
 mod program;
+#[allow(unsafe_code, reason = "the ring's descriptor is borrowed from libbpf")]
 mod ring;
 pub mod support;
 

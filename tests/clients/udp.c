@@ -8,6 +8,7 @@
  *   sendmmsg     A and AAAA in one sendmmsg, as glibc does
  *   mapped       sendto from an IPv6 socket to ::ffff:SERVER
  *   forget       sendto, and the end: no answer is waited for
+ *   patient      as connected, but two datagrams are waited for
  *   twice        the same query sent twice (a retry), one answer waited for
  */
 #define _GNU_SOURCE
@@ -114,6 +115,13 @@ int main(int count, char **arguments)
 	} else if (!strcmp(mode, "forget")) {
 		fd = socket_to(&server, SOCK_DGRAM);
 		send_datagram(fd, &server, &query);
+		return 0;
+	} else if (!strcmp(mode, "patient")) {
+		fd = connected_to(&server, SOCK_DGRAM);
+		send_exactly(fd, query.bytes, query.length);
+		datagram_answer(fd, &query);
+		if (recv(fd, query.bytes, sizeof(query.bytes), 0) < 0)
+			fail("no second datagram");
 		return 0;
 	} else if (!strcmp(mode, "twice")) {
 		fd = connected_to(&server, SOCK_DGRAM);

@@ -11,15 +11,15 @@ use super::servers::{ADDRESS_V4, SERVER_ADDRESS_V4, misbehaving, misbehaving_at,
 
 /// One lookup of `label` by `udp connected`; the documents below it.
 fn lookup(label: &str) -> Vec<Document> {
-    lookup_with(label, &[])
+    lookup_with("connected", label, &[])
 }
 
-fn lookup_with(label: &str, arguments: &[&str]) -> Vec<Document> {
+fn lookup_with(mode: &str, label: &str, arguments: &[&str]) -> Vec<Document> {
     let lab = Lab::new();
     let _server = misbehaving(&lab);
     let sensor = Sensor::start(&lab, arguments);
     let name = lab.name(label);
-    let run = Client::new(&lab, "udp", &["connected", "127.0.0.1", "53", &name]).run();
+    let run = Client::new(&lab, "udp", &[mode, "127.0.0.1", "53", &name]).run();
     let recording = sensor.stop();
     let documents: Vec<Document> = recording.below(&lab.suffix).into_iter().cloned().collect();
     for document in &documents {
@@ -176,7 +176,7 @@ fn live_query_without_an_answer_times_out() {
 
 #[test]
 fn live_answer_after_the_timeout_is_told_as_late() {
-    let documents = lookup_with("delay-2500", &["--timeout", "1"]);
+    let documents = lookup_with("connected", "delay-2500", &["--timeout", "1"]);
     assert_eq!(views(&documents), ["dns-query", "dns-timeout", "dns-answer"]);
     assert_eq!(documents[2].get("dnstrail.dns.late"), Some(&json!(true)), "{:?}", documents[2]);
     assert!(documents[2].number("event.duration") >= 2_500_000_000);
@@ -185,7 +185,7 @@ fn live_answer_after_the_timeout_is_told_as_late() {
 
 #[test]
 fn live_second_answer_is_told_as_duplicate() {
-    let documents = lookup("dup");
+    let documents = lookup_with("patient", "dup", &[]);
     assert_eq!(views(&documents), ["dns-query", "dns-answer", "dns-answer"]);
     assert_eq!(documents[1].get("dnstrail.dns.duplicate"), None, "{:?}", documents[1]);
     assert_eq!(documents[2].get("dnstrail.dns.duplicate"), Some(&json!(true)), "{:?}", documents[2]);
@@ -194,7 +194,7 @@ fn live_second_answer_is_told_as_duplicate() {
 
 #[test]
 fn live_answer_to_a_query_never_seen_is_told_without_a_duration() {
-    let documents = lookup("unsolicited");
+    let documents = lookup_with("patient", "unsolicited", &[]);
     assert_eq!(views(&documents), ["dns-query", "dns-answer", "dns-answer"]);
     assert!(documents[2].text("dns.question.name").starts_with("never-asked."), "{:?}", documents[2]);
     assert_eq!(documents[2].get("event.duration"), None, "{:?}", documents[2]);

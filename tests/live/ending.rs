@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 
 use super::clients::{Client, built};
 use super::documents::{Lookup, Recording};
-use super::lab::{Lab, cgroup_mount, until};
+use super::lab::{Lab, until};
 use super::sensor::{Sensor, dnstrail, ended, hooks, program, program_for_everyone, run_to_end};
 use super::servers::unbound;
 
@@ -102,20 +102,6 @@ fn live_missing_privilege_is_one_sentence_and_1() {
     assert_eq!((code, &*stdout), (Some(1), ""), "{stderr}");
     assert_eq!(stderr.trim().lines().count(), 1, "{stderr}");
     assert!(stderr.contains("root") || stderr.contains("CAP_BPF"), "it says what to do: {stderr}");
-}
-
-#[test]
-fn live_missing_cgroup_mount_is_one_sentence_and_1() {
-    let lab = Lab::new();
-    // Without cgroup v2 the way in by cgroup hooks is shut; in a mount namespace nobody else notices.
-    let mut command = Command::new(built().join("enter"));
-    command.arg("--unmount").arg(cgroup_mount()).arg("--").arg(program());
-    command.args(["run", "--hooks", "cgroup", "--ready-file"]).arg(lab.path("ready")).stdin(Stdio::null());
-    let (code, stdout, stderr) = run_to_end(command);
-    assert_eq!((code, &*stdout), (Some(1), ""), "{stderr}");
-    assert_eq!(stderr.trim().lines().count(), 1, "{stderr}");
-    assert!(stderr.contains("cgroup2"), "it says what to mount: {stderr}");
-    assert!(!lab.path("ready").exists());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Blocklists while the sensor runs: loaded again under load, spoilt and mended, and the alerts that
 //! come of it all the while.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -174,7 +174,7 @@ fn live_reloads_under_load_miss_nothing() {
     assert!(end < warm + (4 << 20), "{warm} bytes resident, then {end}");
 }
 
-/// What a way to spoil a list is, does, and makes the stream say.
+/// A way to spoil a list, and what the stream then says.
 type Spoil = (&'static str, fn(&Path), &'static str);
 
 const SPOILS: &[Spoil] = &[

@@ -19,6 +19,7 @@ mod hostile;
 mod lacks;
 mod lists;
 mod load;
+mod metrics;
 mod names;
 mod newcomer;
 mod parity;

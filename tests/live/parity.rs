@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::clients::{Client, Run, built};
 use super::documents::{Document, Recording};
 use super::lab::{Cgroup, Lab, Network, slowness, until};
+use super::selection::assert_ways_in;
 use super::sensor::Sensor;
 use super::servers::{misbehaving_at, unbound};
 
@@ -101,8 +102,11 @@ fn live_parity_documents_are_those_of_the_golden_file() {
     finished(&Client::program(&lab.network, "dig", &[&at, &name("nobody")]).user(65534).run());
     finished(&Client::program(&lab.network, "dig", &[&at, &name("truncate")]).run());
 
-    for label in ["nxdomain", "servfail", "refused", "nodata", "cname", "malformed", "dup", "unsolicited"] {
+    for label in ["nxdomain", "servfail", "refused", "nodata", "cname", "malformed"] {
         run("udp", &["connected", SERVER, "53", &name(label)]);
+    }
+    for label in ["dup", "unsolicited"] {
+        run("udp", &["patient", SERVER, "53", &name(label)]);
     }
     run("tcp", &["one", SERVER, "53", &name("split")]);
     for (server, version) in FAR_SERVERS.into_iter().zip(["v4", "v6"]) {
@@ -122,6 +126,7 @@ fn live_parity_documents_are_those_of_the_golden_file() {
     let recording = sensor.stop();
     drop((scope, slice));
 
+    assert_ways_in(&recording);
     let network = lab.network.file();
     let seen = told(&recording, &[(built(), "CLIENTS"), (lab.scratch.path(), "SCRATCH"), (&network, "NETWORK")]);
     if let Some(file) = std::env::var_os("DNSTRAIL_PARITY") {
@@ -163,8 +168,11 @@ fn comparable(document: &Document, folders: &[(&Path, &str)]) -> String {
         value["container"].take();
     }
     if let Some(name) = document.get("process.thread.name").and_then(Value::as_str) {
-        // dig numbers its threads, and the kernel its workers.
-        value["process"]["thread"]["name"] = json!(name.trim_end_matches(|letter: char| letter.is_ascii_digit()));
+        // dig numbers its threads, and the kernel its workers. A program run from a descriptor is called by the
+        // number of that in kernels of old (5.10), by its file in newer ones.
+        let from_descriptor = document.text("process.executable").contains("memfd:");
+        let name = if from_descriptor { "*" } else { name.trim_end_matches(|letter: char| letter.is_ascii_digit()) };
+        value["process"]["thread"]["name"] = json!(name);
     }
     for top in ["host", "agent", "ecs"] {
         value.as_object_mut().expect("a document is an object").remove(top);
@@ -188,6 +196,15 @@ fn comparable(document: &Document, folders: &[(&Path, &str)]) -> String {
         "/process/parent/working_directory",
     ] {
         blank(&mut value, path, |_| true);
+    }
+    // Where /etc/resolv.conf is another the mount namespace is, and the accounts there are looked up while the
+    // process still lives: a short one may be gone.
+    if ["curl", "glibc"].iter().any(|label| document.text("dns.question.name") == name(label)) {
+        for (parent, field) in
+            [("/user", "name"), ("/process/user", "name"), ("/process/group", "name"), ("/related", "user")]
+        {
+            value.pointer_mut(parent).and_then(Value::as_object_mut).map(|object| object.remove(field));
+        }
     }
     blank(&mut value, "/process/thread/id", Value::is_number);
     for side in ["client", "server", "source", "destination"] {

@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::clients::Client;
-use super::documents::{Lookup, actions, assert_process};
+use super::documents::{Lookup, Recording, actions, assert_process};
 use super::lab::{Lab, Network};
 use super::sensor::{Sensor, hooks};
 use super::servers::{ADDRESS_V4, SERVER_ADDRESS_V4, misbehaving, misbehaving_at, unbound};
@@ -136,6 +136,11 @@ fn live_listed_name_raises_one_alert_that_names_the_process() {
 fn live_start_document_says_which_ways_in_were_taken() {
     let lab = Lab::new();
     let recording = Sensor::start(&lab, &[]).stop();
+    assert_ways_in(&recording);
+}
+
+/// Every role is filled, and what leaves by the way in that was asked for.
+pub fn assert_ways_in(recording: &Recording) {
     let start = &recording.documents[0];
     let ways = start.get("dnstrail.ways_in").and_then(Value::as_array).expect("ways in");
     assert!(!ways.is_empty());
@@ -145,7 +150,7 @@ fn live_start_document_says_which_ways_in_were_taken() {
     }
     let [_, forced] = hooks();
     if forced != "auto" {
-        let leaves = ways.iter().find(|way| way["role"] == "leaves").expect("what leaves");
+        let leaves = ways.iter().find(|way| way["role"] == "what leaves").expect("what leaves");
         assert!(leaves["taken"].to_string().contains(&forced), "{leaves}");
     }
 }

@@ -37,10 +37,14 @@ fn live_storm_of_short_lived_processes_is_attributed_in_full() {
         assert_eq!(before, None, "a query was told twice");
     }
     let truth = std::fs::read_to_string(&log).expect("the storm wrote what it did");
-    assert_eq!(truth.lines().count(), by_name.len());
+    // A traced function's probe is skipped where it was interrupted (docs/kernels.md): then, and only
+    // then, a query may be missing, and must be counted. The cgroup way in has no such case.
+    let skipped = recording.lost("kernel_probe_skipped");
+    let missing = (truth.lines().count() - by_name.len()) as u64;
+    assert!(missing <= skipped, "{missing} queries are missing, {skipped} are counted");
     for line in truth.lines() {
         let (pid, number) = line.split_once(' ').expect("two numbers");
-        let document = by_name.get(&*format!("p{pid}-{number}.{suffix}")).expect("a query is missing");
+        let Some(document) = by_name.get(&*format!("p{pid}-{number}.{suffix}")) else { continue };
         assert_eq!(document.number("process.pid").to_string(), pid);
         document.has(&[("process.executable", &program), ("process.name", "single")]);
         assert_eq!(document.texts("process.args"), [&program, "127.0.0.1", "53", &suffix, number]);

@@ -2,7 +2,7 @@
 
 mod files;
 mod network;
-mod receivers;
+pub mod receivers;
 mod restarts;
 mod standard_output;
 mod syslog;

@@ -24,7 +24,7 @@ fn tools() -> &'static Path {
     })
 }
 
-fn tool(name: &str) -> Command {
+pub fn tool(name: &str) -> Command {
     let tools = tools();
     let mut command = Command::new(tools.join(name));
     let libraries = [
@@ -39,7 +39,7 @@ fn tool(name: &str) -> Command {
     command
 }
 
-fn module_folder(names: &[&str]) -> String {
+pub fn module_folder(names: &[&str]) -> String {
     let mut folders = names.iter().map(|name| tools().join(name));
     folders.find(|folder| folder.exists()).expect("modules").display().to_string()
 }

@@ -232,24 +232,24 @@ fn a_clock_that_is_set_back_ends_windows() {
 /// More windows than there is room for: no first alert is dropped, and every repeat is in a summary.
 #[test]
 fn a_flood_of_entries_ends_windows_early_and_loses_nothing() {
-    const ENTRIES: u16 = 6_000;
-    let names: Vec<String> = (0..ENTRIES).map(|number| format!("n{number}.example")).collect();
-    let list = names.join("\n");
+    const ENTRIES: u32 = 6_000;
+    let list = (0..ENTRIES).map(|number| format!("n{number}.example")).collect::<Vec<_>>().join("\n");
     let mut scene = scene_with(600 * SECOND, &[("list.txt", &list)]);
     let mut documents = Vec::new();
-    for (port, name) in (20_000_u16..).zip(&names) {
-        // Each from a port and with an id of its own: all wait for their answer.
-        let client = format!("192.0.2.1:{port}");
-        for id in [1, 2] {
-            egress(&client, SERVER, &query(id, name)).by(7).at(START + u64::from(port)).to(&mut scene);
+    for number in 0..ENTRIES {
+        let name = format!("n{number}.example");
+        for twice in 0..2u16 {
+            // Each from a port and with an id of its own: all wait for their answer.
+            let client = format!("192.0.2.1:{}", 20_000 + number);
+            egress(&client, SERVER, &query(twice, &name)).by(7).at(START + u64::from(number)).to(&mut scene);
         }
         documents.append(&mut scene.told());
     }
     let early = documents.iter().filter(|told| told.what == "1 more: there is no room for more windows").count();
-    assert_eq!(early, usize::from(ENTRIES) - 4_096);
-    assert_eq!(documents.iter().filter(|told| told.alert).count(), usize::from(ENTRIES));
+    assert_eq!(early, ENTRIES as usize - 4_096);
+    assert_eq!(documents.iter().filter(|told| told.alert).count(), ENTRIES as usize);
     scene.finish(START + SECOND);
-    let at_the_end = scene.told().iter().filter(|told| told.what == "1 more: the sensor stops").count();
-    assert_eq!(early + at_the_end, usize::from(ENTRIES));
+    let last = scene.told().iter().filter(|told| told.what == "1 more: the sensor stops").count();
+    assert_eq!(early + last, ENTRIES as usize);
     assert_eq!(scene.metrics.traffic.alert_repeats.get(), u64::from(ENTRIES));
 }

@@ -40,7 +40,8 @@ fn milliseconds(Instant(nanoseconds): Instant) -> u64 {
 }
 
 #[derive(Debug, Serialize)]
-pub(in crate::ecs) struct Activity<'a> {
+#[allow(clippy::struct_field_names, reason = "OCSF's own names")]
+pub(in crate::ecs) struct DnsActivity<'a> {
     time: u64,
     class_uid: u32,
     class_name: &'static str,
@@ -102,7 +103,7 @@ pub(in crate::ecs) struct Activity<'a> {
     unmapped: Unmapped<'a>,
 }
 
-impl<'a> Activity<'a> {
+impl<'a> DnsActivity<'a> {
     pub(in crate::ecs) fn new(fields: &'a Lookup<'a>, lookup: &'a Dns<'a>) -> Self {
         let Lookup { time, event, dns, network, .. } = fields;
         let message = lookup.message;
@@ -114,10 +115,8 @@ impl<'a> Activity<'a> {
         };
         // Labels that only repeat what the query raised are no alert.
         let (severity_id, severity) = severity(event.severity.filter(|_| lookup.alert));
-        let (activity_id, activity_name, type_name) = match response {
-            false => (1, "Query", "DNS Activity: Query"),
-            true => (2, "Response", "DNS Activity: Response"),
-        };
+        let (activity_id, activity_name, type_name) =
+            if response { (2, "Response", "DNS Activity: Response") } else { (1, "Query", "DNS Activity: Query") };
         let query_time = if response { event.start } else { event.start.or(Some(*time)) };
         Self {
             time: milliseconds(*time),

@@ -1,1 +1,0 @@
-//! The kits of schemas/.
