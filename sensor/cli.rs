@@ -94,8 +94,9 @@ pub struct CommonArgs {
     #[arg(long, value_name = "PATH", env = "DNSTRAIL_RULES", value_delimiter = ',')]
     pub rules: Vec<PathBuf>,
     /// Where documents go: stdout, file:PATH, syslog, syslog:unix:PATH, syslog:udp://HOST:PORT,
-    /// syslog:tcp://HOST:PORT, syslog:tls://HOST:PORT; may be given several times [default: stdout]
-    #[arg(long, value_name = "OUT", env = "DNSTRAIL_OUTPUT", value_delimiter = ' ')]
+    /// syslog:tcp://HOST:PORT, syslog:tls://HOST:PORT; may be given several times, in the environment
+    /// with `;` between [default: stdout]
+    #[arg(long, value_name = "OUT", env = "DNSTRAIL_OUTPUT", value_delimiter = ';')]
     pub output: Vec<String>,
     /// More ports that carry DNS, besides 53, 5353 and 5355
     #[arg(long, value_name = "PORT", env = "DNSTRAIL_PORTS", value_delimiter = ',')]
