@@ -234,6 +234,19 @@ impl Daemon {
         kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
     }
 
+    /// Stops the daemon where it stands, and waits until each of its threads does.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+        let tasks = format!("/proc/{}/task", self.child.as_ref().expect("a daemon").id());
+        let stands = |task: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+        };
+        while !std::fs::read_dir(&tasks).expect("the daemon's threads").flatten().all(stands) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+
     /// Ends the daemon, and waits until it is gone.
     pub fn stop(&mut self, signal: Signal) {
         if let Some(mut child) = self.child.take() {

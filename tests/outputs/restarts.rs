@@ -126,7 +126,7 @@ fn killed_with_unread_lines(mut daemon: Daemon, name: &str, out: &str) {
         bench.write(&line(number));
     }
     quiet(&mut bench, &daemon.output(name), LINES);
-    daemon.signal(Signal::SIGSTOP);
+    daemon.freeze();
     for number in LINES..LINES + 2000 {
         bench.write(&line(number));
         bench.flush();

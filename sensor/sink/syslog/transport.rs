@@ -25,8 +25,9 @@ const SILENCE: Duration = Duration::from_secs(30);
 const KEEPALIVE_SECONDS: u32 = 30;
 /// Datagrams that wait in a local receiver's queue, where the system does not say.
 const QUEUE: u64 = 512;
-/// What a local stream holds at most beyond what its reader has taken (`net.core.wmem_default`).
-const UNIX_STREAM: u64 = 212_992;
+/// What a local stream holds at most beyond what its reader has taken: `net.core.wmem_default`, and half
+/// as much again, for the last buffer is taken whole while any room is left (`unix_stream_sendmsg`).
+const UNIX_STREAM: u64 = 212_992 + 212_992 / 2;
 /// A refusal by ICMP comes within that, or is not waited for.
 const REFUSAL: Duration = Duration::from_secs(1);
 /// What a syslog receiver says is not for us.
