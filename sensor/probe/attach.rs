@@ -97,6 +97,8 @@ pub struct Probes {
     ring: Ring,
     /// Attached as long as they are held.
     links: Links,
+    /// Those of them that the kernel may skip; their counts are read also when they are detached.
+    traced: Vec<&'static Program>,
     skeleton: DnstrailSkel<'static>,
     ways_in: Vec<WayIn>,
 }
@@ -137,7 +139,10 @@ impl Probes {
         let idle = unsafe { AtomicU32::from_ptr(idle) };
         let ring = Ring::new(&skeleton.maps.ring, idle, Arc::clone(metrics), handle)
             .map_err(|error| AttachError::Load(format!("the ring cannot be mapped: {error}")))?;
-        Ok(Self { ring, links, skeleton, ways_in })
+        let traced = links.iter().map(|(program, _)| *program);
+        let traced =
+            traced.filter(|program| program.attach == Attach::Section && program.role != Role::Tasks).collect();
+        Ok(Self { ring, links, traced, skeleton, ways_in })
     }
 
     pub fn ring(&mut self) -> &mut Ring {
@@ -169,10 +174,11 @@ impl Probes {
             }
         }
         // A task probe that was skipped loses nothing: the process is introduced with its first message.
-        let traced =
-            self.links.iter().filter(|(program, _)| program.attach == Attach::Section && program.role != Role::Tasks);
-        let skipped =
-            traced.filter_map(|(program, _)| find(&self.skeleton, program)).map(|program| skipped_runs(&program));
+        let skipped = self
+            .traced
+            .iter()
+            .filter_map(|program| find(&self.skeleton, program))
+            .map(|program| skipped_runs(&program));
         metrics.losses.kernel_probe_skipped.set(skipped.sum());
     }
 
