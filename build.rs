@@ -1,5 +1,5 @@
 //! Compiles `probes/` with clang and generates the skeleton: the object, its programs and maps,
-//! and the record types of `event.h` from the object's BTF.
+//! and the record types of `event.h` from the object's BTF. The object of trials needs none.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,11 +18,18 @@ fn main() -> Result<()> {
         "the kernel probes are compiled by clang, and `{clang}` does not run: install it with `apt-get install clang`, \
          or name another one in CLANG"
     );
-    SkeletonBuilder::new()
-        .source("probes/dnstrail.bpf.c")
-        .clang(&clang)
-        .clang_args(clang_args()?)
-        .obj(out.join("dnstrail.bpf.o"))
+    let arguments = clang_args()?;
+    let object = |name: &str| {
+        let mut builder = SkeletonBuilder::new();
+        builder
+            .source(format!("probes/{name}.c"))
+            .clang(&clang)
+            .clang_args(&arguments)
+            .obj(out.join(format!("{name}.o")));
+        builder
+    };
+    object("trial.bpf").build().context("probes/trial.bpf.c does not compile")?;
+    object("dnstrail.bpf")
         .build_and_generate(out.join("dnstrail.skel.rs"))
         .context("the kernel probes in probes/ do not compile")
 }

@@ -9,10 +9,15 @@
 #define COPY_BYTES 4096
 #define COPY_TURNS 64 /* 64 KiB of whole pages, and as many pieces that are shorter */
 
-#if defined(__TARGET_ARCH_x86)
-extern const void vmemmap_base __ksym __weak;
-extern const void page_offset_base __ksym __weak;
+/*
+ * Where the kernel keeps these two of its variables; 0: it has none. Set
+ * before the load, and not by libbpf (__ksym), which reads all of
+ * /proc/kallsyms for that at each load, wanted or not.
+ */
+const volatile u64 vmemmap_base_at = 0;
+const volatile u64 page_offset_base_at = 0;
 
+#if defined(__TARGET_ARCH_x86)
 /* Documentation/arch/x86/x86_64/mm.rst: where both lie without CONFIG_RANDOMIZE_MEMORY. */
 #define VMEMMAP_BASE 0xffffea0000000000ULL
 #define PAGE_OFFSET_BASE 0xffff888000000000ULL
@@ -22,10 +27,10 @@ static __always_inline u64 page_address(u64 page)
 {
 	u64 vmemmap = VMEMMAP_BASE, direct = PAGE_OFFSET_BASE;
 
-	if (&vmemmap_base)
-		bpf_probe_read_kernel(&vmemmap, sizeof(vmemmap), &vmemmap_base);
-	if (&page_offset_base)
-		bpf_probe_read_kernel(&direct, sizeof(direct), &page_offset_base);
+	if (vmemmap_base_at)
+		bpf_probe_read_kernel(&vmemmap, sizeof(vmemmap), (const void *)vmemmap_base_at);
+	if (page_offset_base_at)
+		bpf_probe_read_kernel(&direct, sizeof(direct), (const void *)page_offset_base_at);
 	return direct + (page - vmemmap) / bpf_core_type_size(struct page) * 4096;
 }
 #else

@@ -4,12 +4,13 @@
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::metrics::Metrics;
-use crate::probe::support::Support;
-use crate::probe::{Probes, Settings, WayIn};
+use crate::probe::support::{MOUNT_CGROUP2, Support};
+use crate::probe::{self, Probes, Settings, WayIn};
 
 /// What was found.
 #[derive(Debug, Serialize)]
@@ -19,11 +20,21 @@ pub struct Diagnosis {
     cgroup2: Option<String>,
     missing_capabilities: Vec<&'static str>,
     lockdown: Option<String>,
-    /// Milliseconds to load, verify and attach everything.
-    attach_ms: Option<u128>,
+    /// How long everything took until it was attached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    milliseconds: Option<Times>,
     roles: Vec<Role>,
+    /// What would make it better, though it works.
+    advice: Vec<String>,
     /// Why nothing could be attached, with the remedy.
     error: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Times {
+    trial: u128,
+    load: u128,
+    attach: u128,
 }
 
 #[derive(Debug, Serialize)]
@@ -40,6 +51,9 @@ struct Role {
 struct Refusal {
     hook: &'static str,
     reason: String,
+    /// The verifier's, where it came to verification; of a long one the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<String>,
 }
 
 impl Diagnosis {
@@ -47,21 +61,19 @@ impl Diagnosis {
     #[must_use]
     pub fn make(settings: &Settings) -> Self {
         let support = Support::read(Path::new("/"));
-        let started = std::time::Instant::now();
-        let attached = Probes::open(settings, &Arc::new(Metrics::default()), |_| ());
-        let elapsed = started.elapsed().as_millis();
-        let (roles, error) = match attached {
-            Ok(probes) => (probes.ways_in().iter().cloned().map(Role::from).collect(), None),
-            Err(error) => (Vec::new(), Some(error.to_string())),
+        let (ways_in, milliseconds, error) = match Probes::open(settings, &Arc::new(Metrics::default()), |_| ()) {
+            Ok(probes) => (probes.ways_in().to_vec(), Some(probes.times().into()), None),
+            Err(error) => (error.ways_in(), None, Some(error.to_string())),
         };
         Self {
+            advice: if error.is_none() { advice(&support) } else { Vec::new() },
             kernel: support.kernel,
             btf: support.btf,
             cgroup2: support.cgroup2.map(|path| path.display().to_string()),
             missing_capabilities: support.missing_capabilities,
             lockdown: support.lockdown,
-            attach_ms: error.is_none().then_some(elapsed),
-            roles,
+            milliseconds,
+            roles: ways_in.into_iter().map(Role::from).collect(),
             error,
         }
     }
@@ -77,11 +89,10 @@ impl Diagnosis {
     /// # Errors
     /// Those of `out`.
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        let yes = |fact: bool| if fact { "yes" } else { "no" };
-        writeln!(out, "kernel        {}", self.kernel)?;
-        writeln!(out, "kernel types  {}", yes(self.btf))?;
-        writeln!(out, "cgroup v2     {}", self.cgroup2.as_deref().unwrap_or("not mounted"))?;
         let missing = self.missing_capabilities.join(", ");
+        writeln!(out, "kernel        {}", self.kernel)?;
+        writeln!(out, "kernel types  {}", if self.btf { "shown" } else { "not shown" })?;
+        writeln!(out, "cgroup v2     {}", self.cgroup2.as_deref().unwrap_or("not mounted"))?;
         writeln!(
             out,
             "privileges    {}",
@@ -91,26 +102,68 @@ impl Diagnosis {
             writeln!(out, "lockdown      {lockdown}")?;
         }
         for role in &self.roles {
-            let taken = if role.taken.is_empty() { "nothing".into() } else { role.taken.join(", ") };
-            writeln!(out, "\n{}: {taken}", role.role)?;
-            for refusal in &role.refused {
-                writeln!(out, "  refused: {}: {}", refusal.hook, refusal.reason)?;
-            }
-            if let Some(not_seen) = role.not_seen {
-                writeln!(out, "  not seen: {not_seen}")?;
-            }
+            role.write(out, self.is_well())?;
         }
-        match (&self.error, self.attach_ms) {
+        for advice in &self.advice {
+            writeln!(out, "\nBetter: {advice}")?;
+        }
+        if self.roles.iter().flat_map(|role| &role.refused).any(|refusal| refusal.log.is_some()) {
+            writeln!(out, "\nThe kernel's whole log of what it refused: dnstrail doctor --json")?;
+        }
+        match (&self.error, self.milliseconds) {
             (Some(error), _) => writeln!(out, "\nNothing can be seen: {error}"),
-            (None, Some(elapsed)) => writeln!(out, "\nReady: all probes attached in {elapsed} ms, and detached again."),
+            (None, Some(times)) => {
+                let all = times.trial + times.load + times.attach;
+                writeln!(out, "\nReady: all probes attached in {all} ms, and detached again.")
+            }
             (None, None) => Ok(()),
         }
     }
 }
 
+impl Role {
+    /// Where another role failed this one was not tried to the end, and has nothing to tell but what was refused.
+    fn write(&self, out: &mut impl Write, is_attached: bool) -> io::Result<()> {
+        if !is_attached && self.refused.is_empty() {
+            return Ok(());
+        }
+        let taken = if self.taken.is_empty() { "nothing".into() } else { self.taken.join(", ") };
+        writeln!(out, "\n{}: {taken}", self.role)?;
+        for refusal in &self.refused {
+            writeln!(out, "  refused: {}: {}", refusal.hook, refusal.reason)?;
+        }
+        if let Some(not_seen) = self.not_seen {
+            writeln!(out, "  not seen: {not_seen}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What works, but not at its best.
+fn advice(support: &Support) -> Vec<String> {
+    let no_cgroup2 = support.cgroup2.is_none().then(|| {
+        format!(
+            "without cgroup v2 the packets are seen by traced functions, which the kernel may skip (counted as \
+             kernel_probe_skipped); mount it with `{MOUNT_CGROUP2}` before dnstrail starts"
+        )
+    });
+    no_cgroup2.into_iter().collect()
+}
+
 impl From<WayIn> for Role {
     fn from(way: WayIn) -> Self {
-        let refused = way.refused.into_iter().map(|(hook, reason)| Refusal { hook, reason }).collect();
+        let refusal = |refusal: probe::Refusal| {
+            let hook = refusal.hook();
+            Refusal { hook, reason: refusal.reason, log: refusal.log }
+        };
+        let refused = way.refused.into_iter().map(refusal).collect();
         Self { role: way.role, taken: way.taken, refused, not_seen: way.not_seen }
+    }
+}
+
+impl From<probe::Times> for Times {
+    fn from(times: probe::Times) -> Self {
+        let [trial, load, attach] = [times.trial, times.load, times.attach].map(|time: Duration| time.as_millis());
+        Self { trial, load, attach }
     }
 }

@@ -1,25 +1,25 @@
-//! Loads the probes and attaches them, each role by the best way in that this kernel takes. What
-//! was refused, and why, is kept: it is shown at start and by `dnstrail doctor`.
+//! Attaches the probes, each role by the best way in that this kernel takes. What was refused, and
+//! why, is kept: it is shown at start and by `dnstrail doctor`. Loading them is left to `load`.
 
-use std::cell::RefCell;
 use std::fs::File;
 use std::io::Read;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
-use libbpf_rs::{Iter, Link, MapCore, MapFlags, MapType, OpenObject, PrintLevel, ProgramMut, libbpf_sys};
+use libbpf_rs::skel::Skel;
+use libbpf_rs::{Iter, Link, MapCore, MapFlags, ProgramMut, libbpf_sys};
 
+use super::load::{Skeleton, is_bpf_refused, is_left_out, listen, load, try_out};
 use super::program::{Attach, PROGRAMS, Program, Role, Way};
+use super::refusal::{Refusal, WayIn};
 use super::ring::Ring;
-use super::support::Support;
+use super::support::{MOUNT_CGROUP2, Support};
 use crate::event::{self, Clock, Event};
 use crate::metrics::Metrics;
 use crate::skeleton::types::loss;
-use crate::skeleton::{DnstrailSkel, DnstrailSkelBuilder, OpenDnstrailSkel};
 
 /// Which ways in may be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,16 +52,15 @@ pub struct Settings {
     pub ring_bytes: u32,
 }
 
-/// How one role is filled on this kernel.
-#[derive(Debug, Clone)]
-pub struct WayIn {
-    pub role: &'static str,
-    /// The hooks that were taken; empty: the role is not filled.
-    pub taken: Vec<&'static str>,
-    /// Hooks that the kernel refused, and its reason.
-    pub refused: Vec<(&'static str, String)>,
-    /// What is not seen because of that.
-    pub not_seen: Option<&'static str>,
+/// How long it took until the probes were attached.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Times {
+    /// Ways in that may be refused are tried with an empty program.
+    pub trial: Duration,
+    /// The programs are fitted to this kernel and verified.
+    pub load: Duration,
+    /// And attached; who runs already is read.
+    pub attach: Duration,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -74,10 +73,9 @@ pub enum AttachError {
     )]
     NoBtf(String),
     #[error(
-        "no cgroup v2 hierarchy is mounted, and this kernel's packets are seen there: \
-         mount it with `mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2`"
+        "no cgroup v2 hierarchy is mounted, and this kernel's packets are seen there: mount it with `{MOUNT_CGROUP2}`"
     )]
-    NoCgroup2,
+    NoCgroup2(Vec<Refusal>),
     #[error(
         "the bpf system call is refused to this process, in spite of its capabilities, as the seccomp profiles of \
          containers do: run dnstrail on the host, or allow `bpf` in the profile (Docker: --security-opt \
@@ -85,11 +83,32 @@ pub enum AttachError {
     )]
     BpfRefused,
     #[error(
-        "--hooks {0} is not possible here: the kernel refuses {1}: {2}; leave --hooks out to take the best that is"
+        "--hooks {way} is not possible here (leave --hooks out to take the best that is): the kernel refuses {}",
+        last(refused)
     )]
-    Hooks(&'static str, &'static str, String),
-    #[error("the kernel refused the probes: {0}")]
-    Load(String),
+    Hooks { way: &'static str, refused: Vec<Refusal> },
+    #[error("the kernel refuses {}", last(.0))]
+    Refused(Vec<Refusal>),
+    #[error("the ring between kernel and sensor cannot be mapped: {0}")]
+    Ring(String),
+}
+
+impl AttachError {
+    /// Which role failed for what, as far as it was tried.
+    #[must_use]
+    pub fn ways_in(&self) -> Vec<WayIn> {
+        match self {
+            Self::NoCgroup2(refused) | Self::Hooks { refused, .. } | Self::Refused(refused) => {
+                WayIn::of_all_roles(&[], refused)
+            }
+            Self::Privilege(_) | Self::NoBtf(_) | Self::BpfRefused | Self::Ring(_) => Vec::new(),
+        }
+    }
+}
+
+/// The refusal after which nothing was left to try.
+fn last(refused: &[Refusal]) -> String {
+    refused.last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// The attached probes. Dropped, they leave nothing behind in the kernel.
@@ -99,8 +118,9 @@ pub struct Probes {
     links: Links,
     /// Those of them that the kernel may skip; their counts are read also when they are detached.
     traced: Vec<&'static Program>,
-    skeleton: DnstrailSkel<'static>,
+    skeleton: Skeleton,
     ways_in: Vec<WayIn>,
+    times: Times,
 }
 
 impl Probes {
@@ -124,25 +144,27 @@ impl Probes {
             return Err(AttachError::BpfRefused);
         }
         let mut refused = Vec::new();
-        let (skeleton, links) = open_best(settings, support.cgroup2.as_deref(), &mut refused)?;
-        let taken = iterate(&skeleton, &mut refused, &mut handle);
-        let ways_in = ways_in(links.iter().map(|(program, _)| *program).chain(taken), &refused);
+        let mut times = Times::default();
+        let (skeleton, links) = open_best(settings, support.cgroup2.as_deref(), &mut refused, &mut times)?;
+        let mut taken: Vec<_> = links.iter().map(|(program, _)| *program).collect();
+        taken.extend(timed(&mut times.attach, || iterate(&skeleton, &mut refused, &mut handle)));
+        let ways_in = WayIn::of_all_roles(&taken, &refused);
         let idle = skeleton
             .maps
             .bss_data
             .as_deref()
             .map_or(std::ptr::null_mut(), |bss| (&raw const bss.reader_idle).cast_mut());
         if idle.is_null() {
-            return Err(AttachError::Load("the object has no .bss".into()));
+            return Err(AttachError::Ring("the object has no .bss".into()));
         }
         // SAFETY: mapped and aligned as long as `skeleton` lives; the ring is dropped before it.
         let idle = unsafe { AtomicU32::from_ptr(idle) };
         let ring = Ring::new(&skeleton.maps.ring, idle, Arc::clone(metrics), handle)
-            .map_err(|error| AttachError::Load(format!("the ring cannot be mapped: {error}")))?;
+            .map_err(|error| AttachError::Ring(error.to_string()))?;
         let traced = links.iter().map(|(program, _)| *program);
         let traced =
             traced.filter(|program| program.attach == Attach::Section && program.role != Role::Tasks).collect();
-        Ok(Self { ring, links, traced, skeleton, ways_in })
+        Ok(Self { ring, links, traced, skeleton, ways_in, times })
     }
 
     pub fn ring(&mut self) -> &mut Ring {
@@ -157,6 +179,11 @@ impl Probes {
     #[must_use]
     pub fn ways_in(&self) -> &[WayIn] {
         &self.ways_in
+    }
+
+    #[must_use]
+    pub fn times(&self) -> Times {
+        self.times
     }
 
     /// Copies the kernel side's loss counts into `metrics`.
@@ -201,124 +228,69 @@ fn skipped_runs(program: &ProgramMut<'_>) -> u64 {
     if failed == 0 { info.recursion_misses } else { 0 }
 }
 
-/// Whether even the plainest map is refused, which every kernel knows: then it is not about the probes.
-fn is_bpf_refused() -> bool {
-    !MapType::Array.is_supported().is_ok_and(|supported| supported)
-}
-
-thread_local! {
-    /// What libbpf says while it loads; shown when it fails.
-    static LOG: RefCell<String> = const { RefCell::new(String::new()) };
-}
-
-/// A program that the kernel refused, and its reason.
-type Refusal = (&'static Program, String);
 type Links = Vec<(&'static Program, Link)>;
-type Skeleton = DnstrailSkel<'static>;
 
 /// Takes the best way in that loads and attaches; what did not is kept in `refused`.
 fn open_best(
     settings: &Settings,
     cgroup: Option<&Path>,
     refused: &mut Vec<Refusal>,
+    times: &mut Times,
 ) -> Result<(Skeleton, Links), AttachError> {
     for way in Way::candidates(settings.hooks) {
         if *way == Way::Cgroup && cgroup.is_none() {
-            return Err(AttachError::NoCgroup2);
+            return Err(AttachError::NoCgroup2(std::mem::take(refused)));
         }
-        match load(settings, *way, cgroup.is_some(), refused)
-            .and_then(|skeleton| attach(&skeleton, *way, cgroup, refused).map(|links| (skeleton, links)))
-        {
+        let open = timed(&mut times.trial, || try_out(*way))
+            .and_then(|()| timed(&mut times.load, || load(settings, *way, cgroup.is_some(), refused)))
+            .and_then(|skeleton| {
+                let links = timed(&mut times.attach, || attach(&skeleton, *way, cgroup, refused))?;
+                Ok((skeleton, links))
+            });
+        match open {
             Ok(open) => return Ok(open),
-            Err(refusal) => refused.push(refusal),
+            Err(refusal) => {
+                // A program of all ways is refused in each: the last time tells.
+                refused.retain(|earlier| earlier.program.name != refusal.program.name);
+                refused.push(refusal);
+            }
         }
     }
-    let (program, reason) = refused.pop().ok_or_else(|| AttachError::Load("no way in was tried".into()))?;
+    let refused = std::mem::take(refused);
     Err(match settings.hooks {
-        Hooks::Auto => AttachError::Load(format!("{}: {reason}", program.hook)),
-        _ => AttachError::Hooks(Way::candidates(settings.hooks)[0].name(), program.hook, reason),
+        Hooks::Auto => AttachError::Refused(refused),
+        _ => AttachError::Hooks { way: Way::candidates(settings.hooks)[0].name(), refused },
     })
 }
 
-/// Loads what `way` needs; leaves out optional programs that the kernel refuses.
-fn load(settings: &Settings, way: Way, cgroup2: bool, refused: &mut Vec<Refusal>) -> Result<Skeleton, Refusal> {
-    libbpf_rs::set_print(Some((PrintLevel::Warn, |_, text| LOG.with_borrow_mut(|log| log.push_str(&text)))));
-    let mut left_out: Vec<&str> = Vec::new();
-    loop {
-        LOG.take();
-        let wanted = |program: &Program| program.is_wanted(way, cgroup2) && !left_out.contains(&program.name);
-        let error = match open(settings, wanted).and_then(OpenSkel::load) {
-            Ok(skeleton) => return Ok(skeleton),
-            Err(error) => error,
-        };
-        let log = LOG.take();
-        let culprit = PROGRAMS.iter().find(|program| log.contains(&format!("prog '{}': failed", program.name)));
-        match culprit {
-            Some(program) if program.not_seen_without.is_some() && !left_out.contains(&program.name) => {
-                left_out.push(program.name);
-                refused.push((program, reason(&log, &error)));
-            }
-            // Not about one program (no memory, no privilege): told under the first.
-            _ => return Err((culprit.unwrap_or(&PROGRAMS[0]), reason(&log, &error))),
-        }
-    }
+fn timed<T>(sum: &mut Duration, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let outcome = work();
+    *sum += start.elapsed();
+    outcome
 }
 
-fn open(settings: &Settings, wanted: impl Fn(&Program) -> bool) -> libbpf_rs::Result<OpenDnstrailSkel<'static>> {
-    // The object must outlive the skeleton that borrows it; this is one pointer for each load.
-    let object: &'static mut MaybeUninit<OpenObject> = Box::leak(Box::new(MaybeUninit::uninit()));
-    let mut skeleton = DnstrailSkelBuilder::default().open(object)?;
-    skeleton.maps.ring.set_max_entries(settings.ring_bytes)?;
-    if let Some(rodata) = skeleton.maps.rodata_data.as_deref_mut() {
-        for port in &settings.ports {
-            rodata.dns_ports[usize::from(port >> 6)] |= 1 << (port & 63);
-        }
-        rodata.observe = match settings.observe {
-            Observe::Clients => 1,
-            Observe::Servers => 2,
-            Observe::All => 3,
-        };
-    }
-    for mut loaded in skeleton.open_object_mut().progs_mut() {
-        let program = PROGRAMS.iter().find(|program| loaded.name() == program.name);
-        loaded.set_autoload(program.is_some_and(&wanted));
-    }
-    Ok(skeleton)
-}
-
-/// The sentence that matters in a log of many: the verifier's last words, else libbpf's first.
-fn reason(log: &str, error: &libbpf_rs::Error) -> String {
-    let told = log
-        .split_once("-- END PROG LOAD LOG --")
-        .and_then(|(verifier, _)| {
-            verifier.lines().rev().map(str::trim).find(|line| {
-                !line.is_empty()
-                    && !line.starts_with("processed ")
-                    && !line.starts_with("--")
-                    && !line.ends_with("BEGIN PROG LOAD LOG --")
-            })
-        })
-        .unwrap_or_else(|| log.lines().next().unwrap_or_default().trim_start_matches("libbpf: ").trim());
-    if told.is_empty() { error.to_string() } else { format!("{told} ({error})") }
-}
-
-/// Attaches what was loaded, in the order of the table.
-fn attach(skeleton: &Skeleton, way: Way, cgroup: Option<&Path>, refused: &[Refusal]) -> Result<Links, Refusal> {
+/// Attaches what was loaded, in the order of the table; leaves out optional programs that the kernel refuses.
+fn attach(skeleton: &Skeleton, way: Way, cgroup: Option<&Path>, refused: &mut Vec<Refusal>) -> Result<Links, Refusal> {
     let mut links = Links::new();
     let root = cgroup.and_then(|path| File::open(path).ok());
     for program in &PROGRAMS {
         if !program.is_wanted(way, cgroup.is_some())
             || program.attach == Attach::Iterator
-            || refused.iter().any(|(other, _)| other.name == program.name)
+            || is_left_out(program, refused)
         {
             continue;
         }
         let Some(loaded) = find(skeleton, program) else { continue };
-        let link = match (program.attach, &root) {
+        let link = listen(|| match (program.attach, &root) {
             (Attach::Cgroup, Some(root)) => loaded.attach_cgroup(root.as_raw_fd()),
             _ => loaded.attach(),
-        };
-        links.push((program, link.map_err(|error| (program, error.to_string()))?));
+        });
+        match link.map_err(|(said, error)| Refusal::new(program, &said, &error)) {
+            Ok(link) => links.push((program, link)),
+            Err(refusal) if program.is_optional() => refused.push(refusal),
+            Err(refusal) => return Err(refusal),
+        }
     }
     Ok(links)
 }
@@ -335,11 +307,11 @@ fn iterate(
 ) -> Vec<&'static Program> {
     let mut taken = Vec::new();
     for program in PROGRAMS.iter().filter(|program| program.attach == Attach::Iterator) {
-        if refused.iter().any(|(other, _)| other.name == program.name) {
+        if is_left_out(program, refused) {
             continue;
         }
         let Some(loaded) = find(skeleton, program) else { continue };
-        match read(&loaded) {
+        match listen(|| read(&loaded)) {
             Ok(bytes) => {
                 taken.push(program);
                 for record in process_records(&bytes) {
@@ -349,16 +321,16 @@ fn iterate(
                     }
                 }
             }
-            Err(error) => refused.push((program, error)),
+            Err((said, error)) => refused.push(Refusal::new(program, &said, &error)),
         }
     }
     taken
 }
 
-fn read(iterator: &ProgramMut<'_>) -> Result<Vec<u8>, String> {
-    let link = iterator.attach().map_err(|error| error.to_string())?;
+fn read(iterator: &ProgramMut<'_>) -> libbpf_rs::Result<Vec<u8>> {
+    let link = iterator.attach()?;
     let mut bytes = Vec::new();
-    Iter::new(&link).map_err(|error| error.to_string())?.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    Iter::new(&link)?.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -369,25 +341,4 @@ fn process_records(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         rest = tail;
         Some(record)
     })
-}
-
-/// What was taken and what was refused, by role.
-fn ways_in(taken: impl Iterator<Item = &'static Program>, refused: &[Refusal]) -> Vec<WayIn> {
-    let taken: Vec<_> = taken.collect();
-    Role::ALL
-        .into_iter()
-        .map(|role| WayIn {
-            role: role.name(),
-            taken: taken.iter().filter(|program| program.role == role).map(|program| program.hook).collect(),
-            refused: refused
-                .iter()
-                .filter(|(program, _)| program.role == role)
-                .map(|(program, reason)| (program.hook, reason.clone()))
-                .collect(),
-            not_seen: refused
-                .iter()
-                .filter(|(program, _)| program.role == role)
-                .find_map(|(program, _)| program.not_seen_without),
-        })
-        .collect()
 }

@@ -1,12 +1,16 @@
-//! The kernel edge: what this host allows (`support`), which way in is taken (`attach`), and the
-//! records that come out (`ring`). What they mean is left to `event` and those above.
+//! The kernel edge: what this host allows (`support`), what may be attached (`program`), which way in
+//! is loaded (`load`) and taken (`attach`), what was refused (`refusal`), and the records that come
+//! out (`ring`). What they mean is left to `event` and those above.
 
 #[allow(unsafe_code, reason = "counts and flags that the kernel side shares through mapped memory")]
 mod attach;
+mod load;
 mod program;
+mod refusal;
 #[allow(unsafe_code, reason = "the ring's descriptor is borrowed from libbpf")]
 mod ring;
 pub mod support;
 
-pub use attach::{AttachError, Hooks, Observe, Probes, Settings, WayIn};
+pub use attach::{AttachError, Hooks, Observe, Probes, Settings, Times};
+pub use refusal::{Refusal, WayIn};
 pub use ring::Ring;

@@ -53,6 +53,12 @@ impl Way {
             Way::Cgroup => "cgroup",
         }
     }
+
+    /// Stands for the way where it is refused as a whole.
+    pub fn first_program(self) -> &'static Program {
+        let is_first = |program: &&Program| program.when == When::Way(self) && !program.is_optional();
+        PROGRAMS.iter().find(is_first).unwrap_or(&PROGRAMS[0])
+    }
 }
 
 /// When a program is wanted.
@@ -102,6 +108,11 @@ impl Program {
             When::NoCgroup2(wanted) => !cgroup2 && way == wanted,
         }
     }
+
+    /// The way in is taken without it where the kernel refuses it.
+    pub const fn is_optional(&self) -> bool {
+        self.not_seen_without.is_some()
+    }
 }
 
 const fn program(name: &'static str, hook: &'static str, role: Role, attach: Attach, when: When) -> Program {
@@ -148,7 +159,10 @@ pub(super) const PROGRAMS: [Program; 25] = {
         program("kprobe_ip_finish_output", "kprobe/ip_finish_output", Leaves, Section, KPROBE),
         program("kprobe_ip6_finish_output", "kprobe/ip6_finish_output", Leaves, Section, KPROBE),
         program("cgroup_egress", "cgroup_skb/egress", Leaves, Cgroup, CGROUP),
-        program("tasks_before", "iter/task", Before, Iterator, Always),
+        optional(
+            program("tasks_before", "iter/task", Before, Iterator, Always),
+            "processes that run before the start, until they send",
+        ),
         optional(
             program("sockets_before", "iter/task_file", Before, Iterator, Always),
             "the owner of a socket opened before the start, until it sends",

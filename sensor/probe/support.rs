@@ -1,7 +1,8 @@
 //! Facts about this host that decide what can be attached, read from files below a root, so that
 //! recorded files serve as tests. Whether a hook really attaches is left to trying (`attach`).
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 /// What the host offers before anything is tried.
@@ -26,6 +27,9 @@ const CAP_PERFMON: u8 = 38;
 /// Before Linux 5.8, and still today, it includes the other two of bpf.
 const CAP_SYS_ADMIN: u8 = 21;
 
+/// Anywhere will do; the sensor looks for it.
+pub const MOUNT_CGROUP2: &str = "mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2";
+
 impl Support {
     /// Reads the facts of the host whose `/proc` and `/sys` lie below `root` (`/` for this one).
     #[must_use]
@@ -39,6 +43,26 @@ impl Support {
             lockdown: lockdown(&text("sys/kernel/security/lockdown")),
         }
     }
+}
+
+/// Addresses of variables of the kernel (`/proc/kallsyms`); 0 of one that it has not, or hides. Reading
+/// them takes some 30 ms, as the kernel makes up each of more than 100,000 lines.
+pub(super) fn symbol_addresses<const COUNT: usize>(root: &Path, names: [&str; COUNT]) -> [u64; COUNT] {
+    let mut addresses = [0; COUNT];
+    let Ok(file) = File::open(root.join("proc/kallsyms")) else { return addresses };
+    let (mut reader, mut line, mut found) = (BufReader::with_capacity(1 << 16, file), Vec::new(), 0);
+    while found < COUNT && reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+        // `ffffffff82a1c5c8 D vmemmap_base`, and the module's name behind it if it is a module's.
+        let mut words = line.trim_ascii_end().split(|byte| *byte == b' ');
+        let (address, name) = (words.next().unwrap_or_default(), words.nth(1).unwrap_or_default());
+        if let Some(place) = names.iter().position(|wanted| wanted.as_bytes() == name) {
+            addresses[place] =
+                str::from_utf8(address).ok().and_then(|text| u64::from_str_radix(text, 16).ok()).unwrap_or_default();
+            found += 1;
+        }
+        line.clear();
+    }
+    addresses
 }
 
 /// The mount of the whole cgroup v2 hierarchy (proc_pid_mountinfo(5)); the first when several are.
@@ -102,6 +126,17 @@ mod tests {
             "SYS_ADMIN holds the others"
         );
         assert_eq!(missing_capabilities("CapEff:\t000000c000001000\n"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn symbols_of_the_kernel_are_found_by_their_whole_name() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir(root.path().join("proc")).expect("a folder");
+        let symbols = "ffffffff81000000 T _text\nffffffff82a1c5c8 D vmemmap_base_2\nffffffff82a1c5d0 D vmemmap_base\n\
+                       ffffffffc0001000 t other\t[module]\n";
+        fs::write(root.path().join("proc/kallsyms"), symbols).expect("a file");
+        assert_eq!(symbol_addresses(root.path(), ["page_offset_base", "vmemmap_base"]), [0, 0xffff_ffff_82a1_c5d0]);
+        assert_eq!(symbol_addresses(&root.path().join("none"), ["vmemmap_base"]), [0]);
     }
 
     #[test]

@@ -195,7 +195,7 @@ fn way_in(way: &probe::WayIn) -> WayIn {
     WayIn {
         role: way.role,
         taken: (!way.taken.is_empty()).then(|| way.taken.join(", ")),
-        refused: way.refused.iter().map(|(hook, reason)| ((*hook).to_owned(), reason.clone())).collect(),
+        refused: way.refused.iter().map(|refusal| (refusal.hook().to_owned(), refusal.told())).collect(),
         not_seen: way.not_seen.map(str::to_owned),
     }
 }

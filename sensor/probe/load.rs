@@ -1,0 +1,119 @@
+//! Loads the object for one way in. The way is tried with an empty program first: a kernel that
+//! refuses it does so in milliseconds, and nothing was verified in vain.
+
+use std::cell::RefCell;
+use std::mem::MaybeUninit;
+use std::path::Path;
+
+use libbpf_rs::skel::{OpenSkel, SkelBuilder};
+use libbpf_rs::{MapType, ObjectBuilder, OpenObject, PrintLevel};
+
+use super::attach::{Observe, Settings};
+use super::program::{Attach, PROGRAMS, Program, Role, Way};
+use super::refusal::Refusal;
+use super::support::symbol_addresses;
+use crate::skeleton::{DnstrailSkel, DnstrailSkelBuilder, OpenDnstrailSkel};
+
+pub(super) type Skeleton = DnstrailSkel<'static>;
+
+/// Of `probes/trial.bpf.c`: a program for each way in that may be refused, of its name.
+static TRIAL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/trial.bpf.o"));
+
+thread_local! {
+    /// What libbpf says while it works; shown when it fails.
+    static SAID: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// What libbpf said on the way to an error, and the error.
+pub(super) type Failure = (String, libbpf_rs::Error);
+
+/// Runs `attempt`, and listens to libbpf meanwhile.
+pub(super) fn listen<T>(attempt: impl FnOnce() -> libbpf_rs::Result<T>) -> Result<T, Failure> {
+    SAID.take();
+    let before =
+        libbpf_rs::set_print(Some((PrintLevel::Warn, |_, text| SAID.with_borrow_mut(|said| said.push_str(&text)))));
+    let outcome = attempt();
+    libbpf_rs::set_print(before);
+    outcome.map_err(|error| (SAID.take(), error))
+}
+
+/// Whether even the plainest map is refused, which every kernel knows: then it is not about the probes.
+pub(super) fn is_bpf_refused() -> bool {
+    !MapType::Array.is_supported().is_ok_and(|supported| supported)
+}
+
+/// Attaches the empty program of `way` and detaches it again. The way in cgroup is never refused as a whole.
+pub(super) fn try_out(way: Way) -> Result<(), Refusal> {
+    if way == Way::Cgroup {
+        return Ok(());
+    }
+    listen(|| {
+        let mut object = ObjectBuilder::default().open_memory(TRIAL)?;
+        for mut trial in object.progs_mut() {
+            let is_wanted = trial.name() == way.name();
+            trial.set_autoload(is_wanted);
+        }
+        let object = object.load()?;
+        object.progs_mut().filter(|trial| trial.name() == way.name()).try_for_each(|trial| trial.attach().map(drop))
+    })
+    .map_err(|(said, error)| Refusal::new(way.first_program(), &said, &error))
+}
+
+/// Loads what `way` needs; leaves out optional programs that the kernel refuses.
+pub(super) fn load(
+    settings: &Settings,
+    way: Way,
+    cgroup2: bool,
+    refused: &mut Vec<Refusal>,
+) -> Result<Skeleton, Refusal> {
+    loop {
+        let wanted = |program: &Program| program.is_wanted(way, cgroup2) && !is_left_out(program, refused);
+        let (said, error) = match listen(|| open(settings, wanted)?.load()) {
+            Ok(skeleton) => return Ok(skeleton),
+            Err(failure) => failure,
+        };
+        let culprit = PROGRAMS.iter().find(|program| said.contains(&format!("prog '{}': failed", program.name)));
+        // Where it is not about one program (no memory) it is about the way.
+        let refusal = Refusal::new(culprit.unwrap_or(way.first_program()), &said, &error);
+        if !refusal.program.is_optional() || is_left_out(refusal.program, refused) {
+            return Err(refusal);
+        }
+        refused.push(refusal);
+    }
+}
+
+/// It is optional, and the kernel refused it.
+pub(super) fn is_left_out(program: &Program, refused: &[Refusal]) -> bool {
+    program.is_optional() && refused.iter().any(|refusal| refusal.program.name == program.name)
+}
+
+fn open(settings: &Settings, wanted: impl Fn(&Program) -> bool) -> libbpf_rs::Result<OpenDnstrailSkel<'static>> {
+    // The object must outlive the skeleton that borrows it; this is one pointer for each load.
+    let object: &'static mut MaybeUninit<OpenObject> = Box::leak(Box::new(MaybeUninit::uninit()));
+    let mut skeleton = DnstrailSkelBuilder::default().open(object)?;
+    skeleton.maps.ring.set_max_entries(settings.ring_bytes)?;
+    if let Some(rodata) = skeleton.maps.rodata_data.as_deref_mut() {
+        for port in &settings.ports {
+            rodata.dns_ports[usize::from(port >> 6)] |= 1 << (port & 63);
+        }
+        rodata.observe = match settings.observe {
+            Observe::Clients => 1,
+            Observe::Servers => 2,
+            Observe::All => 3,
+        };
+        if PROGRAMS.iter().any(|program| wanted(program) && reads_pages(program)) {
+            [rodata.vmemmap_base_at, rodata.page_offset_base_at] =
+                symbol_addresses(Path::new("/"), ["vmemmap_base", "page_offset_base"]);
+        }
+    }
+    for mut loaded in skeleton.open_object_mut().progs_mut() {
+        let program = PROGRAMS.iter().find(|program| loaded.name() == program.name);
+        loaded.set_autoload(program.is_some_and(&wanted));
+    }
+    Ok(skeleton)
+}
+
+/// No helper of a traced function reads what leaves in pages of the kernel's buffers.
+fn reads_pages(program: &Program) -> bool {
+    program.role == Role::Leaves && program.attach == Attach::Section
+}
