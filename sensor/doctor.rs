@@ -107,7 +107,8 @@ impl Diagnosis {
         for advice in &self.advice {
             writeln!(out, "\nBetter: {advice}")?;
         }
-        if self.roles.iter().flat_map(|role| &role.refused).any(|refusal| refusal.log.is_some()) {
+        let has_log = self.roles.iter().flat_map(|role| &role.refused).any(|refusal| refusal.log.is_some());
+        if self.is_well() && has_log {
             writeln!(out, "\nThe kernel's whole log of what it refused: dnstrail doctor --json")?;
         }
         match (&self.error, self.milliseconds) {

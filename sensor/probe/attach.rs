@@ -65,7 +65,7 @@ pub struct Times {
 
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
-    #[error("the probes need root, or the capabilities {}: run dnstrail as root", .0.join(", "))]
+    #[error("the probes need root, or the capabilities {}: run it with sudo", .0.join(", "))]
     Privilege(Vec<&'static str>),
     #[error(
         "this kernel ({0}) does not show its types (/sys/kernel/btf/vmlinux is missing), and the probes are fitted to \

@@ -22,16 +22,11 @@ pub struct Refusal {
 impl Refusal {
     /// `said` is what libbpf printed on the way to `error`.
     pub(super) fn new(program: &'static Program, said: &str, error: &libbpf_rs::Error) -> Self {
-        let mut cause: &dyn Error = error;
-        while let Some(source) = cause.source() {
-            cause = source;
-        }
-        let cause = cause.to_string();
-        let cause = cause.split(" (os error").next().unwrap_or_default();
         let log = verifier_log(said);
-        let reason = match log.and_then(last_words).or_else(|| first_words(said)) {
-            Some(words) => format!("{words} ({cause})"),
-            None => error.to_string(),
+        let reason = match (log.and_then(last_words), first_words(said)) {
+            (Some(words), _) => format!("the verifier says: {words}"),
+            (None, Some(words)) => format!("{words} ({})", cause(error)),
+            (None, None) => error.to_string(),
         };
         Self { program, reason, log: log.map(|log| end_of(log).to_owned()) }
     }
@@ -82,6 +77,15 @@ impl WayIn {
     }
 }
 
+/// The errno at the bottom, in words.
+fn cause(error: &libbpf_rs::Error) -> String {
+    let mut cause: &dyn Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string().split(" (os error").next().unwrap_or_default().to_owned()
+}
+
 /// What libbpf prints of the verifier, which is nothing where the kernel refuses before it verifies.
 fn verifier_log(said: &str) -> Option<&str> {
     let (_, log) = said.split_once("-- BEGIN PROG LOAD LOG --\n")?;
@@ -126,12 +130,12 @@ mod tests {
              0: R1=ctx() R10=fp0\n0: (bf) r0 = r3\nR3 !read_ok\nprocessed 1 insns (limit 1000000)\n\
              -- END PROG LOAD LOG --\nlibbpf: prog 'process_exec': failed to load: -EACCES\n",
         );
-        assert_eq!(refused.reason, "R3 !read_ok (Permission denied)");
+        assert_eq!(refused.reason, "the verifier says: R3 !read_ok");
         let log = refused.log.as_deref().expect("a log");
         assert!(log.starts_with("0: R1=ctx()") && log.ends_with("(limit 1000000)\n"), "{log}");
         assert_eq!(
             refused.to_string(),
-            "tp_btf/sched_process_exec: R3 !read_ok (Permission denied); `dnstrail doctor --json` has the whole log"
+            "tp_btf/sched_process_exec: the verifier says: R3 !read_ok; `dnstrail doctor --json` has the whole log"
         );
     }
 

@@ -7,6 +7,7 @@
  *   --unmount MOUNT    into a mount namespace without MOUNT
  *   --hide DIRECTORY   into a mount namespace in which DIRECTORY is empty
  *   --refuse-bpf       bpf(2) fails with EPERM, as under the seccomp profile of a container
+ *   --spoil NAME       the BPF program NAME is none that the verifier takes, as one that a kernel does not know
  *   --user ID          to this user and group, with no other group
  *   --pid-namespace    into a new pid namespace, as a child
  *
@@ -16,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/bpf.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -24,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -96,6 +99,60 @@ static void refuse_bpf(void)
 		fail("seccomp");
 }
 
+/* Makes the first instruction of a program that is being loaded read a register that nobody has set. */
+static void spoil_if(const char *name, const struct seccomp_notif *call)
+{
+	struct bpf_insn spoiled = { .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_0, .src_reg = BPF_REG_3 };
+	union bpf_attr attributes;
+	char file[64];
+	int memory;
+
+	snprintf(file, sizeof(file), "/proc/%u/mem", call->pid);
+	memory = open(file, O_RDWR | O_CLOEXEC);
+	if (memory >= 0 && pread(memory, &attributes, sizeof(attributes), call->data.args[1]) > 0 &&
+	    !strncmp(attributes.prog_name, name, BPF_OBJ_NAME_LEN - 1))
+		if (pwrite(memory, &spoiled, sizeof(spoiled), attributes.insns) != sizeof(spoiled))
+			fail("a program that cannot be written");
+	close(memory);
+}
+
+/* A child is asked about each program before the kernel reads it; it ends with this process. */
+static void spoil_program(const char *name)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_bpf, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, BPF_PROG_LOAD, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };
+	int calls = syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+	pid_t child;
+
+	if (calls < 0)
+		fail("seccomp");
+	child = fork();
+	if (child < 0)
+		fail("fork");
+	if (child > 0) {
+		close(calls);
+		return;
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		struct seccomp_notif call = {};
+		struct seccomp_notif_resp go_on = { .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE };
+
+		if (ioctl(calls, SECCOMP_IOCTL_NOTIF_RECV, &call))
+			continue;
+		spoil_if(name, &call);
+		go_on.id = call.id;
+		ioctl(calls, SECCOMP_IOCTL_NOTIF_SEND, &go_on);
+	}
+}
+
 static void become(const char *id)
 {
 	if (setgroups(0, NULL) || setgid(atoi(id)) || setuid(atoi(id)))
@@ -152,6 +209,8 @@ int main(int count, char **arguments)
 			live_without(arguments[++at]);
 		else if (!strcmp(arguments[at], "--hide"))
 			live_with_empty(arguments[++at]);
+		else if (!strcmp(arguments[at], "--spoil"))
+			spoil_program(arguments[++at]);
 		else if (!strcmp(arguments[at], "--user"))
 			user = arguments[++at];
 	}

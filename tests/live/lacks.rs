@@ -1,17 +1,19 @@
-//! What the host may lack, and what the sensor may leave behind: it goes on where it can, says in
-//! one sentence what to do where it cannot, and is gone without a trace in the kernel.
+//! What the host may lack or refuse, and what the sensor may leave behind: it goes on where it can,
+//! says in one sentence what to do where it cannot, and is gone without a trace in the kernel.
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use libbpf_rs::query::{LinkInfoIter, MapInfoIter, ProgInfoIter};
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use super::clients::{Client, built};
 use super::documents::Lookup;
-use super::lab::{Lab, cgroup_mount, slowness, until};
+use super::lab::{Lab, cgroup_mount, output, slowness, until};
 use super::sensor::{Sensor, hooks, program, run_to_end};
 use super::servers::unbound;
 
@@ -71,6 +73,111 @@ fn live_refusal_of_the_bpf_system_call_is_one_sentence_and_1() {
     assert!(said.contains("seccomp"), "it says who may have refused it: {said}");
 }
 
+/// Exit code and stdout of `dnstrail doctor`.
+fn doctor(place: &[&str], arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(built().join("enter"));
+    command.args(place).arg("--").arg(program()).arg("doctor").args(arguments);
+    let (code, stdout, stderr) = run_to_end(command);
+    assert_eq!(stderr, "");
+    (code, stdout)
+}
+
+/// The refusal of `hook` as `dnstrail doctor --json` has it.
+fn refused(diagnosis: &str, hook: &str) -> Value {
+    let diagnosis: Value = serde_json::from_str(diagnosis).expect("JSON");
+    let roles = diagnosis["roles"].as_array().expect("roles");
+    let mut refused = roles.iter().flat_map(|role| role["refused"].as_array().expect("refusals"));
+    refused.find(|refusal| refusal["hook"] == hook).cloned().unwrap_or_else(|| panic!("{hook} in {diagnosis}"))
+}
+
+/// A program that the verifier does not take, as every kernel's may one day.
+#[test]
+fn live_refusal_by_the_verifier_is_told_and_doctor_has_its_whole_log() {
+    let (lab, hook) = (Lab::new(), "tp_btf/sched_process_exec");
+    let place = ["--spoil", "process_exec"];
+    let said = refusal(&lab, &place);
+    let all = [hook, "R3 !read_ok", "dnstrail doctor --json"];
+    assert!(all.iter().all(|part| said.contains(part)), "{said}");
+    let (code, told) = doctor(&place, &[]);
+    assert_eq!(code, Some(1));
+    assert!(all.iter().all(|part| told.contains(part)), "{told}");
+    let (code, diagnosis) = doctor(&place, &["--json"]);
+    assert_eq!(code, Some(1));
+    assert_log(&refused(&diagnosis, hook));
+}
+
+fn assert_log(refusal: &Value) {
+    let log = refusal["log"].as_str().unwrap_or_else(|| panic!("no log in {refusal}"));
+    assert!(log.contains("0: (bf) r0 = r3\nR3 !read_ok\nprocessed 1 insns"), "not the whole: {log}");
+}
+
+#[test]
+fn live_refusal_of_an_optional_program_degrades_its_role_and_says_so() {
+    let (lab, hook, missing) = (Lab::new(), "iter/task_file", "the owner of a socket opened before the start");
+    let place = ["--spoil", "sockets_before"];
+    let recording = Sensor::start_in(&lab, &place, &[]).stop();
+    let ways = recording.documents[0].get("dnstrail.ways_in").and_then(Value::as_array).expect("ways in");
+    let before = ways.iter().find(|way| way["role"] == "what was there before").expect("its role");
+    assert!(before["not_seen"].as_str().is_some_and(|text| text.contains(missing)), "{before}");
+    let told = before["refused"].to_string();
+    assert!([hook, "R3 !read_ok", "dnstrail doctor --json"].iter().all(|part| told.contains(part)), "{told}");
+    let (code, diagnosis) = doctor(&place, &["--json"]);
+    assert_eq!(code, Some(0), "the rest is seen");
+    assert_log(&refused(&diagnosis, hook));
+    let (_, told) = doctor(&place, &[]);
+    assert!([hook, missing, "Ready: "].iter().all(|part| told.contains(part)), "{told}");
+}
+
+/// The BPF file system where libbpf pins, mounted if it was not.
+struct Pins {
+    mounted: Option<&'static str>,
+}
+
+impl Pins {
+    const PLACE: &str = "/sys/fs/bpf";
+
+    fn new() -> Self {
+        let is_there = Self::places().iter().any(|place| place == Path::new(Self::PLACE));
+        if !is_there {
+            output("mount", &["-t", "bpf", "none", Self::PLACE]);
+        }
+        Self { mounted: (!is_there).then_some(Self::PLACE) }
+    }
+
+    /// Where one is mounted.
+    fn places() -> Vec<PathBuf> {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("/proc is mounted");
+        let mounts = mounts.lines().filter_map(|line| line.split_once(" - "));
+        mounts
+            .filter(|(_, kind)| kind.starts_with("bpf "))
+            .filter_map(|(mount, _)| mount.split(' ').nth(4).map(PathBuf::from))
+            .collect()
+    }
+
+    /// All that is pinned on this host.
+    fn all() -> BTreeSet<PathBuf> {
+        let (mut folders, mut pins) = (Self::places(), BTreeSet::new());
+        assert!(!folders.is_empty(), "nowhere to look");
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).expect("root reads it").flatten() {
+                pins.insert(entry.path());
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    folders.push(entry.path());
+                }
+            }
+        }
+        pins
+    }
+}
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        if let Some(place) = self.mounted {
+            let _ = Command::new("umount").arg(place).status();
+        }
+    }
+}
+
 /// The ids of programs, maps and links: those that the kernel has, or those that a process holds.
 #[derive(Default)]
 struct Objects([BTreeSet<u32>; 3]);
@@ -108,6 +215,8 @@ impl Objects {
 fn live_a_hundred_starts_leave_nothing_in_the_kernel() {
     let lab = Lab::new();
     let rounds = if slowness() > 1.0 { 2 } else { 100 };
+    let _pins = Pins::new();
+    let pinned = Pins::all();
     for round in 0..rounds {
         let sensor = Sensor::start(&lab, &[]);
         let held = Objects::of_process(sensor.pid());
@@ -129,4 +238,5 @@ fn live_a_hundred_starts_leave_nothing_in_the_kernel() {
             held.in_both(&Objects::of_kernel()) == 0
         });
     }
+    assert_eq!(Pins::all(), pinned, "the sensor pins nothing");
 }
