@@ -1,5 +1,6 @@
-//! What the sensor costs on this host, live, as root: CPU for each DNS message, in the sensor and in
-//! the kernel's probes; what traffic pays that is not DNS; memory at rest; the time to start.
+//! What the sensor costs on this host, live, as root: the time to start, and what the kernel's verifier
+//! has of it; CPU for each DNS message, in the sensor and in the kernel's probes; what traffic pays
+//! that is not DNS; memory at rest.
 //!
 //! The load is dnsperf against an unbound on loopback, which answers from its own data.
 
@@ -8,12 +9,18 @@ use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use dnstrail::metrics::Metrics;
+use dnstrail::probe::{Hooks, Observe, Probes, Settings};
 
 const PORT: u16 = 5399;
 /// Queries a second of the even load: what a busy host of one's own resolver sees.
 const RATE: u32 = 20_000;
 const SECONDS: u32 = 6;
+/// Starts of which the median is told.
+const STARTS: usize = 5;
 /// Packets of the traffic that is not DNS.
 const OTHER_PACKETS: u32 = 200_000;
 
@@ -33,12 +40,20 @@ pub fn run() {
     // The kernel counts what each program costs as long as this is set.
     let counting = fs::write("/proc/sys/kernel/bpf_stats_enabled", "1").is_ok();
 
-    println!("\nlive/start: process to ready file, and memory at rest");
-    let (sensor, start) = sensor(folder.path());
+    verification();
+
+    println!("\nlive/start: from exec, median of {STARTS}");
+    let mut starts: Vec<_> = (0..STARTS).map(|_| first_event(folder.path())).collect();
+    starts.sort_by_key(|(_, first)| *first);
+    let (ready, first) = starts[STARTS / 2];
+    println!("  to the ready file    {:>10.0} ms", ready.as_secs_f64() * 1e3);
+    println!("  to the first query   {:>10.0} ms", first.as_secs_f64() * 1e3);
+
+    println!("\nlive/rest: memory and CPU without traffic");
+    let (sensor, _) = sensor(folder.path(), "/dev/null");
     std::thread::sleep(Duration::from_secs(2));
     let before = cpu(sensor.0.id());
     std::thread::sleep(Duration::from_secs(5));
-    println!("  start                {:>10.0} ms", start.as_secs_f64() * 1e3);
     println!("  resident             {:>10.1} MiB", resident(sensor.0.id()));
     println!("  CPU at rest          {:>10.4} %", (cpu(sensor.0.id()) - before).as_secs_f64() / 5.0 * 100.0);
 
@@ -68,7 +83,7 @@ pub fn run() {
     let mut ratios = Vec::new();
     for _ in 0..3 {
         let without = dnsperf(folder.path(), &["-l", "3"]).1;
-        let (sensor, _) = self::sensor(folder.path());
+        let (sensor, _) = self::sensor(folder.path(), "/dev/null");
         let with = dnsperf(folder.path(), &["-l", "3"]).1;
         drop(sensor);
         println!("  without {without:>9.0} queries/s, with {with:>9.0}: {:.2}", with / without);
@@ -77,6 +92,73 @@ pub fn run() {
     ratios.sort_by(f64::total_cmp);
     println!("  median of the ratios {:>10.2}", ratios[ratios.len() / 2]);
     let _ = fs::write("/proc/sys/kernel/bpf_stats_enabled", "0");
+}
+
+/// What it takes until each way in is attached, and how many instructions of each program the verifier walked
+/// (known since Linux 5.16).
+fn verification() {
+    println!("\nlive/verification: milliseconds of each way in, median of {STARTS}");
+    println!("  {:<10} {:>8} {:>8} {:>8} {:>8}", "", "trial", "load", "attach", "all");
+    let mut programs = Vec::new();
+    for (name, hooks) in [("fentry", Hooks::Fentry), ("kprobe", Hooks::Kprobe), ("cgroup", Hooks::Cgroup)] {
+        let settings = Settings { ports: vec![53], observe: Observe::Clients, hooks, ring_bytes: 16 << 20 };
+        let mut runs = Vec::new();
+        for run in 0..STARTS {
+            match Probes::open(&settings, &Arc::new(Metrics::default()), |_| ()) {
+                Ok(probes) => {
+                    let times = probes.times();
+                    runs.push([times.trial, times.load, times.attach]);
+                    if run == 0 {
+                        programs.extend(own_programs());
+                    }
+                }
+                Err(error) => {
+                    println!("  {name:<10} {error}");
+                    break;
+                }
+            }
+        }
+        runs.sort_by_key(|parts| parts.iter().sum::<Duration>());
+        if let Some(parts) = runs.get(STARTS / 2) {
+            let [trial, load, attach] = parts.map(|part| part.as_secs_f64() * 1e3);
+            println!("  {name:<10} {trial:>8.1} {load:>8.1} {attach:>8.1} {:>8.1}", trial + load + attach);
+        }
+    }
+    programs.sort();
+    programs.dedup();
+    println!("  {:<20} instructions verified", "program");
+    for (name, verified) in &programs {
+        println!("  {name:<20} {verified:>10}");
+    }
+}
+
+/// Name and instructions verified of each program that this process holds.
+fn own_programs() -> Vec<(String, u32)> {
+    let descriptors = fs::read_dir("/proc/self/fdinfo").expect("/proc is mounted").flatten();
+    let texts: Vec<_> = descriptors.filter_map(|entry| fs::read_to_string(entry.path()).ok()).collect();
+    let held = |id: u32| texts.iter().any(|text| text.lines().any(|line| line == format!("prog_id:\t{id}")));
+    libbpf_rs::query::ProgInfoIter::default()
+        .filter(|program| held(program.id))
+        .map(|program| (program.name.to_string_lossy().into_owned(), program.verified_insns))
+        .collect()
+}
+
+/// From the start of the process to its ready file, and to the document of a query sent right then.
+fn first_event(folder: &Path) -> (Duration, Duration) {
+    let output = folder.join("first.json");
+    let _ = fs::remove_file(&output);
+    let (sensor, ready) = sensor(folder, &output.to_string_lossy());
+    let start = Instant::now();
+    let client = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let query = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x05host1\x05bench\x04test\0\0\x01\0\x01";
+    client.send_to(query, ("127.0.0.1", PORT)).expect("sent");
+    while !fs::read_to_string(&output).unwrap_or_default().contains("host1.bench.test") {
+        assert!(start.elapsed() < Duration::from_secs(30), "the query is not seen");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let first = ready + start.elapsed();
+    drop(sensor);
+    (ready, first)
 }
 
 fn resolver(folder: &Path) -> Running {
@@ -102,11 +184,12 @@ fn resolver(folder: &Path) -> Running {
 }
 
 /// The sensor, ready, and how long that took.
-fn sensor(folder: &Path) -> (Running, Duration) {
+fn sensor(folder: &Path, output: &str) -> (Running, Duration) {
     let ready = folder.join("ready");
+    let _ = fs::remove_file(&ready);
     let start = Instant::now();
     let child = Command::new(env!("CARGO_BIN_EXE_dnstrail"))
-        .args(["run", "--ports", &PORT.to_string(), "--output", "file:/dev/null", "--ready-file"])
+        .args(["run", "--ports", &PORT.to_string(), "--output", &format!("file:{output}"), "--ready-file"])
         .arg(&ready)
         .spawn()
         .expect("the sensor");

@@ -10,9 +10,10 @@
 #define COPY_TURNS 64 /* 64 KiB of whole pages, and as many pieces that are shorter */
 
 /*
- * Where the kernel keeps these two of its variables; 0: it has none. Set
- * before the load, and not by libbpf (__ksym), which reads all of
- * /proc/kallsyms for that at each load, wanted or not.
+ * Where the kernel keeps these two of its variables; 0: it has none. One that
+ * it hides lies where nothing can be read. Set before the load, and not by
+ * libbpf (__ksym), which reads all of /proc/kallsyms for that at each load,
+ * wanted or not.
  */
 const volatile u64 vmemmap_base_at = 0;
 const volatile u64 page_offset_base_at = 0;
@@ -22,15 +23,15 @@ const volatile u64 page_offset_base_at = 0;
 #define VMEMMAP_BASE 0xffffea0000000000ULL
 #define PAGE_OFFSET_BASE 0xffff888000000000ULL
 
-/* Where the kernel sees a page: the direct map, at the index of its struct page. */
+/* Where the kernel sees a page: the direct map, at the index of its struct page. 0: not known. */
 static __always_inline u64 page_address(u64 page)
 {
 	u64 vmemmap = VMEMMAP_BASE, direct = PAGE_OFFSET_BASE;
 
-	if (vmemmap_base_at)
-		bpf_probe_read_kernel(&vmemmap, sizeof(vmemmap), (const void *)vmemmap_base_at);
-	if (page_offset_base_at)
-		bpf_probe_read_kernel(&direct, sizeof(direct), (const void *)page_offset_base_at);
+	if (vmemmap_base_at && bpf_probe_read_kernel(&vmemmap, sizeof(vmemmap), (const void *)vmemmap_base_at))
+		return 0;
+	if (page_offset_base_at && bpf_probe_read_kernel(&direct, sizeof(direct), (const void *)page_offset_base_at))
+		return 0;
 	return direct + (page - vmemmap) / bpf_core_type_size(struct page) * 4096;
 }
 #else

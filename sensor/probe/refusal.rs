@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn end_of_a_long_log_is_kept_in_whole_lines() {
-        let lines: String = (0..20_000).map(|number| format!("{number}: (bf) r0 = r3 ü\n")).collect();
+        let lines = (0..20_000).map(|number| format!("{number}: (bf) r0 = r3 ü\n")).collect::<Vec<_>>().concat();
         let log = end_of(&lines);
         assert!(log.len() <= LOG_KEPT && log.len() > LOG_KEPT - 40, "{} bytes", log.len());
         assert!(lines.ends_with(log));

@@ -45,19 +45,20 @@ impl Support {
     }
 }
 
-/// Addresses of variables of the kernel (`/proc/kallsyms`); 0 of one that it has not, or hides. Reading
-/// them takes some 30 ms, as the kernel makes up each of more than 100,000 lines.
+/// Addresses of variables of the kernel (`/proc/kallsyms`); 0 of one that it has not, the highest of one
+/// that it hides (`kernel.kptr_restrict`, or no `CAP_SYSLOG`). Reading them takes some 30 ms, as the
+/// kernel makes up each of more than 100,000 lines.
 pub(super) fn symbol_addresses<const COUNT: usize>(root: &Path, names: [&str; COUNT]) -> [u64; COUNT] {
+    let Ok(file) = File::open(root.join("proc/kallsyms")) else { return [u64::MAX; COUNT] };
     let mut addresses = [0; COUNT];
-    let Ok(file) = File::open(root.join("proc/kallsyms")) else { return addresses };
     let (mut reader, mut line, mut found) = (BufReader::with_capacity(1 << 16, file), Vec::new(), 0);
     while found < COUNT && reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
         // `ffffffff82a1c5c8 D vmemmap_base`, and the module's name behind it if it is a module's.
         let mut words = line.trim_ascii_end().split(|byte| *byte == b' ');
         let (address, name) = (words.next().unwrap_or_default(), words.nth(1).unwrap_or_default());
         if let Some(place) = names.iter().position(|wanted| wanted.as_bytes() == name) {
-            addresses[place] =
-                str::from_utf8(address).ok().and_then(|text| u64::from_str_radix(text, 16).ok()).unwrap_or_default();
+            let address = str::from_utf8(address).ok().and_then(|text| u64::from_str_radix(text, 16).ok());
+            addresses[place] = address.filter(|address| *address > 0).unwrap_or(u64::MAX);
             found += 1;
         }
         line.clear();
@@ -133,10 +134,13 @@ mod tests {
         let root = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(root.path().join("proc")).expect("a folder");
         let symbols = "ffffffff81000000 T _text\nffffffff82a1c5c8 D vmemmap_base_2\nffffffff82a1c5d0 D vmemmap_base\n\
-                       ffffffffc0001000 t other\t[module]\n";
+                       0000000000000000 D hidden\nffffffffc0001000 t other\t[module]\n";
         fs::write(root.path().join("proc/kallsyms"), symbols).expect("a file");
-        assert_eq!(symbol_addresses(root.path(), ["page_offset_base", "vmemmap_base"]), [0, 0xffff_ffff_82a1_c5d0]);
-        assert_eq!(symbol_addresses(&root.path().join("none"), ["vmemmap_base"]), [0]);
+        assert_eq!(
+            symbol_addresses(root.path(), ["page_offset_base", "vmemmap_base", "hidden"]),
+            [0, 0xffff_ffff_82a1_c5d0, u64::MAX]
+        );
+        assert_eq!(symbol_addresses(&root.path().join("none"), ["vmemmap_base"]), [u64::MAX]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::clients::{Client, built};
 use super::documents::Lookup;
 use super::lab::{Lab, cgroup_mount, output, slowness, until};
-use super::sensor::{Sensor, hooks, program, run_to_end};
+use super::sensor::{Sensor, hooks, program, program_for_everyone, run_to_end};
 use super::servers::unbound;
 
 /// `dnstrail run` where `enter` takes it; it must end by itself, with a sentence.
@@ -35,6 +35,8 @@ fn live_lack_of_cgroup_v2_is_told_or_made_up_for() {
     let lab = Lab::new();
     let [_, way] = hooks();
     let mount = cgroup_mount();
+    let (_, told) = doctor(&["--unmount", &mount.to_string_lossy()], &[]);
+    assert!(told.contains("not mounted") && told.contains("mount -t cgroup2"), "the remedy, needed or better: {told}");
     if way == "cgroup" || (way == "auto" && !fs::exists("/sys/kernel/debug/kprobes").unwrap_or(false)) {
         let said = refusal(&lab, &["--unmount", &mount.to_string_lossy()]);
         assert!(said.contains("mount -t cgroup2"), "it says what to mount: {said}");
@@ -65,6 +67,16 @@ fn live_lack_of_cgroup_v2_is_told_or_made_up_for() {
 fn live_lack_of_the_kernels_types_is_one_sentence_and_1() {
     let said = refusal(&Lab::new(), &["--hide", "/sys/kernel/btf"]);
     assert!(said.contains("/sys/kernel/btf/vmlinux") && said.contains("CONFIG_DEBUG_INFO_BTF"), "{said}");
+}
+
+#[test]
+fn live_lack_of_privileges_is_named_with_its_remedy() {
+    let lab = Lab::new();
+    let mut command = Command::new(built().join("enter"));
+    command.args(["--user", "65534", "--"]).arg(program_for_everyone(lab.scratch.path())).arg("doctor");
+    let (code, told, stderr) = run_to_end(command);
+    assert_eq!((code, &*stderr), (Some(1), ""));
+    assert!(told.contains("missing CAP_NET_ADMIN, CAP_PERFMON, CAP_BPF") && told.contains("sudo"), "{told}");
 }
 
 #[test]
