@@ -54,7 +54,7 @@ pub fn run() {
     std::thread::sleep(Duration::from_secs(2));
     let before = cpu(sensor.0.id());
     std::thread::sleep(Duration::from_secs(5));
-    println!("  resident             {:>10.1} MiB", resident(sensor.0.id()));
+    show_memory(sensor.0.id());
     println!("  CPU at rest          {:>10.4} %", (cpu(sensor.0.id()) - before).as_secs_f64() / 5.0 * 100.0);
 
     println!("\nlive/messages: {RATE} queries/s and their answers for {SECONDS} s");
@@ -69,7 +69,7 @@ pub fn run() {
     if counting {
         show_programs(&programs, "µs", 1e3, messages);
     }
-    println!("  resident             {:>10.1} MiB", resident(sensor.0.id()));
+    show_memory(sensor.0.id());
 
     println!("\nlive/other: {OTHER_PACKETS} UDP packets on a port that carries no DNS");
     let programs = program_costs();
@@ -238,12 +238,15 @@ fn cpu(pid: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// Resident memory, MiB.
-fn resident(pid: u32) -> f64 {
+/// Resident memory, all of it and the part that is neither the ring nor the program's file, in MiB. The ring
+/// is mapped twice in a row, and counts twice.
+fn show_memory(pid: u32) {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
-    let kibibytes =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<f64>().ok());
-    kibibytes.unwrap_or_default() / 1024.0
+    for (title, field) in [("resident", "VmRSS:"), ("of it its own", "RssAnon:")] {
+        let kibibytes =
+            status.lines().find_map(|line| line.strip_prefix(field)?.split_whitespace().next()?.parse().ok());
+        println!("  {title:<20} {:>10.1} MiB", kibibytes.unwrap_or(f64::NAN) / 1024.0);
+    }
 }
 
 /// Name, nanoseconds and runs of each of our programs that is attached.

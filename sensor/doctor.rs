@@ -20,6 +20,7 @@ pub struct Diagnosis {
     cgroup2: Option<String>,
     missing_capabilities: Vec<&'static str>,
     lockdown: Option<String>,
+    host_pids: bool,
     /// How long everything took until it was attached.
     #[serde(skip_serializing_if = "Option::is_none")]
     milliseconds: Option<Times>,
@@ -72,6 +73,7 @@ impl Diagnosis {
             cgroup2: support.cgroup2.map(|path| path.display().to_string()),
             missing_capabilities: support.missing_capabilities,
             lockdown: support.lockdown,
+            host_pids: support.host_pids,
             milliseconds,
             roles: ways_in.into_iter().map(Role::from).collect(),
             error,
@@ -148,7 +150,12 @@ fn advice(support: &Support) -> Vec<String> {
              kernel_probe_skipped); mount it with `{MOUNT_CGROUP2}` before dnstrail starts"
         )
     });
-    no_cgroup2.into_iter().collect()
+    let other_pids = (!support.host_pids).then(|| {
+        "this is a pid namespace of its own, as containers have, and processes are told by the host's pids: of those that \
+         run before the start /proc says less here; run dnstrail on the host, or in the host's (Docker: --pid=host)"
+            .into()
+    });
+    no_cgroup2.into_iter().chain(other_pids).collect()
 }
 
 impl From<WayIn> for Role {

@@ -18,6 +18,8 @@ pub struct Support {
     pub missing_capabilities: Vec<&'static str>,
     /// Value of `/sys/kernel/security/lockdown` in force, if it is there.
     pub lockdown: Option<String>,
+    /// Pids here are those that the kernel tells, which are the host's.
+    pub host_pids: bool,
 }
 
 /// Number and name (include/uapi/linux/capability.h) of what loading and attaching needs.
@@ -26,6 +28,9 @@ const CAPABILITIES: [(u8, &str); 3] = [(12, "CAP_NET_ADMIN"), (CAP_PERFMON, "CAP
 const CAP_PERFMON: u8 = 38;
 /// Before Linux 5.8, and still today, it includes the other two of bpf.
 const CAP_SYS_ADMIN: u8 = 21;
+
+/// `PROC_PID_INIT_INO` (include/linux/proc_ns.h): the pid namespace that the kernel starts with.
+const INITIAL_PIDS: &str = "pid:[4026531836]";
 
 /// Anywhere will do; the sensor looks for it.
 pub const MOUNT_CGROUP2: &str = "mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2";
@@ -41,6 +46,7 @@ impl Support {
             cgroup2: cgroup2_mount(&text("proc/self/mountinfo")),
             missing_capabilities: missing_capabilities(&text("proc/self/status")),
             lockdown: lockdown(&text("sys/kernel/security/lockdown")),
+            host_pids: fs::read_link(root.join("proc/self/ns/pid")).is_ok_and(|link| link == Path::new(INITIAL_PIDS)),
         }
     }
 }
@@ -127,6 +133,18 @@ mod tests {
             "SYS_ADMIN holds the others"
         );
         assert_eq!(missing_capabilities("CapEff:\t000000c000001000\n"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn pid_namespace_of_a_container_is_known() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir_all(root.path().join("proc/self/ns")).expect("a folder");
+        let link = root.path().join("proc/self/ns/pid");
+        for (target, host_pids) in [("pid:[4026531836]", true), ("pid:[4026532177]", false)] {
+            let _ = fs::remove_file(&link);
+            std::os::unix::fs::symlink(target, &link).expect("a link");
+            assert_eq!(Support::read(root.path()).host_pids, host_pids, "{target}");
+        }
     }
 
     #[test]

@@ -70,6 +70,16 @@ fn live_lack_of_the_kernels_types_is_one_sentence_and_1() {
 }
 
 #[test]
+fn live_lack_of_the_hosts_pids_is_told() {
+    let _turn = Lab::new();
+    let (code, told) = doctor(&["--pid-namespace"], &[]);
+    // What `enter` leaves mounted is the /proc outside; a container has its own.
+    assert_eq!(code, Some(0));
+    assert!(told.contains("--pid=host"), "{told}");
+    assert!(!doctor(&[], &[]).1.contains("--pid=host"));
+}
+
+#[test]
 fn live_lack_of_privileges_is_named_with_its_remedy() {
     let lab = Lab::new();
     let mut command = Command::new(built().join("enter"));
