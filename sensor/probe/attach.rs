@@ -16,41 +16,11 @@ use super::load::{Skeleton, is_bpf_refused, is_left_out, listen, load, try_out};
 use super::program::{Attach, PROGRAMS, Program, Role, Way};
 use super::refusal::{Refusal, WayIn};
 use super::ring::Ring;
+use super::settings::{Hooks, Settings};
 use super::support::{MOUNT_CGROUP2, Support};
 use crate::event::{self, Clock, Event};
 use crate::metrics::Metrics;
 use crate::skeleton::types::loss;
-
-/// Which ways in may be taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Hooks {
-    /// The best that attaches.
-    #[default]
-    Auto,
-    Fentry,
-    Kprobe,
-    Cgroup,
-}
-
-/// Whose sightings of a conversation are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Observe {
-    #[default]
-    Clients,
-    Servers,
-    All,
-}
-
-/// What the probes are set to.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Ports that carry DNS, UDP and TCP.
-    pub ports: Vec<u16>,
-    pub observe: Observe,
-    pub hooks: Hooks,
-    /// Bytes of the ring: a power of two of whole pages.
-    pub ring_bytes: u32,
-}
 
 /// How long it took until the probes were attached.
 #[derive(Debug, Clone, Copy, Default)]
@@ -273,7 +243,6 @@ fn timed<T>(sum: &mut Duration, work: impl FnOnce() -> T) -> T {
 /// Attaches what was loaded, in the order of the table; leaves out optional programs that the kernel refuses.
 fn attach(skeleton: &Skeleton, way: Way, cgroup: Option<&Path>, refused: &mut Vec<Refusal>) -> Result<Links, Refusal> {
     let mut links = Links::new();
-    let root = cgroup.and_then(|path| File::open(path).ok());
     for program in &PROGRAMS {
         if !program.is_wanted(way, cgroup.is_some())
             || program.attach == Attach::Iterator
@@ -282,8 +251,8 @@ fn attach(skeleton: &Skeleton, way: Way, cgroup: Option<&Path>, refused: &mut Ve
             continue;
         }
         let Some(loaded) = find(skeleton, program) else { continue };
-        let link = listen(|| match (program.attach, &root) {
-            (Attach::Cgroup, Some(root)) => loaded.attach_cgroup(root.as_raw_fd()),
+        let link = listen(|| match (program.attach, cgroup) {
+            (Attach::Cgroup, Some(root)) => loaded.attach_cgroup(File::open(root)?.as_raw_fd()),
             _ => loaded.attach(),
         });
         match link.map_err(|(said, error)| Refusal::new(program, &said, &error)) {

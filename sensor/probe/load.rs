@@ -8,9 +8,9 @@ use std::path::Path;
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{MapType, ObjectBuilder, OpenObject, PrintLevel};
 
-use super::attach::{Observe, Settings};
 use super::program::{Attach, PROGRAMS, Program, Role, Way};
 use super::refusal::Refusal;
+use super::settings::{Observe, Settings};
 use super::support::symbol_addresses;
 use crate::skeleton::{DnstrailSkel, DnstrailSkelBuilder, OpenDnstrailSkel};
 

@@ -9,8 +9,10 @@ mod program;
 mod refusal;
 #[allow(unsafe_code, reason = "the ring's descriptor is borrowed from libbpf")]
 mod ring;
+mod settings;
 pub mod support;
 
-pub use attach::{AttachError, Hooks, Observe, Probes, Settings, Times};
+pub use attach::{AttachError, Probes, Times};
 pub use refusal::{Refusal, WayIn};
 pub use ring::Ring;
+pub use settings::{Hooks, Observe, Settings};

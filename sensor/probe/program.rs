@@ -1,7 +1,7 @@
 //! The programs of the object as one table: which role each fills, by which way in, and what is
 //! not seen without it.
 
-use super::attach::Hooks;
+use super::settings::Hooks;
 
 /// What must be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
