@@ -97,7 +97,8 @@ pub struct Probes {
     ring: Ring,
     /// Attached as long as they are held.
     links: Links,
-    /// Those of them that the kernel may skip; their counts are read also when they are detached.
+    /// Those of them that read packets and that the kernel may skip: the functions', where no cgroup v2 is
+    /// mounted. Their counts are read also when they are detached.
     traced: Vec<&'static Program>,
     skeleton: DnstrailSkel<'static>,
     ways_in: Vec<WayIn>,
@@ -139,9 +140,11 @@ impl Probes {
         let idle = unsafe { AtomicU32::from_ptr(idle) };
         let ring = Ring::new(&skeleton.maps.ring, idle, Arc::clone(metrics), handle)
             .map_err(|error| AttachError::Load(format!("the ring cannot be mapped: {error}")))?;
-        let traced = links.iter().map(|(program, _)| *program);
-        let traced =
-            traced.filter(|program| program.attach == Attach::Section && program.role != Role::Tasks).collect();
+        let traced = links
+            .iter()
+            .map(|(program, _)| *program)
+            .filter(|program| support.cgroup2.is_none() && program.role != Role::Tasks)
+            .collect();
         Ok(Self { ring, links, traced, skeleton, ways_in })
     }
 
@@ -173,7 +176,7 @@ impl Probes {
                 count.set(unsafe { AtomicU64::from_ptr((&raw const *lost).cast_mut()) }.load(Ordering::Relaxed));
             }
         }
-        // A task probe that was skipped loses nothing: the process is introduced with its first message.
+        // Of a task probe that was skipped nothing is lost: the process is introduced with its first message.
         let skipped = self
             .traced
             .iter()
@@ -247,7 +250,7 @@ fn load(settings: &Settings, way: Way, cgroup2: bool, refused: &mut Vec<Refusal>
     loop {
         LOG.take();
         let wanted = |program: &Program| program.is_wanted(way, cgroup2) && !left_out.contains(&program.name);
-        let error = match open(settings, wanted).and_then(OpenSkel::load) {
+        let error = match open(settings, cgroup2, wanted).and_then(OpenSkel::load) {
             Ok(skeleton) => return Ok(skeleton),
             Err(error) => error,
         };
@@ -264,7 +267,11 @@ fn load(settings: &Settings, way: Way, cgroup2: bool, refused: &mut Vec<Refusal>
     }
 }
 
-fn open(settings: &Settings, wanted: impl Fn(&Program) -> bool) -> libbpf_rs::Result<OpenDnstrailSkel<'static>> {
+fn open(
+    settings: &Settings,
+    cgroup2: bool,
+    wanted: impl Fn(&Program) -> bool,
+) -> libbpf_rs::Result<OpenDnstrailSkel<'static>> {
     // The object must outlive the skeleton that borrows it; this is one pointer for each load.
     let object: &'static mut MaybeUninit<OpenObject> = Box::leak(Box::new(MaybeUninit::uninit()));
     let mut skeleton = DnstrailSkelBuilder::default().open(object)?;
@@ -278,6 +285,7 @@ fn open(settings: &Settings, wanted: impl Fn(&Program) -> bool) -> libbpf_rs::Re
             Observe::Servers => 2,
             Observe::All => 3,
         };
+        rodata.packets_at_cgroup = cgroup2;
     }
     for mut loaded in skeleton.open_object_mut().progs_mut() {
         let program = PROGRAMS.iter().find(|program| loaded.name() == program.name);
