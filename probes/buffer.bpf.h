@@ -7,7 +7,7 @@
 
 /* Buffers in pieces are copied in turns of at most this; a record keeps as much free at its end. */
 #define COPY_BYTES 4096
-#define COPY_TURNS 64 /* 64 KiB of whole pages, and as many pieces that are shorter */
+#define COPY_TURNS 128 /* a piece each: twice the fragments of the longest datagram at Ethernet's MTU */
 
 /*
  * Where the kernel keeps these two of its variables; 0: it has none. One that
@@ -49,32 +49,81 @@ static __always_inline u64 page_address(u64 page)
  */
 struct pieces {
 	u32 source; /* enum iter_source */
-	u32 reserved;
+	u32 linear; /* of a packet's buffer: bytes before its pages, at */
+	u64 start;
 	u64 list;   /* address of an array of struct fragment or struct iovec; of ITERATED_USER the buffer */
 	u64 offset; /* in the current piece */
 	u32 index;  /* of the current piece */
 	u32 count;
+	u64 next;   /* of a packet: the struct sk_buff behind this one */
+	u64 from;   /* the current piece's address and size */
+	u64 rest;
 };
 
-static __always_inline void list_pages(struct pieces *pieces, const struct sk_buff *buffer)
+static __always_inline void list_buffer(struct pieces *pieces, const struct sk_buff *buffer, const u8 *start,
+					u32 linear)
 {
 	const struct skb_shared_info *shared =
 		(const void *)BPF_CORE_READ(buffer, head) + BPF_CORE_READ(buffer, end);
 
 	pieces->source = ITERATED_PAGES;
+	pieces->linear = linear;
+	pieces->start = (u64)start;
 	pieces->list = (u64)shared + bpf_core_field_offset(shared->frags);
 	pieces->offset = 0;
 	pieces->index = 0;
 	pieces->count = BPF_CORE_READ(shared, nr_frags);
+	pieces->next = (u64)BPF_CORE_READ(shared, frag_list);
+}
+
+/* Goes on with the buffer behind this one. */
+static __always_inline void list_next_buffer(struct pieces *pieces)
+{
+	const struct sk_buff *buffer = (const void *)pieces->next;
+
+	list_buffer(pieces, buffer, BPF_CORE_READ(buffer, data),
+		    BPF_CORE_READ(buffer, len) - BPF_CORE_READ(buffer, data_len));
+	pieces->next = (u64)BPF_CORE_READ(buffer, next);
 }
 
 static __always_inline void list_iter(struct pieces *pieces, const struct iov_iter *iter)
 {
 	pieces->source = iter_source(iter);
+	pieces->linear = 0;
 	pieces->list = (u64)iter_pointer(iter);
 	pieces->offset = BPF_CORE_READ(iter, iov_offset);
 	pieces->index = 0;
 	pieces->count = BPF_CORE_READ(iter, nr_segs);
+	pieces->next = 0;
+}
+
+/* Finds the current piece. False: there is none. */
+static __always_inline bool select_piece(struct pieces *pieces)
+{
+	u64 piece[2];
+
+	if (pieces->linear) {
+		pieces->from = pieces->start;
+		pieces->rest = pieces->linear;
+		return true;
+	}
+	if (pieces->source == ITERATED_USER) {
+		pieces->from = pieces->list;
+		pieces->rest = ~0ULL;
+		return true;
+	}
+	if (pieces->index >= pieces->count ||
+	    bpf_probe_read_kernel(piece, sizeof(piece), (void *)(pieces->list + pieces->index * 16)))
+		return false;
+	if (pieces->source == ITERATED_PAGES) {
+		pieces->from = page_address(piece[0]) + (piece[1] >> 32);
+		pieces->rest = (u32)piece[1];
+		/* Bit 0: memory of a device, not a page (v6.10 netmem). */
+		return !(piece[0] & 1);
+	}
+	pieces->from = piece[0];
+	pieces->rest = piece[1];
+	return true;
 }
 
 /*
@@ -90,36 +139,24 @@ static __noinline bool copy_pieces(u8 *to, u32 *at, u32 wanted, const u32 capaci
 
 		if (begin >= wanted)
 			return true;
-		if (pieces->source == ITERATED_USER) {
-			from = pieces->list;
-			rest = wanted - begin + pieces->offset;
-		} else {
-			u64 piece[2];
-
-			if (pieces->index >= pieces->count ||
-			    bpf_probe_read_kernel(piece, sizeof(piece), (void *)(pieces->list + pieces->index * 16)))
-				return false;
-			if (pieces->source == ITERATED_PAGES) {
-				/* Bit 0: memory of a device, not a page (v6.10 netmem). */
-				if (piece[0] & 1)
-					return false;
-				from = page_address(piece[0]) + (piece[1] >> 32);
-				rest = (u32)piece[1];
-			} else {
-				from = piece[0];
-				rest = piece[1];
-			}
-		}
-		from += pieces->offset;
-		rest -= pieces->offset;
+		if (!pieces->linear && pieces->index >= pieces->count && pieces->next)
+			list_next_buffer(pieces);
+		if (!select_piece(pieces))
+			return false;
+		/* Out of memory again, so that the verifier goes on with one state for all kinds of pieces. */
+		from = *(volatile u64 *)&pieces->from + pieces->offset;
+		rest = *(volatile u64 *)&pieces->rest - pieces->offset;
 		size = rest < COPY_BYTES ? rest : COPY_BYTES;
 		if (size > wanted - begin)
 			size = wanted - begin;
-		if (size == rest && pieces->source != ITERATED_USER) {
-			pieces->index++;
-			pieces->offset = 0;
-		} else {
+		if (size < rest) {
 			pieces->offset += size;
+		} else {
+			pieces->offset = 0;
+			if (pieces->linear)
+				pieces->linear = 0;
+			else
+				pieces->index++;
 		}
 		if (!size)
 			continue;

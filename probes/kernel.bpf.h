@@ -210,6 +210,7 @@ struct socket {
 };
 
 struct sk_buff {
+	struct sk_buff *next;
 	struct sock *sk;
 	unsigned int len, data_len;
 	u16 network_header;
@@ -224,6 +225,7 @@ struct skb_frag {
 
 struct skb_shared_info {
 	u8 nr_frags;
+	struct sk_buff *frag_list; /* more buffers behind this one, as of a datagram that came in fragments */
 	struct skb_frag frags[1];
 };
 

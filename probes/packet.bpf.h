@@ -261,7 +261,7 @@ static __noinline void emit_paged(const struct sk_buff *buffer, const u8 *start,
 				  const struct packet_record *head)
 {
 	struct packet_record *record = bpf_ringbuf_reserve(&ring, PIECES_SIZE(PACKET_MAX), 0);
-	struct pieces *pages;
+	struct pieces *pieces;
 	u32 wanted = head->captured;
 
 	if (!record) {
@@ -269,12 +269,10 @@ static __noinline void emit_paged(const struct sk_buff *buffer, const u8 *start,
 		return;
 	}
 	__builtin_memcpy(record, head, sizeof(*record));
-	pages = record_pieces(record, PACKET_MAX);
-	list_pages(pages, buffer);
-	record->captured = linear;
-	asm volatile("" : "+r"(linear));
-	if (linear == 0 || linear > PACKET_MAX || bpf_probe_read_kernel(record->bytes, linear, start) ||
-	    !copy_pieces(record->bytes, &record->captured, wanted, PACKET_MAX, pages)) {
+	pieces = record_pieces(record, PACKET_MAX);
+	list_buffer(pieces, buffer, start, linear);
+	record->captured = 0;
+	if (!copy_pieces(record->bytes, &record->captured, wanted, PACKET_MAX, pieces)) {
 		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
 		count_loss(LOSS_PACKET_READ);
 		return;

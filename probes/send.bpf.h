@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The kernel functions that send: what a program hands to tcp_sendmsg and
- * udp_sendmsg, and what ip_finish_output lets go. One body each for fentry and
- * kprobe, onto the same records as packet.bpf.h.
+ * The kernel functions that send: who calls tcp_sendmsg and udp_sendmsg. Where
+ * no cgroup v2 is mounted, also what it hands to tcp_sendmsg, and what
+ * ip_finish_output lets go. One body each for fentry and kprobe, onto the same
+ * records as packet.bpf.h.
  */
 #ifndef DNSTRAIL_SEND_BPF_H
 #define DNSTRAIL_SEND_BPF_H
 
 #include "packet.bpf.h"
+
+/*
+ * Packets are seen by cgroup_skb programs, which the kernel never skips as it
+ * may a traced function's: then these functions only tell who sends. Set
+ * before the load.
+ */
+const volatile bool packets_at_cgroup = false;
 
 /*
  * Names a socket as the socket programs do, by its cookie. One that has none
@@ -172,7 +180,17 @@ static __always_inline bool is_side_wanted(const struct transport *transport)
 	return observe & (is_dns_port(transport->source) ? OBSERVE_SERVERS : OBSERVE_CLIENTS);
 }
 
-/* tcp_sendmsg: bytes of a stream, in the context of their sender. */
+/* The current task sends on this socket; the kernel's own threads send for others. */
+static __always_inline void task_sends(const struct sock *sk, struct packet_record *head)
+{
+	const struct task_struct *task = (const void *)bpf_get_current_task();
+
+	head->socket = socket_id(sk);
+	if (!is_kernel_thread(task))
+		fill_sender(head, task);
+}
+
+/* tcp_sendmsg: who sends, and where packets are not seen the bytes of the stream. */
 static __always_inline void tcp_sends(const struct sock *sk, const struct msghdr *msg, u64 size)
 {
 	struct packet_record head = {};
@@ -182,14 +200,13 @@ static __always_inline void tcp_sends(const struct sock *sk, const struct msghdr
 	socket_transport(sk, &transport);
 	if (!is_side_wanted(&transport) || !size)
 		return;
-	head.socket = socket_id(sk);
-	if (bpf_map_lookup_elem(&muted, &head.socket))
+	task_sends(sk, &head);
+	if (packets_at_cgroup || bpf_map_lookup_elem(&muted, &head.socket))
 		return;
 	if (size > PACKET_MAX - SEGMENT_HEADERS) {
 		wanted = PACKET_MAX - SEGMENT_HEADERS;
 		count_loss(LOSS_PACKET_CUT);
 	}
-	fill_sender(&head, (const void *)bpf_get_current_task());
 	head.network_namespace = socket_namespace(sk);
 	fill_header(&head.header, RECORD_PACKET, PACKET_EGRESS);
 	sequence = BPF_CORE_READ((const struct tcp_sock *)sk, write_seq);
@@ -204,7 +221,6 @@ static __always_inline void udp_sends(const struct sock *sk, const struct msghdr
 {
 	const void *name = BPF_CORE_READ(msg, msg_name);
 	struct sockaddr_any peer;
-	const struct task_struct *task;
 	struct packet_record head = {};
 	__be16 port = BPF_CORE_READ(sk, __sk_common.skc_dport);
 
@@ -213,11 +229,7 @@ static __always_inline void udp_sends(const struct sock *sk, const struct msghdr
 		port = peer.port;
 	if (!is_dns_port(bpf_ntohs(port)) && !is_dns_port(BPF_CORE_READ(sk, __sk_common.skc_num)))
 		return;
-	task = (const void *)bpf_get_current_task();
-	if (is_kernel_thread(task))
-		return;
-	head.socket = socket_id(sk);
-	fill_sender(&head, task);
+	task_sends(sk, &head);
 }
 
 /* What opens and closes a stream; its bytes were read at tcp_sendmsg. */

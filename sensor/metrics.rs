@@ -71,7 +71,7 @@ counts! {
         /// Packets longer than a record holds, whose tail was lost.
         kernel_packet_cut,
         /// Runs of a probe that the kernel skipped, because one of the same probe was under way on that
-        /// processor (fentry and kprobe only). Each may have been a DNS message, or none.
+        /// processor (only where no cgroup v2 is mounted). Each may have been a DNS message, or none.
         kernel_probe_skipped,
         /// Ring records that do not decode.
         record_invalid,

@@ -86,7 +86,8 @@ pub struct Probes {
     ring: Ring,
     /// Attached as long as they are held.
     links: Links,
-    /// Those of them that the kernel may skip; their counts are read also when they are detached.
+    /// Those of them that read packets and that the kernel may skip: the functions', where no cgroup v2 is
+    /// mounted. Their counts are read also when they are detached.
     traced: Vec<&'static Program>,
     skeleton: Skeleton,
     ways_in: Vec<WayIn>,
@@ -131,9 +132,11 @@ impl Probes {
         let idle = unsafe { AtomicU32::from_ptr(idle) };
         let ring = Ring::new(&skeleton.maps.ring, idle, Arc::clone(metrics), handle)
             .map_err(|error| AttachError::Ring(error.to_string()))?;
-        let traced = links.iter().map(|(program, _)| *program);
-        let traced =
-            traced.filter(|program| program.attach == Attach::Section && program.role != Role::Tasks).collect();
+        let traced = links
+            .iter()
+            .map(|(program, _)| *program)
+            .filter(|program| support.cgroup2.is_none() && program.role != Role::Tasks)
+            .collect();
         Ok(Self { ring, links, traced, skeleton, ways_in, times })
     }
 
@@ -170,7 +173,7 @@ impl Probes {
                 count.set(unsafe { AtomicU64::from_ptr((&raw const *lost).cast_mut()) }.load(Ordering::Relaxed));
             }
         }
-        // A task probe that was skipped loses nothing: the process is introduced with its first message.
+        // Of a task probe that was skipped nothing is lost: the process is introduced with its first message.
         let skipped = self
             .traced
             .iter()

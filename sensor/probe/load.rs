@@ -8,7 +8,7 @@ use std::path::Path;
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{MapType, ObjectBuilder, OpenObject, PrintLevel};
 
-use super::program::{Attach, PROGRAMS, Program, Role, Way};
+use super::program::{PROGRAMS, Program, Way};
 use super::refusal::Refusal;
 use super::settings::{Observe, Settings};
 use super::support::symbol_addresses;
@@ -68,7 +68,7 @@ pub(super) fn load(
 ) -> Result<Skeleton, Refusal> {
     loop {
         let wanted = |program: &Program| program.is_wanted(way, cgroup2) && !is_left_out(program, refused);
-        let (said, error) = match listen(|| open(settings, wanted)?.load()) {
+        let (said, error) = match listen(|| open(settings, cgroup2, wanted)?.load()) {
             Ok(skeleton) => return Ok(skeleton),
             Err(failure) => failure,
         };
@@ -87,7 +87,11 @@ pub(super) fn is_left_out(program: &Program, refused: &[Refusal]) -> bool {
     program.is_optional() && refused.iter().any(|refusal| refusal.program.name == program.name)
 }
 
-fn open(settings: &Settings, wanted: impl Fn(&Program) -> bool) -> libbpf_rs::Result<OpenDnstrailSkel<'static>> {
+fn open(
+    settings: &Settings,
+    cgroup2: bool,
+    wanted: impl Fn(&Program) -> bool,
+) -> libbpf_rs::Result<OpenDnstrailSkel<'static>> {
     // The object must outlive the skeleton that borrows it; this is one pointer for each load.
     let object: &'static mut MaybeUninit<OpenObject> = Box::leak(Box::new(MaybeUninit::uninit()));
     let mut skeleton = DnstrailSkelBuilder::default().open(object)?;
@@ -101,7 +105,9 @@ fn open(settings: &Settings, wanted: impl Fn(&Program) -> bool) -> libbpf_rs::Re
             Observe::Servers => 2,
             Observe::All => 3,
         };
-        if PROGRAMS.iter().any(|program| wanted(program) && reads_pages(program)) {
+        rodata.packets_at_cgroup = cgroup2;
+        if !cgroup2 {
+            // No helper of a traced function reads what leaves in pages of the kernel's buffers.
             [rodata.vmemmap_base_at, rodata.page_offset_base_at] =
                 symbol_addresses(Path::new("/"), ["vmemmap_base", "page_offset_base"]);
         }
@@ -111,9 +117,4 @@ fn open(settings: &Settings, wanted: impl Fn(&Program) -> bool) -> libbpf_rs::Re
         loaded.set_autoload(program.is_some_and(&wanted));
     }
     Ok(skeleton)
-}
-
-/// No helper of a traced function reads what leaves in pages of the kernel's buffers.
-fn reads_pages(program: &Program) -> bool {
-    program.role == Role::Leaves && program.attach == Attach::Section
 }

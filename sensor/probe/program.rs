@@ -27,7 +27,7 @@ impl Role {
     }
 }
 
-/// A family of hooks for the roles that know several.
+/// A family of hooks for those who send, and for what leaves and comes back where no cgroup v2 is mounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     Fentry,
@@ -154,11 +154,11 @@ pub(super) const PROGRAMS: [Program; 25] = {
         program("cgroup_ingress", "cgroup_skb/ingress", ComesBack, Cgroup, Cgroup2),
         program("fentry_sk_filter_trim_cap", "fentry/sk_filter_trim_cap", ComesBack, Section, NoCgroup2(Way::Fentry)),
         program("kprobe_sk_filter_trim_cap", "kprobe/sk_filter_trim_cap", ComesBack, Section, NoCgroup2(Way::Kprobe)),
-        program("fentry_ip_finish_output", "fentry/ip_finish_output", Leaves, Section, FENTRY),
-        program("fentry_ip6_finish_output", "fentry/ip6_finish_output", Leaves, Section, FENTRY),
-        program("kprobe_ip_finish_output", "kprobe/ip_finish_output", Leaves, Section, KPROBE),
-        program("kprobe_ip6_finish_output", "kprobe/ip6_finish_output", Leaves, Section, KPROBE),
-        program("cgroup_egress", "cgroup_skb/egress", Leaves, Cgroup, CGROUP),
+        program("cgroup_egress", "cgroup_skb/egress", Leaves, Cgroup, Cgroup2),
+        program("fentry_ip_finish_output", "fentry/ip_finish_output", Leaves, Section, NoCgroup2(Way::Fentry)),
+        program("fentry_ip6_finish_output", "fentry/ip6_finish_output", Leaves, Section, NoCgroup2(Way::Fentry)),
+        program("kprobe_ip_finish_output", "kprobe/ip_finish_output", Leaves, Section, NoCgroup2(Way::Kprobe)),
+        program("kprobe_ip6_finish_output", "kprobe/ip6_finish_output", Leaves, Section, NoCgroup2(Way::Kprobe)),
         optional(
             program("tasks_before", "iter/task", Before, Iterator, Always),
             "processes that run before the start, until they send",

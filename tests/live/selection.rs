@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::clients::Client;
 use super::documents::{Lookup, Recording, actions, assert_process};
 use super::lab::{Lab, Network};
-use super::sensor::{Sensor, hooks};
+use super::sensor::{Sensor, hooks, is_alone};
 use super::servers::{ADDRESS_V4, SERVER_ADDRESS_V4, misbehaving, misbehaving_at, unbound};
 
 #[test]
@@ -139,7 +139,8 @@ fn live_start_document_says_which_ways_in_were_taken() {
     assert_ways_in(&recording);
 }
 
-/// Every role is filled, and what leaves by the way in that was asked for.
+/// Every role is filled, by the way in that was asked for: who sends always, and what leaves where there
+/// is no cgroup v2.
 pub fn assert_ways_in(recording: &Recording) {
     let start = &recording.documents[0];
     let ways = start.get("dnstrail.ways_in").and_then(Value::as_array).expect("ways in");
@@ -149,8 +150,13 @@ pub fn assert_ways_in(recording: &Recording) {
         assert!(way["taken"].is_string(), "this kernel fills every role: {way}");
     }
     let [_, forced] = hooks();
+    let taken = |role| {
+        let way = ways.iter().find(|way| way["role"] == role);
+        way.unwrap_or_else(|| panic!("no role {role:?} in {start:?}"))["taken"].to_string()
+    };
     if forced != "auto" {
-        let leaves = ways.iter().find(|way| way["role"] == "what leaves").expect("what leaves");
-        assert!(leaves["taken"].to_string().contains(&forced), "{leaves}");
+        assert!(taken("who sends").contains(&forced), "{start:?}");
     }
+    let leaves = if is_alone() { format!("{forced}/ip_finish_output") } else { "cgroup_skb/egress".into() };
+    assert!(taken("what leaves").contains(&leaves), "{start:?}");
 }

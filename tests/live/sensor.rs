@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use super::clients::built;
 use super::documents::{Document, Recording};
-use super::lab::{Lab, until};
+use super::lab::{Lab, cgroup_mount, until};
 
 pub struct Sensor {
     child: Child,
@@ -27,6 +27,9 @@ pub fn dnstrail(arguments: &[&str]) -> Command {
 /// The same where `enter` takes it with these options.
 fn dnstrail_in(place: &[&str], arguments: &[&str]) -> Command {
     let mut command = Command::new(built().join("enter"));
+    if is_alone() && !place.contains(&"--unmount") {
+        command.arg("--unmount").arg(cgroup_mount());
+    }
     command.args(place).arg("--").arg(program()).args(arguments).stdin(Stdio::null());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DNSTRAIL_")) {
         command.env_remove(name);
@@ -39,9 +42,22 @@ pub fn program() -> PathBuf {
     std::env::var_os("DNSTRAIL_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_dnstrail").into(), PathBuf::from)
 }
 
+/// After a way in: the sensor finds no cgroup v2 mounted, and sees packets by that way alone.
+const ALONE: &str = "-alone";
+
+fn way_in() -> String {
+    std::env::var("DNSTRAIL_HOOKS").unwrap_or_else(|_| "auto".into())
+}
+
 /// `--hooks` as the environment wants it.
 pub fn hooks() -> [String; 2] {
-    ["--hooks".into(), std::env::var("DNSTRAIL_HOOKS").unwrap_or_else(|_| "auto".into())]
+    let way = way_in();
+    ["--hooks".into(), way.strip_suffix(ALONE).unwrap_or(&way).into()]
+}
+
+/// Whether the sensor is to find no cgroup v2.
+pub fn is_alone() -> bool {
+    way_in().ends_with(ALONE)
 }
 
 impl Sensor {
