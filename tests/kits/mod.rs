@@ -3,6 +3,7 @@
 
 mod evaluate;
 mod files;
+mod receivers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
