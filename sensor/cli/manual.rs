@@ -1,6 +1,7 @@
 //! The manual as one page of man(7): every command with its options and examples, made of the same table
 //! as `--help`, and the sections of `manual.roff`, which no table holds.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use clap::{Arg, Command};
@@ -127,7 +128,9 @@ fn text(plain: &str) -> String {
                 '~' => roff.push_str("\\(ti"),
                 '^' => roff.push_str("\\(ha"),
                 ascii if ascii.is_ascii() => roff.push(ascii),
-                other => roff.push_str(&format!("\\[u{:04X}]", u32::from(other))),
+                other => {
+                    let _ = write!(roff, "\\[u{:04X}]", u32::from(other));
+                }
             }
         }
     }

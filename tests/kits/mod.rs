@@ -4,6 +4,7 @@
 mod evaluate;
 mod files;
 mod receivers;
+mod siem;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -104,8 +105,11 @@ fn is_own(name: &str) -> bool {
 #[track_caller]
 fn agree([ecs, cim]: &[Value; 2]) {
     let ecs = made("dnstrail:ecs", &extract(ecs));
-    formats::check_resolution(&as_json(&ecs));
     let cim = made("dnstrail:cim", &extract(cim));
+    for fields in [&ecs, &cim] {
+        formats::check_resolution(&as_json(fields));
+        siem::follows_the_model(&as_json(fields));
+    }
     for (name, values) in cim.iter().filter(|(name, _)| !is_own(name)) {
         assert_eq!(ecs.get(name), Some(values), "{name}");
     }
