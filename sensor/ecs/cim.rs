@@ -13,6 +13,7 @@ use super::event::{self, Kind};
 use super::host::{Agent, Host};
 use super::lookup::{self, Lookup};
 use super::own::Own;
+use super::process::Process;
 use super::report::{self, Statement};
 use super::text::{Address, Id, Keyword, Mnemonic};
 use super::threat::Enrichments;
@@ -118,7 +119,8 @@ impl<'a> Resolution<'a> {
         let message = lookup.message;
         let [_, _, authorities, additionals] = message.counts;
         let duration = event.duration.map(Seconds);
-        let parent = process.as_ref().and_then(|process| process.parent.as_ref());
+        let parent = process.as_ref().and_then(Process::parent);
+        let process = process.as_ref().map(Process::image);
         let first = fields.threat.as_ref().and_then(|threat| threat.enrichments.first());
         Self {
             timestamp: fields.time,
@@ -159,12 +161,12 @@ impl<'a> Resolution<'a> {
             user: user.and_then(|user| user.name),
             user_id: user.map(|user| user.id),
             container_id: fields.container.as_ref().map(|container| container.id),
-            parent_process_id: parent.map(|parent| parent.pid),
-            parent_process_name: parent.and_then(|parent| parent.name),
-            parent_process_path: parent.and_then(|parent| parent.executable),
-            parent_process_guid: parent.and_then(|parent| parent.entity_id),
+            parent_process_id: parent.as_ref().map(|parent| parent.pid),
+            parent_process_name: parent.as_ref().and_then(|parent| parent.name),
+            parent_process_path: parent.as_ref().and_then(|parent| parent.executable),
+            parent_process_guid: parent.as_ref().and_then(|parent| parent.entity_id),
             process: process.as_ref().and_then(|process| process.command_line),
-            parent_process: parent.and_then(|parent| parent.command_line),
+            parent_process: parent.as_ref().and_then(|parent| parent.command_line),
             message: fields.message.as_ref(),
             threat_match_field: first.as_ref().map(|first| first.matched.field),
             threat_match_value: first.map(|first| first.matched.atomic),
@@ -230,6 +232,7 @@ impl<'a> Repeated<'a> {
     fn new(alert: &'a report::Alert<'a>, severity_id: Option<u8>) -> Self {
         let report::Alert { rule, process, user, container, threat } = alert;
         let first = threat.as_ref().and_then(|threat| threat.enrichments.first());
+        let process = process.as_ref().map(Process::image);
         Self {
             signature: rule.name,
             signature_id: rule.id,

@@ -61,7 +61,7 @@ impl<'a> Lookup<'a> {
         let related = Related::new(lookup, &dns.answers, user.and_then(|user| user.name), limits, &mut cuts);
         let sentence = first.filter(|_| lookup.alert).map(|first| Sentence {
             occurrence: lookup.occurrence,
-            process: process.as_ref().map(|process| (process.name.unwrap_or("a process"), process.pid)),
+            process: process.as_ref().map(Process::label),
             question: dns.question.as_ref().map(|question| (question.r#type.0, question.name)),
             field: first.field,
             indicator: cuts.text(&first.hit.indicator, limits.text, Part::Message),

@@ -159,10 +159,24 @@ mnemonic!(Type, Class, Opcode, Rcode);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KernelName<'a>(pub &'a [u8]);
 
+impl Serialize for KernelName<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match str::from_utf8(self.bytes()) {
+            Ok(name) => serializer.serialize_str(name),
+            Err(_) => serializer.collect_str(self),
+        }
+    }
+}
+
+impl KernelName<'_> {
+    fn bytes(&self) -> &[u8] {
+        self.0.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+}
+
 impl Display for KernelName<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.0.split(|byte| *byte == 0).next().unwrap_or_default();
-        for chunk in name.utf8_chunks() {
+        for chunk in self.bytes().utf8_chunks() {
             formatter.write_str(chunk.valid())?;
             if !chunk.invalid().is_empty() {
                 formatter.write_char(char::REPLACEMENT_CHARACTER)?;
