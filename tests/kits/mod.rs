@@ -239,7 +239,7 @@ fn every_field_of_the_schema_is_mapped() {
 #[test]
 fn every_field_of_every_line_is_mapped() {
     let mapped = mapped();
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/documents/golden");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/documents/golden/ecs");
     let mut seen = BTreeSet::new();
     for entry in fs::read_dir(golden).expect("golden lines") {
         let line = fs::read_to_string(entry.unwrap().path()).unwrap();
