@@ -15,11 +15,13 @@ use compound::{Compound, Pieces};
 #[derive(Debug)]
 pub(super) struct Json<'a>(pub &'a mut Vec<u8>);
 
-/// JSON that is written already: a part of what [`Json::serialize_tuple_struct`] puts together.
+/// JSON that is written already: a text with its quotes, in which nothing is escaped, or a part of what
+/// [`Json::serialize_tuple_struct`] puts together.
 #[derive(Debug)]
 pub(super) struct Piece<'a>(pub &'a [u8]);
 
 impl Serialize for Piece<'_> {
+    #[inline]
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(self.0)
     }
@@ -183,6 +185,7 @@ impl<'a, 'b> Serializer for &'b mut Json<'a> {
     }
 
     /// No document holds bytes: see [`Piece`].
+    #[inline]
     fn serialize_bytes(self, json: &[u8]) -> Result<(), Unsupported> {
         self.0.extend_from_slice(json);
         Ok(())
@@ -265,6 +268,14 @@ impl<'a, 'b> Serializer for &'b mut Json<'a> {
         serialize_struct_variant(name: &'static str, index: u32, variant: &'static str, length: usize)
             -> Self::SerializeStructVariant;
     }
+}
+
+/// A value as it stands in a line.
+#[cfg(test)]
+pub(super) fn in_line<T: Serialize>(value: &T) -> String {
+    let mut line = Vec::new();
+    value.serialize(&mut Json(&mut line)).unwrap();
+    String::from_utf8(line).unwrap()
 }
 
 #[cfg(test)]
