@@ -9,14 +9,13 @@ use std::fmt::{self, Display, Write};
 use serde::Serialize;
 use serde::ser::{self, Impossible, Serializer};
 
-use compound::{Compound, Pieces};
+use compound::{Compound, Parts};
 
 /// The buffer that a value is written to.
 #[derive(Debug)]
 pub(super) struct Json<'a>(pub &'a mut Vec<u8>);
 
-/// JSON that is written already: a text with its quotes, in which nothing is escaped, or a part of what
-/// [`Json::serialize_tuple_struct`] puts together.
+/// JSON that is written already: a text with its quotes, in which nothing is escaped, or an object.
 #[derive(Debug)]
 pub(super) struct Piece<'a>(pub &'a [u8]);
 
@@ -164,7 +163,7 @@ impl<'a, 'b> Serializer for &'b mut Json<'a> {
     type Error = Unsupported;
     type SerializeSeq = Compound<'a, 'b>;
     type SerializeTuple = Compound<'a, 'b>;
-    type SerializeTupleStruct = Pieces<'a, 'b>;
+    type SerializeTupleStruct = Parts<'a, 'b>;
     type SerializeTupleVariant = Impossible<(), Unsupported>;
     type SerializeMap = Compound<'a, 'b>;
     type SerializeStruct = Compound<'a, 'b>;
@@ -191,9 +190,9 @@ impl<'a, 'b> Serializer for &'b mut Json<'a> {
         Ok(())
     }
 
-    /// Pieces and values, one behind the other.
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Pieces<'a, 'b>, Unsupported> {
-        Ok(Pieces(self))
+    /// Its fields are objects, whose fields become those of one: see [`Parts`].
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Parts<'a, 'b>, Unsupported> {
+        Ok(Parts::new(self))
     }
 
     /// A finite number, without an exponent.
@@ -363,6 +362,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn parts_become_one_object() {
+        #[derive(Serialize)]
+        struct One {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            one: Option<u8>,
+        }
+        #[derive(Serialize)]
+        struct Both(One, One, Other, One);
+        #[derive(Serialize)]
+        struct Other {
+            other: [u8; 2],
+        }
+        let both = Both(One { one: Some(1) }, One { one: None }, Other { other: [2, 3] }, One { one: None });
+        assert_eq!(in_line(&both), r#"{"one":1,"other":[2,3]}"#);
     }
 
     #[test]

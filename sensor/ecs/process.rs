@@ -106,56 +106,80 @@ impl<'a> Process<'a> {
 
 impl Serialize for Process<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let thread = Asking { thread: self.thread.as_ref() };
+        let mut parts = serializer.serialize_tuple_struct("process", 3)?;
         if let Some([identity, rest]) = self.written {
-            let mut line = serializer.serialize_tuple_struct("process", 4)?;
-            line.serialize_field(&Piece(identity))?;
-            if let Some(thread) = &self.thread {
-                line.serialize_field(&Piece(br#","thread":"#))?;
-                line.serialize_field(thread)?;
-            }
-            line.serialize_field(&Piece(rest))?;
-            return line.end();
+            parts.serialize_field(&Piece(identity))?;
+            parts.serialize_field(&thread)?;
+            parts.serialize_field(&Piece(rest))?;
+        } else {
+            let image = self.image();
+            parts.serialize_field(&Identity(&image))?;
+            parts.serialize_field(&thread)?;
+            parts.serialize_field(&Rest(&image, self.parent()))?;
         }
-        let mut object = serializer.serialize_struct("process", 14)?;
-        let image = self.image();
-        image.identity(&mut object)?;
-        some(&mut object, "thread", self.thread.as_ref())?;
-        image.rest(&mut object, self.parent().as_ref())?;
-        object.end()
+        parts.end()
     }
 }
 
 /// An image as every document has it: what stands before the thread and what stands behind it. `None`
 /// where it is long, or would be cut in the shortest line.
 fn write(image: &process::Process) -> Option<[Box<[u8]>; 2]> {
-    struct Identity<'a>(&'a Image<'a>);
-    struct Rest<'a>(&'a Image<'a>, Option<&'a Image<'a>>);
-
-    impl Serialize for Identity<'_> {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let mut object = serializer.serialize_struct("identity", 6)?;
-            self.0.identity(&mut object)?;
-            object.end()
-        }
-    }
-
-    impl Serialize for Rest<'_> {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let mut object = serializer.serialize_struct("rest", 7)?;
-            self.0.rest(&mut object, self.1)?;
-            object.end()
-        }
-    }
-
     let (limits, mut cuts) = (Limits::of_any_line(), Cuts::default());
     let (told, parent) = (Image::new(image, limits, &mut cuts), Image::parent(image, limits, &mut cuts));
     let (mut identity, mut rest) = (Vec::with_capacity(WRITTEN / 4), Vec::with_capacity(WRITTEN));
     Identity(&told).serialize(&mut Json(&mut identity)).ok()?;
-    Rest(&told, parent.as_ref()).serialize(&mut Json(&mut rest)).ok()?;
-    // Two objects become one.
-    identity.pop();
-    *rest.first_mut()? = b',';
+    Rest(&told, parent).serialize(&mut Json(&mut rest)).ok()?;
     (cuts.is_empty() && identity.len() + rest.len() <= WRITTEN).then(|| [identity.into(), rest.into()])
+}
+
+#[derive(Serialize)]
+struct Asking<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread: Option<&'a Thread<'a>>,
+}
+
+/// What stands before the thread.
+struct Identity<'a>(&'a Image<'a>);
+
+impl Serialize for Identity<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("identity", 6)?;
+        object.serialize_field("pid", &self.0.pid)?;
+        some(&mut object, "name", self.0.name)?;
+        some(&mut object, "executable", self.0.executable)?;
+        some(&mut object, "entity_id", self.0.entity_id)?;
+        some(&mut object, "user", self.0.user)?;
+        some(&mut object, "group", self.0.group)?;
+        object.end()
+    }
+}
+
+/// What stands behind it, a parent among that.
+struct Rest<'a>(&'a Image<'a>, Option<Image<'a>>);
+
+impl Serialize for Rest<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("rest", 7)?;
+        some(&mut object, "vpid", self.0.vpid)?;
+        some(&mut object, "start", self.0.start)?;
+        some(&mut object, "working_directory", self.0.working_directory)?;
+        some(&mut object, "parent", self.1.as_ref())?;
+        some(&mut object, "command_line", self.0.command_line)?;
+        some(&mut object, "args_count", self.0.args_count)?;
+        some(&mut object, "args", self.0.args)?;
+        object.end()
+    }
+}
+
+/// As a parent, which has none of its own.
+impl Serialize for Image<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut parts = serializer.serialize_tuple_struct("parent", 2)?;
+        parts.serialize_field(&Identity(self))?;
+        parts.serialize_field(&Rest(self, None))?;
+        parts.end()
+    }
 }
 
 fn some<T: Serialize, S: SerializeStruct>(
@@ -225,35 +249,6 @@ impl<'a> Image<'a> {
             args_count: None,
             args: None,
         }
-    }
-
-    fn identity<S: SerializeStruct>(&self, object: &mut S) -> Result<(), S::Error> {
-        object.serialize_field("pid", &self.pid)?;
-        some(object, "name", self.name)?;
-        some(object, "executable", self.executable)?;
-        some(object, "entity_id", self.entity_id)?;
-        some(object, "user", self.user)?;
-        some(object, "group", self.group)
-    }
-
-    fn rest<S: SerializeStruct>(&self, object: &mut S, parent: Option<&Self>) -> Result<(), S::Error> {
-        some(object, "vpid", self.vpid)?;
-        some(object, "start", self.start)?;
-        some(object, "working_directory", self.working_directory)?;
-        some(object, "parent", parent)?;
-        some(object, "command_line", self.command_line)?;
-        some(object, "args_count", self.args_count)?;
-        some(object, "args", self.args)
-    }
-}
-
-/// As a parent, which has no parent of its own.
-impl Serialize for Image<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("parent", 8)?;
-        self.identity(&mut object)?;
-        self.rest(&mut object, None)?;
-        object.end()
     }
 }
 

@@ -90,7 +90,7 @@ impl Writer {
         let Remnant { time, event } = Remnant::new(*time, *sequence);
         match self.schema {
             Schema::Ecs => self.finish(&Remnant { time, event }, line),
-            Schema::SplunkCim => self.finish(&cim::Remnant::new(time, event.sequence), line),
+            Schema::SplunkCim => self.finish(&cim::Remnant::new(time, &event), line),
             Schema::Ocsf => self.finish(&ocsf::Lifecycle::remnant(time, &event), line),
         };
     }
