@@ -3,6 +3,7 @@
 //! the process has those of the model Endpoint.Processes, an alert those of Intrusion Detection.
 //! What CIM has no field for stands under `dnstrail`, as in ECS. A report on the sensor itself has
 //! no model: its own fields, and the same `dnstrail`.
+#![allow(clippy::struct_field_names, reason = "CIM's own names")]
 
 use std::time::Duration;
 

@@ -79,7 +79,7 @@ const fn octets() -> [([u8; 4], usize); 256] {
         };
         let mut position = unused;
         while position < digits.len() {
-            all[octet].0[position - unused] = b'0' + digits[position] as u8;
+            all[octet].0[position - unused] = b"0123456789"[digits[position]];
             position += 1;
         }
         all[octet].1 = digits.len() - unused + 1;

@@ -155,13 +155,12 @@ impl ser::SerializeTupleStruct for Parts<'_, '_> {
         self.json.0.pop();
         let start = self.json.0.len();
         part.serialize(&mut *self.json)?;
-        match self.json.0.get_mut(start..) {
-            Some([open, _, _, ..]) => *open = b',',
+        if let Some([open, _, _, ..]) = self.json.0.get_mut(start..) {
+            *open = b',';
+        } else {
             // It has no field.
-            _ => {
-                self.json.0.truncate(start);
-                self.json.0.push(b'}');
-            }
+            self.json.0.truncate(start);
+            self.json.0.push(b'}');
         }
         Ok(())
     }
