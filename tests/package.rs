@@ -185,6 +185,20 @@ fn check_unit(root: &Root) {
     }
 }
 
+/// Renamed, whole, and neither truncated nor made anew: that is the sensor's, on SIGHUP.
+#[test]
+fn logrotate_only_renames() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [log, rotated, settings, state] =
+        ["dnstrail.json", "dnstrail.json.1", "settings", "state"].map(|name| folder.path().join(name));
+    let text = fs::read_to_string(format!("{SOURCE}/packaging/dnstrail.logrotate")).expect("the settings");
+    fs::write(&settings, text.replace("/var/log/dnstrail", &folder.path().display().to_string())).expect("a file");
+    fs::write(&log, "{\"a\":1}\n").expect("a file");
+    succeed(Command::new("logrotate").arg("--force").arg("--state").arg(state).arg(settings));
+    assert_eq!(fs::read_to_string(rotated).expect("the renamed file"), "{\"a\":1}\n");
+    assert!(!log.exists());
+}
+
 #[test]
 fn the_changelog_tells_of_this_version() {
     let changelog = fs::read_to_string(format!("{SOURCE}/packaging/debian/changelog")).expect("the changelog");
