@@ -1,5 +1,7 @@
-//! What was typed: the commands and flags, as one table that feeds the parser, `--help`, the man
-//! page and the completions. What it means is left to `config`.
+//! What was typed: the commands and flags, as one table that feeds the parser, `--help`, the manual
+//! and the completions. What it means is left to `config`.
+
+mod manual;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -26,10 +28,12 @@ impl Cli {
         Self::parse()
     }
 
+    /// The manual as a page of man(7). `parameters` are those that an `OUT` takes.
+    ///
     /// # Errors
     /// Those of `out`.
-    pub fn manual(out: &mut impl Write) -> io::Result<()> {
-        clap_mangen::Man::new(Self::command()).render(out)
+    pub fn manual(parameters: &[manual::Parameter], out: &mut impl Write) -> io::Result<()> {
+        manual::write(Self::command(), parameters, out)
     }
 
     pub fn completions(shell: Shell, out: &mut impl Write) {
@@ -40,21 +44,58 @@ impl Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Watch this host and write a document for each DNS message
+    #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
     /// Read captures (pcap, pcapng, gzip) and write the same documents
+    #[command(after_help = REPLAY_EXAMPLES)]
     Replay(ReplayArgs),
     /// Check blocklists, or look names up in them
     #[command(subcommand)]
     Rules(RulesCommand),
     /// Tell which processes resolved a name or an address, and what they did next
+    #[command(after_help = TRAIL_EXAMPLES)]
     Trail(TrailArgs),
     /// Tell what this host allows, which ways in are taken, and how to mend what is missing
+    #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
-    /// Print the manual page (roff)
+    /// Print the manual (roff)
+    #[command(after_help = "Examples:\n  dnstrail man | man -l -")]
     Man,
     /// Print shell completions
-    Completions { shell: Shell },
+    #[command(
+        after_help = "Examples:\n  dnstrail completions bash > ~/.local/share/bash-completion/completions/dnstrail"
+    )]
+    Completions {
+        /// The shell to complete in
+        shell: Shell,
+    },
 }
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  # Every message, to the terminal.
+  dnstrail run
+  # Documents to a file, with alerts for the names of some lists.
+  dnstrail run --rules /etc/dnstrail/rules --output file:/var/log/dnstrail/dnstrail.json
+  # Everything to a file that is rotated, alerts to syslog as well.
+  dnstrail run --output 'file:/var/log/dnstrail/dnstrail.json?rotate_size=100MB&gzip=yes' \\
+    --output 'syslog:tls://logs.example.org:6514?kind=alert'";
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  dnstrail replay capture.pcapng.gz more.pcap --rules lists/
+  tcpdump -w - port 53 | dnstrail replay -";
+
+const TRAIL_EXAMPLES: &str = "\
+Examples:
+  # Who resolved this name or one below it, and what they asked for next?
+  dnstrail trail evil.example /var/log/dnstrail/dnstrail.json
+  dnstrail trail 192.0.2.7 old.json.gz --json";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  dnstrail doctor
+  dnstrail doctor --json";
 
 #[derive(Debug, Args, Default)]
 pub struct RunArgs {
@@ -118,7 +159,9 @@ pub struct ReplayArgs {
 #[derive(Debug, Subcommand)]
 pub enum RulesCommand {
     /// Read lists and tell what was read, what was not, and why
+    #[command(after_help = "Examples:\n  dnstrail rules check lists/")]
     Check {
+        /// A list, a directory of them, or a rules.toml
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
         /// As JSON, for programs
@@ -126,9 +169,12 @@ pub enum RulesCommand {
         json: bool,
     },
     /// Tell which list and line a name or address hits
+    #[command(after_help = "Examples:\n  dnstrail rules lookup www.evil.example 192.0.2.7 --rules lists/")]
     Lookup {
+        /// A name or an IP address
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
+        /// A list, a directory of them, or a rules.toml; may be given several times
         #[arg(long, required = true, value_name = "PATH", env = "DNSTRAIL_RULES", value_delimiter = ',')]
         rules: Vec<PathBuf>,
         /// As JSON, for programs

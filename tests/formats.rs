@@ -348,6 +348,9 @@ fn no_allocation() {
         let document = Document { time: TIME, sequence: 1, body: Body::Dns(lookup) };
         let writer = writer(schema);
         let mut line = Vec::with_capacity(DEFAULT_LINE);
+        // The first document of an image writes it down.
+        writer.write(&document, &mut line);
+        line.clear();
         assert_eq!(allocations(|| writer.write(&document, &mut line)), 0, "{schema:?}");
         assert!(!line.is_empty());
     }

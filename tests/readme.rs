@@ -22,7 +22,8 @@ fn every_parameter_of_an_output_has_its_row() {
     assert_eq!(rows.len(), PARAMETERS.len());
     for (row, parameter) in rows.iter().zip(PARAMETERS) {
         assert_eq!(row[1], format!("`{}`", parameter.name));
-        assert_eq!([&*row[3], &row[4], &row[5]], [parameter.values, parameter.default, parameter.meaning]);
+        let told = [&parameter.of(), parameter.values, parameter.default, parameter.meaning];
+        assert_eq!([&*row[2], &row[3], &row[4], &row[5]], told);
     }
 }
 

@@ -10,6 +10,7 @@ mod kits;
 mod layers;
 mod layout;
 mod live;
+mod manual;
 mod outputs;
 mod package;
 mod packets;

@@ -3,43 +3,147 @@
 //! the process has those of the model Endpoint.Processes, an alert those of Intrusion Detection.
 //! What CIM has no field for stands under `dnstrail`, as in ECS. A report on the sensor itself has
 //! no model: its own fields, and the same `dnstrail`.
+#![allow(clippy::struct_field_names, reason = "CIM's own names")]
 
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
 use super::dns::Answers;
-use super::event::{self, Kind};
+use super::event::{self, Event, Kind};
 use super::host::{Agent, Host};
 use super::lookup::{self, Lookup};
 use super::own::Own;
+use super::process::{Container, Image, Named, Process};
 use super::report::{self, Statement};
 use super::text::{Address, Id, Keyword, Mnemonic};
-use super::threat::Enrichments;
+use super::threat::{Enrichments, Rule, Threat};
 use super::time::Instant;
 use super::{Dns, Occurrence};
 use crate::dns::{Opcode, Rcode, Type};
 
 const VENDOR_PRODUCT: &str = "dnstrail";
 
+/// What every line begins with.
 #[derive(Debug, Serialize)]
-pub(super) struct Resolution<'a> {
+struct Header {
     timestamp: Instant,
     sequence: u64,
     event_kind: Kind,
     event_action: &'static str,
     vendor_product: &'static str,
-    /// Of the list that matched first.
+}
+
+impl Header {
+    fn new(timestamp: Instant, event: &Event) -> Self {
+        Self {
+            timestamp,
+            sequence: event.sequence,
+            event_kind: event.kind,
+            event_action: event.action,
+            vendor_product: VENDOR_PRODUCT,
+        }
+    }
+}
+
+/// Of the list that matched first.
+#[derive(Debug, Default, Serialize)]
+struct Signature<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     signature: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signature_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     category: Option<&'a str>,
+}
+
+impl<'a> Signature<'a> {
+    fn new(rule: &Rule<'a>) -> Self {
+        Self { signature: Some(rule.name), signature_id: Some(rule.id), category: rule.category }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Severity {
     #[serde(skip_serializing_if = "Option::is_none")]
     severity: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     severity_id: Option<u8>,
+}
+
+/// The process and its user.
+#[derive(Debug, Default, Serialize)]
+struct Asker<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process_id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process_path: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process_guid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process_current_directory: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<Id>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container_id: Option<&'a str>,
+}
+
+impl<'a> Asker<'a> {
+    fn new(image: Option<&Image<'a>>, user: Option<Named<'a>>, container: Option<&Container<'a>>) -> Self {
+        Self {
+            process_id: image.map(|image| image.pid),
+            process_name: image.and_then(|image| image.name),
+            process_path: image.and_then(|image| image.executable),
+            process_guid: image.and_then(|image| image.entity_id),
+            process_current_directory: image.and_then(|image| image.working_directory),
+            user: user.and_then(|user| user.name),
+            user_id: user.map(|user| user.id),
+            container_id: container.map(|container| container.id),
+        }
+    }
+}
+
+/// Of the entries that matched.
+#[derive(Debug, Default, Serialize)]
+struct Indication<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threat_match_field: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threat_match_value: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threat_indicators: Option<Indicators<'a>>,
+}
+
+impl<'a> Indication<'a> {
+    fn new(threat: Option<&'a Threat<'a>>) -> Self {
+        let first = threat.and_then(|threat| threat.enrichments.first());
+        Self {
+            threat_match_field: first.as_ref().map(|first| first.matched.field),
+            threat_match_value: first.map(|first| first.matched.atomic),
+            threat_indicators: threat.map(|threat| Indicators(&threat.enrichments)),
+        }
+    }
+}
+
+/// A DNS message, or the absence of one.
+#[derive(Debug, Serialize)]
+pub(super) struct Resolution<'a>(
+    Header,
+    Signature<'a>,
+    Severity,
+    Exchange<'a>,
+    Asker<'a>,
+    Ancestry<'a>,
+    Indication<'a>,
+    Unmodelled<&'a Own<'a>>,
+);
+
+#[derive(Debug, Serialize)]
+struct Exchange<'a> {
     message_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     query: Option<&'a str>,
@@ -73,22 +177,10 @@ pub(super) struct Resolution<'a> {
     ttl: Option<u32>,
     #[serde(skip_serializing_if = "Data::is_empty")]
     answer: Data<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    process_id: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    process_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    process_path: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    process_guid: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    process_current_directory: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_id: Option<Id>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    container_id: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Ancestry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     parent_process_id: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,34 +195,23 @@ pub(super) struct Resolution<'a> {
     parent_process: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a Keyword<lookup::Sentence<'a>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    threat_match_field: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    threat_match_value: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    threat_indicators: Option<Indicators<'a>>,
-    dnstrail: &'a Own<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Unmodelled<T> {
+    dnstrail: T,
 }
 
 impl<'a> Resolution<'a> {
     pub(super) fn new(fields: &'a Lookup<'a>, lookup: &'a Dns<'a>) -> Self {
-        let Lookup { event, rule, dns, process, user, network, client, server, .. } = fields;
+        let Lookup { event, dns, process, network, client, server, .. } = fields;
         let message = lookup.message;
         let [_, _, authorities, additionals] = message.counts;
         let duration = event.duration.map(Seconds);
-        let parent = process.as_ref().and_then(|process| process.parent.as_ref());
-        let first = fields.threat.as_ref().and_then(|threat| threat.enrichments.first());
-        Self {
-            timestamp: fields.time,
-            sequence: event.sequence,
-            event_kind: event.kind,
-            event_action: event.action,
-            vendor_product: VENDOR_PRODUCT,
-            signature: rule.as_ref().map(|rule| rule.name),
-            signature_id: rule.as_ref().map(|rule| rule.id),
-            category: rule.as_ref().and_then(|rule| rule.category),
-            severity: event.severity.map(severity_name),
-            severity_id: event.severity,
+        let image = process.as_ref().map(Process::image);
+        let parent = process.as_ref().and_then(Process::parent);
+        let parent = parent.as_ref();
+        let exchange = Exchange {
             message_type: if message.response { "Response" } else { "Query" },
             query: dns.question.as_ref().map(|question| question.name),
             query_count: dns.question.is_some().into(),
@@ -151,40 +232,43 @@ impl<'a> Resolution<'a> {
             additional_answer_count: additionals,
             ttl: dns.answers.records().next().map(|record| record.ttl),
             answer: Data(dns.answers),
-            process_id: process.as_ref().map(|process| process.pid),
-            process_name: process.as_ref().and_then(|process| process.name),
-            process_path: process.as_ref().and_then(|process| process.executable),
-            process_guid: process.as_ref().and_then(|process| process.entity_id),
-            process_current_directory: process.as_ref().and_then(|process| process.working_directory),
-            user: user.and_then(|user| user.name),
-            user_id: user.map(|user| user.id),
-            container_id: fields.container.as_ref().map(|container| container.id),
+        };
+        let ancestry = Ancestry {
             parent_process_id: parent.map(|parent| parent.pid),
             parent_process_name: parent.and_then(|parent| parent.name),
             parent_process_path: parent.and_then(|parent| parent.executable),
             parent_process_guid: parent.and_then(|parent| parent.entity_id),
-            process: process.as_ref().and_then(|process| process.command_line),
+            process: image.as_ref().and_then(|image| image.command_line),
             parent_process: parent.and_then(|parent| parent.command_line),
             message: fields.message.as_ref(),
-            threat_match_field: first.as_ref().map(|first| first.matched.field),
-            threat_match_value: first.map(|first| first.matched.atomic),
-            threat_indicators: fields.threat.as_ref().map(|threat| Indicators(&threat.enrichments)),
-            dnstrail: &fields.dnstrail,
-        }
+        };
+        Self(
+            Header::new(fields.time, event),
+            fields.rule.as_ref().map(Signature::new).unwrap_or_default(),
+            Severity { severity: event.severity.map(severity_name), severity_id: event.severity },
+            exchange,
+            Asker::new(image.as_ref(), fields.user, fields.container.as_ref()),
+            ancestry,
+            Indication::new(fields.threat.as_ref()),
+            Unmodelled { dnstrail: &fields.dnstrail },
+        )
     }
 }
 
-/// The sensor on itself.
+/// The sensor on itself, and a summary of repeats in the words of the alert itself.
 #[derive(Debug, Serialize)]
-pub(super) struct Status<'a> {
-    timestamp: Instant,
-    sequence: u64,
-    event_kind: Kind,
-    event_action: &'static str,
-    vendor_product: &'static str,
-    severity: &'static str,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    alert: Option<Repeated<'a>>,
+pub(super) struct Status<'a>(
+    Header,
+    Signature<'a>,
+    Severity,
+    Asker<'a>,
+    Indication<'a>,
+    Statements<'a>,
+    Unmodelled<&'a report::Own<'a>>,
+);
+
+#[derive(Debug, Serialize)]
+struct Statements<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     message: &'a Keyword<report::Sentence<'a>>,
@@ -192,107 +276,45 @@ pub(super) struct Status<'a> {
     error: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration: Option<Seconds>,
-    dnstrail: &'a report::Own<'a>,
-}
-
-/// A summary of repeats, in the words of the alert itself.
-#[derive(Debug, Serialize)]
-struct Repeated<'a> {
-    signature: &'a str,
-    signature_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    category: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    severity_id: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    process_id: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    process_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    process_path: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    process_guid: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_id: Option<Id>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    container_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    threat_match_field: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    threat_match_value: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    threat_indicators: Option<Indicators<'a>>,
-}
-
-impl<'a> Repeated<'a> {
-    fn new(alert: &'a report::Alert<'a>, severity_id: Option<u8>) -> Self {
-        let report::Alert { rule, process, user, container, threat } = alert;
-        let first = threat.as_ref().and_then(|threat| threat.enrichments.first());
-        Self {
-            signature: rule.name,
-            signature_id: rule.id,
-            category: rule.category,
-            severity_id,
-            process_id: process.as_ref().map(|process| process.pid),
-            process_name: process.as_ref().and_then(|process| process.name),
-            process_path: process.as_ref().and_then(|process| process.executable),
-            process_guid: process.as_ref().and_then(|process| process.entity_id),
-            user: user.and_then(|user| user.name),
-            user_id: user.map(|user| user.id),
-            container_id: container.as_ref().map(|container| container.id),
-            threat_match_field: first.as_ref().map(|first| first.matched.field),
-            threat_match_value: first.map(|first| first.matched.atomic),
-            threat_indicators: threat.as_ref().map(|threat| Indicators(&threat.enrichments)),
-        }
-    }
 }
 
 impl<'a> Status<'a> {
     pub(super) fn new(statement: &'a Statement<'a>) -> Self {
         let Statement { time, event, alert, message, error, dnstrail } = statement;
         let failed = matches!(event.r#type, [event::Type::Error]) || event.outcome == Some(event::Outcome::Failure);
-        Self {
-            timestamp: *time,
-            sequence: event.sequence,
-            event_kind: event.kind,
-            event_action: event.action,
-            vendor_product: VENDOR_PRODUCT,
-            severity: match event.severity {
-                Some(severity) => severity_name(severity),
-                None if failed => "high",
-                None => "informational",
+        let severity = match event.severity {
+            Some(severity) => severity_name(severity),
+            None if failed => "high",
+            None => "informational",
+        };
+        let alert = alert.as_ref();
+        let image = alert.and_then(|alert| alert.process.as_ref()).map(Process::image);
+        let user = alert.and_then(|alert| alert.user);
+        let container = alert.and_then(|alert| alert.container.as_ref());
+        Self(
+            Header::new(*time, event),
+            alert.map(|alert| Signature::new(&alert.rule)).unwrap_or_default(),
+            Severity { severity: Some(severity), severity_id: event.severity.filter(|_| alert.is_some()) },
+            Asker { process_current_directory: None, ..Asker::new(image.as_ref(), user, container) },
+            Indication::new(alert.and_then(|alert| alert.threat.as_ref())),
+            Statements {
+                reason: event.reason,
+                message,
+                error: error.as_ref().map(|error| error.message),
+                duration: event.duration.map(Seconds),
             },
-            alert: alert.as_ref().map(|alert| Repeated::new(alert, event.severity)),
-            reason: event.reason,
-            message,
-            error: error.as_ref().map(|error| error.message),
-            duration: event.duration.map(Seconds),
-            dnstrail,
-        }
+            Unmodelled { dnstrail },
+        )
     }
 }
 
 /// What is left of a document that no cut makes short enough.
 #[derive(Debug, Serialize)]
-pub(super) struct Remnant {
-    timestamp: Instant,
-    sequence: u64,
-    event_kind: Kind,
-    event_action: &'static str,
-    vendor_product: &'static str,
-}
+pub(super) struct Remnant(Header);
 
 impl Remnant {
-    pub(super) fn new(timestamp: Instant, sequence: u64) -> Self {
-        Self {
-            timestamp,
-            sequence,
-            event_kind: Kind::Event,
-            event_action: super::writer::CUT,
-            vendor_product: VENDOR_PRODUCT,
-        }
+    pub(super) fn new(time: Instant, event: &Event) -> Self {
+        Self(Header::new(time, event))
     }
 }
 

@@ -8,11 +8,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Serialize, Serializer};
 use sha1::{Digest, Sha1};
 
-/// `1:` and the SHA-1 of the flow in base64.
+use super::json::Piece;
+
+/// `1:` and the SHA-1 of the flow in base64, in quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CommunityId([u8; LENGTH]);
 
-const LENGTH: usize = 2 + 28;
+const LENGTH: usize = 1 + 2 + 28 + 1;
 
 /// Seed, two IPv6 addresses, protocol, padding and two ports.
 const LONGEST: usize = 2 + 32 + 2 + 4;
@@ -28,8 +30,8 @@ impl CommunityId {
         input.push(&[protocol, 0]);
         input.push(&low.port().to_be_bytes());
         input.push(&high.port().to_be_bytes());
-        let mut text = *b"1:0000000000000000000000000000";
-        if let Some(room) = text.get_mut(2..) {
+        let mut text = *b"\"1:0000000000000000000000000000\"";
+        if let Some(room) = text.get_mut(3..LENGTH - 1) {
             // It cannot fail: 20 bytes take 28 characters.
             let _ = STANDARD.encode_slice(Sha1::digest(input.filled()), room);
         }
@@ -64,7 +66,7 @@ impl Input {
 
 impl Serialize for CommunityId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(str::from_utf8(&self.0).map_err(serde::ser::Error::custom)?)
+        Piece(&self.0).serialize(serializer)
     }
 }
 
@@ -76,7 +78,7 @@ mod tests {
     fn is(one: &str, other: &str, protocol: u8, expected: &str) {
         let (one, other) = (one.parse().unwrap(), other.parse().unwrap());
         for id in [CommunityId::new(one, other, protocol), CommunityId::new(other, one, protocol)] {
-            assert_eq!(serde_json::to_value(id).unwrap(), expected);
+            assert_eq!(crate::ecs::json::in_line(&id), format!("\"{expected}\""));
         }
     }
 

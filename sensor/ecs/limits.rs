@@ -50,14 +50,25 @@ const STEPS: [(usize, usize, usize, usize); 13] = [
 ];
 
 impl Limits {
+    /// The widest of the shortest line that can be asked for.
+    pub(super) fn of_any_line() -> Self {
+        let [widest, ..] = STEPS;
+        Self::step(SHORTEST_LINE, widest)
+    }
+
+    /// What is not cut by [`Self::of_any_line`] is not cut by these.
+    pub(super) fn allow_what_any_line_does(self) -> bool {
+        let any = Self::of_any_line();
+        self.arguments >= any.arguments && self.text >= any.text
+    }
+
     /// Widest first.
     pub(super) fn steps(line: usize) -> impl Iterator<Item = Self> {
-        STEPS.into_iter().map(move |(arguments, answers, text, elements)| Self {
-            arguments: line * arguments / 256,
-            answers: line * answers / 256,
-            text: line * text / 256,
-            elements,
-        })
+        STEPS.into_iter().map(move |step| Self::step(line, step))
+    }
+
+    fn step(line: usize, (arguments, answers, text, elements): (usize, usize, usize, usize)) -> Self {
+        Self { arguments: line * arguments / 256, answers: line * answers / 256, text: line * text / 256, elements }
     }
 }
 

@@ -41,12 +41,18 @@ pub(super) struct Lookup<'a> {
     pub message: Option<Keyword<Sentence<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threat: Option<Threat<'a>>,
-    pub related: Related<'a>,
+    /// A kilobyte, which is filled where it stands.
+    pub related: &'a Related<'a>,
     pub dnstrail: Own<'a>,
 }
 
 impl<'a> Lookup<'a> {
-    pub(super) fn new(time: u64, sequence: u64, lookup: &'a Dns<'a>, limits: Limits) -> Self {
+    pub(super) fn new(
+        (time, sequence): (u64, u64),
+        lookup: &'a Dns<'a>,
+        limits: Limits,
+        related: &'a mut Related<'a>,
+    ) -> Self {
         let mut cuts = Cuts::default();
         let first = lookup.matches.first();
         let rule = first.map(|first| Rule::new(&first.hit, limits, &mut cuts));
@@ -58,10 +64,10 @@ impl<'a> Lookup<'a> {
         let ends = (End::new(lookup.source), End::new(lookup.destination));
         let (client, server) = if lookup.source_is_client { ends } else { (ends.1, ends.0) };
         let threat = Threat::new(lookup.matches, limits, &mut cuts);
-        let related = Related::new(lookup, &dns.answers, user.and_then(|user| user.name), limits, &mut cuts);
+        related.add(lookup, &dns.answers, user.and_then(|user| user.name), limits, &mut cuts);
         let sentence = first.filter(|_| lookup.alert).map(|first| Sentence {
             occurrence: lookup.occurrence,
-            process: process.as_ref().map(|process| (process.name.unwrap_or("a process"), process.pid)),
+            process: process.as_ref().map(Process::label),
             question: dns.question.as_ref().map(|question| (question.r#type.0, question.name)),
             field: first.field,
             indicator: cuts.text(&first.hit.indicator, limits.text, Part::Message),

@@ -70,17 +70,21 @@ pub(super) struct Related<'a> {
 }
 
 impl<'a> Related<'a> {
+    pub(super) fn new(limits: Limits) -> Self {
+        let limit = limits.elements.min(RELATED);
+        Self { ip: Distinct::new(limit), hosts: Distinct::new(limit), user: None }
+    }
+
     /// What `answers` shows is what is related: it bounds the work for a hostile message too.
-    pub(super) fn new(
+    pub(super) fn add(
+        &mut self,
         dns: &Dns<'a>,
         answers: &Answers<'a>,
         user: Option<&'a str>,
         limits: Limits,
         cuts: &mut Cuts,
-    ) -> Self {
-        let limit = limits.elements.min(RELATED);
-        let mut ip = Distinct::new(limit);
-        let mut hosts = Distinct::new(limit);
+    ) {
+        let Self { ip, hosts, .. } = self;
         let mut whole = (true, true);
         for address in [dns.source.ip(), dns.destination.ip()].into_iter().chain(answers.addresses()) {
             whole.0 &= ip.add(address);
@@ -97,7 +101,7 @@ impl<'a> Related<'a> {
         if !whole.1 {
             cuts.add(Part::RelatedHosts);
         }
-        Self { ip, hosts, user: user.map(|name| [name]) }
+        self.user = user.map(|name| [name]);
     }
 }
 

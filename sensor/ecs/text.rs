@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 
+use super::json::Piece;
 use crate::dns::{Class, Opcode, Rcode, Type};
 
 /// Bytes that JSON adds to one byte of a string as `serde_json` writes it (RFC 8259 7): quotes,
@@ -51,45 +52,67 @@ pub(super) fn escaped_length(text: &str, limit: usize) -> Option<usize> {
     (length <= limit).then_some(length)
 }
 
-/// An address, written once for the several fields that hold it.
+/// An address, written once for the several fields that hold it, with its quotes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Address {
-    text: [u8; LONGEST_ADDRESS],
+    json: [u8; LONGEST_ADDRESS],
     length: usize,
 }
 
-/// `ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255`
-const LONGEST_ADDRESS: usize = 45;
+/// `"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255"`
+const LONGEST_ADDRESS: usize = 47;
+
+/// Each octet with a dot behind it, and how many of these bytes are used.
+static OCTETS: [([u8; 4], usize); 256] = octets();
+
+const fn octets() -> [([u8; 4], usize); 256] {
+    let mut all = [([b'.'; 4], 0); 256];
+    let mut octet = 0;
+    while octet < all.len() {
+        let digits = [octet / 100, octet / 10 % 10, octet % 10];
+        let unused = if octet >= 100 {
+            0
+        } else if octet >= 10 {
+            1
+        } else {
+            2
+        };
+        let mut position = unused;
+        while position < digits.len() {
+            all[octet].0[position - unused] = b"0123456789"[digits[position]];
+            position += 1;
+        }
+        all[octet].1 = digits.len() - unused + 1;
+        octet += 1;
+    }
+    all
+}
 
 impl Address {
     pub(super) fn new(address: IpAddr) -> Self {
-        let mut text = Self { text: [0; LONGEST_ADDRESS], length: 0 };
+        let mut text = Self { json: [b'"'; LONGEST_ADDRESS], length: 1 };
         match address {
             // The formatter of the standard library costs more than the rest of the field.
             IpAddr::V4(address) => {
-                for (position, octet) in address.octets().into_iter().enumerate() {
-                    if position > 0 {
-                        text.push(b".");
-                    }
-                    let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|digit| b'0' + digit);
-                    let from = if octet >= 100 { 0 } else { usize::from(octet < 10) + 1 };
-                    text.push(digits.get(from..).unwrap_or_default());
+                for octet in address.octets() {
+                    let (digits, used) = OCTETS.get(usize::from(octet)).copied().unwrap_or_default();
+                    text.push(&digits);
+                    text.length -= digits.len() - used;
                 }
+                // The last one has no dot behind it.
+                text.length -= 1;
             }
             // It cannot fail: the longest address has room.
             IpAddr::V6(address) => drop(write!(text, "{address}")),
         }
+        text.push(b"\"");
         text
     }
 
     fn push(&mut self, bytes: &[u8]) -> Option<()> {
-        self.text.get_mut(self.length..self.length + bytes.len())?.copy_from_slice(bytes);
+        self.json.get_mut(self.length..self.length + bytes.len())?.copy_from_slice(bytes);
         self.length += bytes.len();
         Some(())
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        self.text.get(..self.length).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default()
     }
 }
 
@@ -101,7 +124,7 @@ impl Write for Address {
 
 impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
+        Piece(self.json.get(..self.length).unwrap_or_default()).serialize(serializer)
     }
 }
 
@@ -121,18 +144,22 @@ pub(super) struct Id(pub u32);
 
 impl Serialize for Id {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = *b"0000000000";
-        let mut first = text.len();
+        let mut json = *b"\"0000000000\"";
+        let mut first = json.len() - 1;
         let mut number = self.0;
-        for (position, digit) in text.iter_mut().enumerate().rev() {
+        while let Some(digit) = first.checked_sub(1).and_then(|before| json.get_mut(before)) {
             *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
             number /= 10;
-            first = position;
+            first -= 1;
             if number == 0 {
                 break;
             }
         }
-        serializer.serialize_str(str::from_utf8(text.get(first..).unwrap_or_default()).unwrap_or_default())
+        first -= 1;
+        if let Some(quote) = json.get_mut(first) {
+            *quote = b'"';
+        }
+        Piece(json.get(first..).unwrap_or_default()).serialize(serializer)
     }
 }
 
@@ -145,7 +172,8 @@ macro_rules! mnemonic {
         $(impl Serialize for Mnemonic<$number> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 match self.0.mnemonic() {
-                    Some(mnemonic) => serializer.serialize_str(mnemonic),
+                    // Nothing in it is escaped.
+                    Some(mnemonic) => serializer.serialize_unit_variant("Mnemonic", 0, mnemonic),
                     None => serializer.collect_str(&self.0),
                 }
             }
@@ -159,10 +187,24 @@ mnemonic!(Type, Class, Opcode, Rcode);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KernelName<'a>(pub &'a [u8]);
 
+impl Serialize for KernelName<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match str::from_utf8(self.bytes()) {
+            Ok(name) => serializer.serialize_str(name),
+            Err(_) => serializer.collect_str(self),
+        }
+    }
+}
+
+impl KernelName<'_> {
+    fn bytes(&self) -> &[u8] {
+        self.0.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+}
+
 impl Display for KernelName<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.0.split(|byte| *byte == 0).next().unwrap_or_default();
-        for chunk in name.utf8_chunks() {
+        for chunk in self.bytes().utf8_chunks() {
             formatter.write_str(chunk.valid())?;
             if !chunk.invalid().is_empty() {
                 formatter.write_char(char::REPLACEMENT_CHARACTER)?;
@@ -177,6 +219,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ecs::json::in_line;
 
     fn in_json(text: &str) -> usize {
         serde_json::to_string(text).unwrap().len() - 2
@@ -196,20 +239,16 @@ mod tests {
         #[test]
         fn addresses_are_written_as_the_library_does(four: [u8; 4], six: [u8; 16]) {
             for address in [IpAddr::from(four), IpAddr::from(six)] {
-                let text = Address::new(address);
-                prop_assert_eq!(text.as_str(), address.to_string());
+                prop_assert_eq!(in_line(&Address::new(address)), format!("\"{address}\""));
             }
         }
     }
 
     #[test]
     fn numbers_as_keywords() {
-        let number = |id| serde_json::to_string(&Id(id)).unwrap();
+        let number = |id| in_line(&Id(id));
         assert_eq!([0, 7, 65_535, u32::MAX].map(number), [r#""0""#, r#""7""#, r#""65535""#, r#""4294967295""#]);
-        assert_eq!(
-            serde_json::to_string(&(Mnemonic(Type(28)), Mnemonic(Type(65_280)))).unwrap(),
-            r#"["AAAA","TYPE65280"]"#
-        );
+        assert_eq!(in_line(&(Mnemonic(Type(28)), Mnemonic(Type(65_280)))), r#"["AAAA","TYPE65280"]"#);
     }
 
     #[test]

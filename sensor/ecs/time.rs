@@ -5,31 +5,33 @@
 use chrono::{DateTime, Datelike, Timelike};
 use serde::{Serialize, Serializer};
 
+use super::json::Piece;
+
 /// Nanoseconds since the Unix epoch; `u64` ends in the year 2554, so the year has four digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Instant(pub u64);
 
 const NANOSECONDS: u64 = 1_000_000_000;
 
-/// `2026-11-21T03:10:30.123456789Z`
-const LENGTH: usize = 30;
+/// `"2026-11-21T03:10:30.123456789Z"`
+const LENGTH: usize = 32;
 
 impl Instant {
-    fn write(self, text: &mut [u8; LENGTH]) -> Option<()> {
+    fn write(self, json: &mut [u8; LENGTH]) -> Option<()> {
         let seconds = i64::try_from(self.0 / NANOSECONDS).ok()?;
         let time = DateTime::from_timestamp(seconds, 0)?;
         let date = time.date_naive();
         let parts = [
-            (0, 4, date.year().unsigned_abs()),
-            (5, 2, date.month()),
-            (8, 2, date.day()),
-            (11, 2, time.hour()),
-            (14, 2, time.minute()),
-            (17, 2, time.second()),
-            (20, 9, u32::try_from(self.0 % NANOSECONDS).ok()?),
+            (1, 4, date.year().unsigned_abs()),
+            (6, 2, date.month()),
+            (9, 2, date.day()),
+            (12, 2, time.hour()),
+            (15, 2, time.minute()),
+            (18, 2, time.second()),
+            (21, 9, u32::try_from(self.0 % NANOSECONDS).ok()?),
         ];
         for (start, width, number) in parts {
-            digits(text.get_mut(start..start + width)?, number);
+            digits(json.get_mut(start..start + width)?, number);
         }
         Some(())
     }
@@ -44,9 +46,9 @@ fn digits(text: &mut [u8], mut number: u32) {
 
 impl Serialize for Instant {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = *b"0000-00-00T00:00:00.000000000Z";
-        self.write(&mut text).ok_or_else(|| serde::ser::Error::custom("not an instant"))?;
-        serializer.serialize_str(str::from_utf8(&text).map_err(serde::ser::Error::custom)?)
+        let mut json = *b"\"0000-00-00T00:00:00.000000000Z\"";
+        self.write(&mut json).ok_or_else(|| serde::ser::Error::custom("not an instant"))?;
+        Piece(&json).serialize(serializer)
     }
 }
 
@@ -58,7 +60,7 @@ mod tests {
     use super::*;
 
     fn text(time: u64) -> String {
-        serde_json::to_value(Instant(time)).unwrap().as_str().unwrap().to_owned()
+        crate::ecs::json::in_line(&Instant(time)).trim_matches('"').to_owned()
     }
 
     #[test]

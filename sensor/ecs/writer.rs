@@ -8,6 +8,7 @@ use super::host::{self, Agent, Host};
 use super::json::Json;
 use super::limits::{DEFAULT_LINE, LONGEST_LINE, Limits, SHORTEST_LINE};
 use super::lookup::Lookup;
+use super::network::Related;
 use super::ocsf;
 use super::report::Statement;
 use super::time::Instant;
@@ -64,7 +65,8 @@ impl Writer {
         for limits in Limits::steps(self.limit) {
             let written = match body {
                 Body::Dns(lookup) => {
-                    let fields = Lookup::new(*time, *sequence, lookup, limits);
+                    let mut related = Related::new(limits);
+                    let fields = Lookup::new((*time, *sequence), lookup, limits, &mut related);
                     match self.schema {
                         Schema::Ecs => self.finish(&fields, line),
                         Schema::SplunkCim => self.finish(&cim::Resolution::new(&fields, lookup), line),
@@ -88,7 +90,7 @@ impl Writer {
         let Remnant { time, event } = Remnant::new(*time, *sequence);
         match self.schema {
             Schema::Ecs => self.finish(&Remnant { time, event }, line),
-            Schema::SplunkCim => self.finish(&cim::Remnant::new(time, event.sequence), line),
+            Schema::SplunkCim => self.finish(&cim::Remnant::new(time, &event), line),
             Schema::Ocsf => self.finish(&ocsf::Lifecycle::remnant(time, &event), line),
         };
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use super::{Container, Process, Processes};
+use super::{Container, Process, Processes, Written};
 use crate::event::{self, ProcessRecord, TaskKey};
 
 impl Processes {
@@ -59,6 +59,7 @@ impl Processes {
             parent,
             parent_key: record.parent,
             parent_name: Some(task_name(&record.parent_name)).filter(|name| !name.is_empty()),
+            written: Written::default(),
         }
     }
 }

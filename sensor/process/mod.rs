@@ -6,6 +6,7 @@ mod image;
 mod procfs;
 mod users;
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -51,6 +52,25 @@ pub struct Process {
     /// Known even when nothing else of the parent is.
     pub parent_key: Option<TaskKey>,
     pub parent_name: Option<Rc<str>>,
+    pub written: Written,
+}
+
+/// An image as documents have it, in two halves between which stands what differs from one to the next:
+/// written with the first one. A copy of the image, which differs in something, is written anew.
+#[derive(Debug, Default)]
+pub struct Written(OnceCell<Option<[Box<[u8]>; 2]>>);
+
+impl Written {
+    /// `None` where `write` would not have it kept.
+    pub fn get(&self, write: impl FnOnce() -> Option<[Box<[u8]>; 2]>) -> Option<&[Box<[u8]>; 2]> {
+        self.0.get_or_init(write).as_ref()
+    }
+}
+
+impl Clone for Written {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// Images of processes that live. Linux counts to 32,768 pids by default; large hosts raise it, but

@@ -18,6 +18,7 @@ use crate::cli::{Cli, Command, RulesCommand, TrailArgs};
 use crate::config;
 use crate::doctor::Diagnosis;
 use crate::probe::{Hooks, Observe, Settings};
+use crate::sink::{PARAMETERS, Parameter};
 use crate::{rules, trail};
 
 /// How a command ends when it does not end well.
@@ -48,7 +49,7 @@ pub fn main() -> ExitCode {
         Command::Rules(command) => rules(command),
         Command::Trail(args) => follow(&args),
         Command::Doctor(args) => doctor(args.json),
-        Command::Man => print(Cli::manual),
+        Command::Man => print(|out| Cli::manual(&parameters(), out)),
         Command::Completions { shell } => print(|out| {
             Cli::completions(shell, out);
             Ok(())
@@ -78,6 +79,15 @@ fn print(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<(), Failu
     write(&mut text)?;
     io::stdout().lock().write_all(&text)?;
     Ok(())
+}
+
+/// Those of an output, for the manual.
+fn parameters() -> Vec<(String, String)> {
+    let of = |parameter: &Parameter| {
+        let meaning = format!("Of {}: {}. Without it: {}", parameter.of(), parameter.meaning, parameter.default);
+        (format!("{}={}", parameter.name, parameter.values), meaning)
+    };
+    PARAMETERS.iter().map(of).collect()
 }
 
 fn rules(command: RulesCommand) -> Result<(), Failure> {

@@ -64,6 +64,34 @@ const fn parameter(
     Parameter { name, applies, values, default, meaning }
 }
 
+impl Parameter {
+    /// Which outputs take it, in words.
+    #[must_use]
+    pub fn of(&self) -> String {
+        match self.applies {
+            ALL => return "all".to_owned(),
+            SYSLOG => return "syslog".to_owned(),
+            [File] => return "file".to_owned(),
+            _ => {}
+        }
+        let names: Vec<&str> = self.applies.iter().map(|scheme| scheme.name()).collect();
+        format!("syslog {}", names.join(", "))
+    }
+}
+
+impl Scheme {
+    fn name(self) -> &'static str {
+        match self {
+            Stdout => "stdout",
+            File => "file",
+            Unix => "unix",
+            Udp => "udp",
+            Tcp => "tcp",
+            TlsScheme => "tls",
+        }
+    }
+}
+
 /// The parameters of one text, each known, fitting the scheme, and given once.
 pub(super) struct Values<'a>(Vec<(&'static str, &'a str)>);
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use dnstrail::ecs::{Body, Dns, Document, LONGEST_LINE, Match, SHORTEST_LINE};
+use dnstrail::ecs::{Body, DEFAULT_LINE, Dns, Document, LONGEST_LINE, Match, SHORTEST_LINE};
 use dnstrail::process::Process;
 use serde_json::Value;
 
@@ -124,4 +124,32 @@ fn many_matches_keep_the_first() {
     let document = check_line_below(&line, SHORTEST_LINE);
     assert_eq!(document["threat"]["enrichments"][0]["indicator"]["name"], "evil.example");
     assert_eq!(document["process"]["pid"], 4242);
+}
+
+/// What is kept of an image is used only where it is what would be written.
+#[test]
+fn an_image_is_written_once_and_read_in_every_line() {
+    let (query, task) = (samples::query(), samples::task());
+    let lines = |process: &Process, limit: usize| {
+        let writer = samples::writer().with_limit(limit);
+        [(); 2].map(|()| {
+            let body = Body::Dns(samples::asked(&query, process, &task));
+            let mut line = Vec::new();
+            writer.write(&Document { time: TIME, sequence: 1, body }, &mut line);
+            line
+        })
+    };
+    for arguments in [1, 40, 400, 4_000] {
+        let process = verbose(arguments);
+        for limit in [DEFAULT_LINE, SHORTEST_LINE, LONGEST_LINE, SHORTEST_LINE] {
+            let [first, second] = lines(&process, limit);
+            assert_eq!(first, second);
+            // A copy has nothing written.
+            assert_eq!(first, lines(&process.clone(), limit)[0], "{arguments} arguments, {limit} bytes");
+        }
+        let other = Process { uid: 0, user_name: None, ..process.clone() };
+        let [line, _] = lines(&other, DEFAULT_LINE);
+        let line: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(line["process"]["user"], serde_json::json!({ "id": "0" }));
+    }
 }

@@ -1,29 +1,39 @@
-//! One line of each kind, to the byte. A line that differs is left in the target folder.
+//! One line of each kind in each format, to the byte. A line that differs is left in the target folder.
 
 use std::fs;
 use std::path::Path;
 
 use dnstrail::dns::{Kind, Message};
-use dnstrail::ecs::{AlertSummary, Body, Dns, Document, ListState, Match, Occurrence, Report, Transport, WayIn};
+use dnstrail::ecs::{
+    AlertSummary, Body, DEFAULT_LINE, Dns, Document, ListState, Match, Occurrence, Report, Schema, Transport, WayIn,
+};
 use dnstrail::metrics::Metrics;
 
 use super::samples::{self, ANSWER, CDN, QUERY, TIME, WWW, Wire};
 use crate::conformance::{check_line, check_lines};
+use crate::formats;
 
 #[track_caller]
 fn is_golden(name: &str, sequence: u64, body: Body) {
-    let mut line = b"what stood there before\n".to_vec();
-    let before = line.len();
-    samples::writer().write(&Document { time: TIME, sequence, body }, &mut line);
-    let line = &line[before..];
-    check_line(line);
-    let file = format!("{name}.json");
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/documents/golden").join(&file);
-    let expected = fs::read_to_string(&golden).unwrap_or_default().replace("%VERSION%", env!("CARGO_PKG_VERSION"));
-    if expected.as_bytes() != line {
-        let actual = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&file);
-        fs::write(&actual, line).unwrap();
-        panic!("{} is not {}", actual.display(), golden.display());
+    let document = Document { time: TIME, sequence, body };
+    for (schema, folder) in [(Schema::Ecs, "ecs"), (Schema::SplunkCim, "splunk-cim"), (Schema::Ocsf, "ocsf")] {
+        let mut line = b"what stood there before\n".to_vec();
+        let before = line.len();
+        formats::writer(schema).write(&document, &mut line);
+        let line = &line[before..];
+        formats::check(schema, line, DEFAULT_LINE);
+        if schema == Schema::Ecs {
+            check_line(line);
+        }
+        let file = format!("{folder}/{name}.json");
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/documents/golden").join(&file);
+        let expected = fs::read_to_string(&golden).unwrap_or_default().replace("%VERSION%", env!("CARGO_PKG_VERSION"));
+        if expected.as_bytes() != line {
+            let actual = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&file);
+            fs::create_dir_all(actual.parent().unwrap()).unwrap();
+            fs::write(&actual, line).unwrap();
+            panic!("{} is not {}", actual.display(), golden.display());
+        }
     }
 }
 

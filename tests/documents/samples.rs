@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dnstrail::dns::{Kind, Message};
 use dnstrail::ecs::{Agent, Body, Boot, Dns, Document, Host, Match, Occurrence, OperatingSystem, Transport, Writer};
 use dnstrail::event::{Direction, Task, TaskKey};
-use dnstrail::process::{Container, Process};
+use dnstrail::process::{Container, Process, Written};
 use dnstrail::rules::{Hit, List, Metadata};
 
 /// 2026-11-21T03:10:30.123456789Z
@@ -151,6 +151,7 @@ pub fn parent() -> Process {
         parent: None,
         parent_key: None,
         parent_name: None,
+        written: Written::default(),
     }
 }
 

@@ -3,6 +3,8 @@
 
 mod evaluate;
 mod files;
+mod receivers;
+mod siem;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -103,8 +105,11 @@ fn is_own(name: &str) -> bool {
 #[track_caller]
 fn agree([ecs, cim]: &[Value; 2]) {
     let ecs = made("dnstrail:ecs", &extract(ecs));
-    formats::check_resolution(&as_json(&ecs));
     let cim = made("dnstrail:cim", &extract(cim));
+    for fields in [&ecs, &cim] {
+        formats::check_resolution(&as_json(fields));
+        siem::follows_the_model(&as_json(fields));
+    }
     for (name, values) in cim.iter().filter(|(name, _)| !is_own(name)) {
         assert_eq!(ecs.get(name), Some(values), "{name}");
     }
@@ -234,7 +239,7 @@ fn every_field_of_the_schema_is_mapped() {
 #[test]
 fn every_field_of_every_line_is_mapped() {
     let mapped = mapped();
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/documents/golden");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/documents/golden/ecs");
     let mut seen = BTreeSet::new();
     for entry in fs::read_dir(golden).expect("golden lines") {
         let line = fs::read_to_string(entry.unwrap().path()).unwrap();

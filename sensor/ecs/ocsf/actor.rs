@@ -4,20 +4,20 @@ use serde::Serialize;
 
 use super::milliseconds;
 use crate::ecs::lookup::Lookup;
-use crate::ecs::process::{Container, Named, Parent, Process};
+use crate::ecs::process::{Image, Named};
 use crate::ecs::text::Id;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Actor<'a> {
-    process: Actant<'a>,
+    process: Actant<'a, Actant<'a, Nobody>>,
     /// Of the thread that asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<User<'a>>,
 }
 
-/// `process` of an actor.
+/// `process` of an actor, and its `parent_process`, of which less is known and which has none of its own.
 #[derive(Debug, Serialize)]
-struct Actant<'a> {
+struct Actant<'a, P> {
     pid: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
@@ -36,25 +36,14 @@ struct Actant<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     container: Option<Cell<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    parent_process: Option<Ancestor<'a>>,
+    parent_process: Option<P>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cmd_line: Option<&'a str>,
 }
 
+/// The parent of a parent.
 #[derive(Debug, Serialize)]
-struct Ancestor<'a> {
-    pid: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    uid: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<File<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    created_time: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cmd_line: Option<&'a str>,
-}
+enum Nobody {}
 
 #[derive(Debug, Serialize)]
 struct File<'a> {
@@ -81,38 +70,33 @@ struct Cell<'a> {
 
 impl<'a> Actor<'a> {
     pub(super) fn new(fields: &'a Lookup<'a>) -> Option<Self> {
-        let process = Actant::new(fields.process.as_ref()?, fields.container.as_ref());
-        Some(Self { process, user: fields.user.map(User::new) })
-    }
-}
-
-impl<'a> Actant<'a> {
-    fn new(process: &'a Process<'a>, container: Option<&'a Container<'a>>) -> Self {
-        Self {
-            pid: process.pid,
-            name: process.name,
-            uid: process.entity_id,
-            file: process.executable.map(File::new),
+        let process = fields.process.as_ref()?;
+        let container = fields.container.as_ref();
+        let actant = Actant {
             tid: process.thread.as_ref().map(|thread| thread.id),
-            namespace_pid: process.vpid.filter(|_| container.is_some()),
-            created_time: process.start.map(milliseconds),
-            user: process.user.map(User::new),
             container: container.map(|container| Cell { uid: container.id, runtime: container.runtime }),
-            parent_process: process.parent.as_ref().map(Ancestor::new),
-            cmd_line: process.command_line,
-        }
+            ..Actant::new(&process.image(), process.parent().map(|parent| Actant::new(&parent, None)))
+        };
+        // The number is that inside of the container.
+        let namespace_pid = actant.namespace_pid.filter(|_| container.is_some());
+        Some(Self { process: Actant { namespace_pid, ..actant }, user: fields.user.map(User::new) })
     }
 }
 
-impl<'a> Ancestor<'a> {
-    fn new(parent: &'a Parent<'a>) -> Self {
+impl<'a, P> Actant<'a, P> {
+    fn new(image: &Image<'a>, parent_process: Option<P>) -> Self {
         Self {
-            pid: parent.pid,
-            name: parent.name,
-            uid: parent.entity_id,
-            file: parent.executable.map(File::new),
-            created_time: parent.start.map(milliseconds),
-            cmd_line: parent.command_line,
+            pid: image.pid,
+            name: image.name,
+            uid: image.entity_id,
+            file: image.executable.map(File::new),
+            tid: None,
+            namespace_pid: image.vpid,
+            created_time: image.start.map(milliseconds),
+            user: image.user.map(User::new),
+            container: None,
+            parent_process,
+            cmd_line: image.command_line,
         }
     }
 }

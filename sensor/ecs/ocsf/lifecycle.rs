@@ -5,30 +5,17 @@
 
 use serde::Serialize;
 
-use super::{Metadata, Product, Profiles, milliseconds};
+use super::{Base, Metadata, Product, Profiles, milliseconds};
 use crate::ecs::event::{Event, Outcome, Type};
 use crate::ecs::report::{Alert, Own, Sentence, Statement};
 use crate::ecs::text::Keyword;
 use crate::ecs::time::Instant;
 
 #[derive(Debug, Serialize)]
-pub(in crate::ecs) struct Lifecycle<'a> {
-    time: u64,
-    class_uid: u32,
-    class_name: &'static str,
-    category_uid: u32,
-    category_name: &'static str,
-    activity_id: u32,
-    activity_name: &'static str,
-    type_uid: u32,
-    type_name: &'static str,
-    severity_id: u8,
-    severity: &'static str,
-    status_id: u8,
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status_detail: Option<&'a str>,
-    metadata: Metadata,
+pub(in crate::ecs) struct Lifecycle<'a>(Base<'a>, Told<'a>);
+
+#[derive(Debug, Serialize)]
+struct Told<'a> {
     app: Product,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a Keyword<Sentence<'a>>>,
@@ -46,16 +33,11 @@ struct Unmapped<'a> {
 
 impl<'a> Lifecycle<'a> {
     pub(in crate::ecs) fn new(statement: &'a Statement<'a>) -> Self {
-        Self {
-            status_detail: statement.error.as_ref().map(|error| error.message).or(statement.event.reason),
-            message: Some(&statement.message),
-            unmapped: Unmapped {
-                event: &statement.event,
-                alert: statement.alert.as_ref(),
-                dnstrail: Some(&statement.dnstrail),
-            },
-            ..Self::remnant(statement.time, &statement.event)
-        }
+        let Self(base, told) = Self::remnant(statement.time, &statement.event);
+        let status_detail = statement.error.as_ref().map(|error| error.message).or(statement.event.reason);
+        let unmapped =
+            Unmapped { alert: statement.alert.as_ref(), dnstrail: Some(&statement.dnstrail), ..told.unmapped };
+        Self(Base { status_detail, ..base }, Told { message: Some(&statement.message), unmapped, ..told })
     }
 
     /// Of any document that no cut makes short enough, too.
@@ -68,7 +50,7 @@ impl<'a> Lifecycle<'a> {
         let error = matches!(event.r#type, [Type::Error]) || event.outcome == Some(Outcome::Failure);
         let (severity_id, severity) = if error { (4, "High") } else { (1, "Informational") };
         let (status_id, status) = if error { (2, "Failure") } else { (1, "Success") };
-        Self {
+        let base = Base {
             time: milliseconds(time),
             class_uid: 6002,
             class_name: "Application Lifecycle",
@@ -84,9 +66,8 @@ impl<'a> Lifecycle<'a> {
             status,
             status_detail: None,
             metadata: Metadata::new(time, event, Profiles::default()),
-            app: Product::default(),
-            message: None,
-            unmapped: Unmapped { event, alert: None, dnstrail: None },
-        }
+        };
+        let unmapped = Unmapped { event, alert: None, dnstrail: None };
+        Self(base, Told { app: Product::default(), message: None, unmapped })
     }
 }

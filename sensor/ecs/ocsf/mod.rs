@@ -39,9 +39,10 @@ fn milliseconds(Instant(nanoseconds): Instant) -> u64 {
     nanoseconds / 1_000_000
 }
 
+/// What every class has, in this order.
 #[derive(Debug, Serialize)]
 #[allow(clippy::struct_field_names, reason = "OCSF's own names")]
-pub(in crate::ecs) struct DnsActivity<'a> {
+struct Base<'a> {
     time: u64,
     class_uid: u32,
     class_name: &'static str,
@@ -58,6 +59,15 @@ pub(in crate::ecs) struct DnsActivity<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     status_detail: Option<&'a str>,
     metadata: Metadata,
+}
+
+/// A DNS Activity.
+#[derive(Debug, Serialize)]
+pub(in crate::ecs) struct DnsActivity<'a>(Base<'a>, Activity<'a>);
+
+#[derive(Debug, Serialize)]
+#[allow(clippy::struct_field_names, reason = "OCSF's own names")]
+struct Activity<'a> {
     // The profile `security_control`.
     #[serde(skip_serializing_if = "Option::is_none")]
     is_alert: Option<bool>,
@@ -118,7 +128,7 @@ impl<'a> DnsActivity<'a> {
         let (activity_id, activity_name, type_name) =
             if response { (2, "Response", "DNS Activity: Response") } else { (1, "Query", "DNS Activity: Query") };
         let query_time = if response { event.start } else { event.start.or(Some(*time)) };
-        Self {
+        let base = Base {
             time: milliseconds(*time),
             class_uid: 4003,
             class_name: "DNS Activity",
@@ -142,6 +152,8 @@ impl<'a> DnsActivity<'a> {
                     container: fields.container.is_some(),
                 },
             ),
+        };
+        let activity = Activity {
             is_alert: lookup.alert.then_some(true),
             action_id: lookup.alert.then_some(3),
             action: lookup.alert.then_some("Observed"),
@@ -175,7 +187,8 @@ impl<'a> DnsActivity<'a> {
                 event: OwnEvent { action: event.action, duration: event.duration },
                 dnstrail: &fields.dnstrail,
             },
-        }
+        };
+        Self(base, activity)
     }
 }
 
