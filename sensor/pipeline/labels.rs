@@ -2,7 +2,7 @@
 
 use crate::dns::{Message, Section};
 use crate::ecs::Match;
-use crate::rules::{Hit, Rules};
+use crate::rules::{Found, Hit, Rules};
 
 /// Matches of one document. An answer of hostile length may name thousands of listed addresses; some
 /// dozens say as much, and a line has a cap.
@@ -12,7 +12,7 @@ const MATCHES: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Labels {
     pub(super) matches: Vec<Match>,
-    hits: Vec<Hit>,
+    found: Vec<Found>,
 }
 
 impl Labels {
@@ -42,9 +42,13 @@ impl Labels {
             }
         }
         for (address, record) in message.addresses().filter(|(_, record)| record.section == Section::Answer) {
-            rules.match_address(address, &mut self.hits);
+            rules.match_address(address, &mut self.found);
             let field = if record.address.is_some() { "dns.resolved_ip" } else { "dns.answers.data" };
-            self.keep(field, || address.to_string());
+            let mut found = std::mem::take(&mut self.found);
+            found
+                .drain(..)
+                .for_each(|entry| self.keep(field, rules.hit_of_address(address, entry), || address.to_string()));
+            self.found = found;
         }
     }
 
@@ -77,16 +81,17 @@ impl Labels {
     }
 
     fn name(&mut self, rules: &Rules, name: &str, field: &'static str) {
-        rules.match_name(name, &mut self.hits);
-        self.keep(field, || name.to_owned());
+        rules.match_name(name, &mut self.found);
+        let mut found = std::mem::take(&mut self.found);
+        found.drain(..).for_each(|entry| self.keep(field, rules.hit_of_name(name, entry), || name.to_owned()));
+        self.found = found;
     }
 
-    fn keep(&mut self, field: &'static str, atomic: impl Fn() -> String) {
-        for hit in self.hits.drain(..) {
-            let known = self.matches.iter().any(|known| known.field == field && same_entry(&known.hit, &hit));
-            if !known && self.matches.len() < MATCHES {
-                self.matches.push(Match { hit, field, atomic: atomic() });
-            }
+    fn keep(&mut self, field: &'static str, hit: Option<Hit>, atomic: impl Fn() -> String) {
+        let Some(hit) = hit else { return };
+        let known = self.matches.iter().any(|known| known.field == field && same_entry(&known.hit, &hit));
+        if !known && self.matches.len() < MATCHES {
+            self.matches.push(Match { hit, field, atomic: atomic() });
         }
     }
 }
@@ -110,8 +115,7 @@ mod tests {
     fn labels(hits: &[(&'static str, &str, &str)]) -> Labels {
         let mut labels = Labels::default();
         for (field, list, indicator) in hits {
-            labels.hits.push(hit(list, indicator));
-            labels.keep(field, || "the name".to_owned());
+            labels.keep(field, Some(hit(list, indicator)), || "the name".to_owned());
         }
         labels
     }
@@ -157,9 +161,8 @@ mod tests {
     fn a_hostile_answer_adds_no_end_of_labels() {
         let mut labels = Labels::default();
         for number in 0..10_000 {
-            labels.hits.push(hit("one", &number.to_string()));
+            labels.keep("dns.resolved_ip", Some(hit("one", &number.to_string())), String::new);
         }
-        labels.keep("dns.resolved_ip", String::new);
         assert_eq!(labels.matches.len(), MATCHES);
         let mut told = Vec::new();
         labels.remember(&mut told);

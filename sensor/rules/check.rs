@@ -1,13 +1,15 @@
 //! What people ask a rule set: what was read and what was not (`dnstrail rules check`), and what a name
 //! would hit (`dnstrail rules lookup`). Text for a terminal or JSON; arguments are left to `cli`.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Hit, ListReport, Rules, load, name};
+use super::{Hit, List, ListReport, Metadata, Rules, load, name};
 
 /// Problems of one list that are shown as text; `--json` has more of them.
 const SHOWN_PROBLEMS: usize = 20;
@@ -16,21 +18,24 @@ const SHOWN_PROBLEMS: usize = 20;
 struct CheckReport<'a> {
     usable: bool,
     lists: &'a [ListReport],
+    /// Directories without a list.
+    empty: &'a [PathBuf],
     /// Seconds.
     elapsed: f64,
 }
 
-/// Reads the lists as the sensor would, and writes what became of each. `false`: a list is unusable.
+/// Reads the lists as the sensor would, and writes what became of each. `false`: a list is unusable, or
+/// a directory holds none.
 ///
 /// # Errors
 /// `out` takes no more.
 pub fn check(paths: &[PathBuf], json: bool, out: &mut impl Write) -> io::Result<bool> {
     let load = load(paths, None);
-    let usable = load.lists.iter().all(|list| list.error.is_none());
+    let usable = load.empty.is_empty() && load.lists.iter().all(|list| list.error.is_none());
     if json {
         serde_json::to_writer(
             &mut *out,
-            &CheckReport { usable, lists: &load.lists, elapsed: load.elapsed.as_secs_f64() },
+            &CheckReport { usable, lists: &load.lists, empty: &load.empty, elapsed: load.elapsed.as_secs_f64() },
         )?;
         writeln!(out)?;
         return Ok(usable);
@@ -73,6 +78,13 @@ pub fn check(paths: &[PathBuf], json: bool, out: &mut impl Write) -> io::Result<
             writeln!(out, "{}: {} more lines skipped", list.path.display(), thousands(more))?;
         }
     }
+    for directory in &load.empty {
+        writeln!(
+            out,
+            "\n{}: holds no list file; put lists there, or a rules.toml that names them",
+            directory.display()
+        )?;
+    }
     let names: u64 = load.lists.iter().map(|list| list.counts.names).sum();
     let addresses: u64 = load.lists.iter().map(|list| list.counts.addresses).sum();
     writeln!(
@@ -86,65 +98,123 @@ pub fn check(paths: &[PathBuf], json: bool, out: &mut impl Write) -> io::Result<
     Ok(usable)
 }
 
-/// Writes which list and line each name or address hits, an exception too. Names may be in any
-/// spelling: Unicode, capitals, a trailing dot. `true`: at least one would alert.
+/// Writes which list and line each name or address hits, an exception too; as JSON one object a line
+/// and name. Names may be in any spelling: Unicode, capitals, a trailing dot. `true`: at least one would alert.
 ///
 /// # Errors
 /// `out` takes no more.
-pub fn lookup(rules: &Rules, names: &[String], out: &mut impl Write) -> io::Result<bool> {
+pub fn lookup(rules: &Rules, names: &[String], json: bool, out: &mut impl Write) -> io::Result<bool> {
     let mut any = false;
-    for text in names {
-        let (mut hits, mut exceptions) = (Vec::new(), Vec::new());
-        let mut buffer = String::new();
-        if let Ok(address) = text.parse::<IpAddr>() {
-            rules.match_address(address, &mut hits);
-            rules.exceptions_of_address(address, &mut exceptions);
+    for name in names {
+        let found = Lookup::new(rules, name);
+        any |= found.listed;
+        if json {
+            serde_json::to_writer(&mut *out, &found)?;
+            writeln!(out)?;
         } else {
-            match name::read(text.trim().as_bytes(), &mut buffer) {
-                Ok(name) => {
-                    rules.match_name(name, &mut hits);
-                    rules.exceptions_of_name(name, &mut exceptions);
-                }
-                Err(flaw) => {
-                    writeln!(out, "{text}: no name: {flaw}")?;
-                    continue;
-                }
-            }
-        }
-        any |= !hits.is_empty();
-        for exception in &exceptions {
-            writeln!(out, "{text}: never alerts: {}", Place(exception))?;
-        }
-        for hit in &hits {
-            writeln!(out, "{text}: {}", Place(hit))?;
-        }
-        if hits.is_empty() && exceptions.is_empty() {
-            writeln!(out, "{text}: not listed")?;
+            write!(out, "{found}")?;
         }
     }
     Ok(any)
 }
 
-/// An entry and where it stands.
-struct Place<'a>(&'a Hit);
+/// What a rule set says about one name or address.
+#[derive(Serialize)]
+struct Lookup<'a> {
+    /// As it was asked for.
+    name: &'a str,
+    /// It would alert.
+    listed: bool,
+    /// An exception covers it, and it never alerts.
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// The longest match of each list.
+    matches: Vec<Entry>,
+    exceptions: Vec<Entry>,
+}
 
-impl std::fmt::Display for Place<'_> {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self(hit) = self;
-        write!(out, "{} in list {} ({}:{})", hit.indicator, hit.list.id, hit.list.path.display(), hit.line)?;
-        if let Some(metadata) = &hit.metadata {
-            let texts =
-                [("uuid", &metadata.uuid), ("source", &metadata.source), ("description", &metadata.description)];
-            for (key, text) in texts {
-                if let Some(text) = text {
-                    write!(out, " {key}={text:?}")?;
+impl<'a> Lookup<'a> {
+    fn new(rules: &Rules, name: &'a str) -> Self {
+        let mut error = None;
+        let hits = if let Ok(address) = name.parse::<IpAddr>() {
+            [false, true].map(|exceptions| rules.hits_of_address(address, exceptions))
+        } else {
+            match name::read(name.trim().as_bytes(), &mut String::new()) {
+                Ok(name) => [false, true].map(|exceptions| rules.hits_of_name(name, exceptions)),
+                Err(flaw) => {
+                    error = Some(format!("no name: {flaw}"));
+                    Default::default()
                 }
             }
+        };
+        let [listed, allowed] = hits.each_ref().map(|hits| !hits.is_empty());
+        let [matches, exceptions] = hits.map(|hits| hits.into_iter().map(Entry::from).collect());
+        Self { name, listed, allowed, error, matches, exceptions }
+    }
+}
+
+impl fmt::Display for Lookup<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name;
+        if let Some(error) = &self.error {
+            return writeln!(out, "{name}: {error}");
         }
-        match hit.metadata.as_ref().and_then(|metadata| metadata.severity).or(hit.list.severity) {
-            Some(severity) => write!(out, " severity={severity}"),
-            None => Ok(()),
+        self.exceptions.iter().try_for_each(|entry| writeln!(out, "{name}: never alerts: {entry}"))?;
+        self.matches.iter().try_for_each(|entry| writeln!(out, "{name}: {entry}"))?;
+        if self.listed || self.allowed { Ok(()) } else { writeln!(out, "{name}: not listed") }
+    }
+}
+
+/// An entry, where it stands, and what is said about it.
+#[derive(Serialize)]
+struct Entry {
+    indicator: String,
+    list: String,
+    path: PathBuf,
+    line: u32,
+    /// Of the list, as in alerts.
+    version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feed: Option<String>,
+    /// The entry's own metadata, its severity or else its list's.
+    #[serde(flatten)]
+    metadata: Metadata,
+}
+
+impl From<Hit> for Entry {
+    fn from(hit: Hit) -> Self {
+        let mut metadata = hit.metadata.map(Arc::unwrap_or_clone).unwrap_or_default();
+        metadata.severity = metadata.severity.or(hit.list.severity);
+        let List { id, path, version, category, reference, feed, .. } = &*hit.list;
+        Self {
+            indicator: hit.indicator.to_string(),
+            list: id.clone(),
+            path: path.clone(),
+            line: hit.line,
+            version: version.clone(),
+            category: category.clone(),
+            reference: reference.clone(),
+            feed: feed.clone(),
+            metadata,
         }
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} in list {} ({}:{})", self.indicator, self.list, self.path.display(), self.line)?;
+        let Metadata { uuid, source, description, severity } = &self.metadata;
+        for (key, text) in [("uuid", uuid), ("source", source), ("description", description)] {
+            if let Some(text) = text {
+                write!(out, " {key}={text:?}")?;
+            }
+        }
+        severity.map_or(Ok(()), |severity| write!(out, " severity={severity}"))
     }
 }
 

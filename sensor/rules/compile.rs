@@ -1,24 +1,19 @@
 //! Entries in the order they are read into the read-only form that `names`, `networks` and `details`
 //! look up. Reading entries is left to the formats.
 //!
-//! Names wait in a `stage`, parted by hash; each part is sorted into its buckets and written. Of the same
-//! name in the same list the widest stays, and of equals the first.
+//! Of the same name in the same list the widest stays, and of equals the first.
 
 use std::collections::HashMap;
 
 use super::Metadata;
-use super::codec::{self, Codec, Encoder};
 use super::details::{Details, DetailsWriter, Mark as DetailsMark};
 use super::hash::Key;
-use super::memory::{make_room, roomy};
-use super::names::{self, Class, Names, Scope};
-use super::networks::{Network, Networks, Origin};
-use super::stage::{Mark as StageMark, PARTS, Stage, Staged};
+use super::memory::make_room;
+use super::names::{Class, Names, Origin, Record, Scope};
+use super::networks::{Network, Networks};
 
-/// Entries of one set: offsets are 32 bits wide, and an entry takes about 20 bytes.
+/// Entries of one set: numbers of records are 32 bits wide, and an entry takes 18 bytes.
 const MOST_ENTRIES: usize = 1 << 27;
-/// No details follow.
-const NO_DETAILS: u32 = u32::MAX;
 
 /// No room is left for another entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +30,7 @@ pub(super) struct Place {
 
 pub(super) struct Builder {
     key: Key,
-    stage: Stage,
+    records: Vec<Record>,
     networks: Vec<(Network, Origin)>,
     classes: Vec<Class>,
     class_numbers: HashMap<Class, u16>,
@@ -47,7 +42,7 @@ pub(super) struct Builder {
 
 /// How far [`Builder::back`] goes.
 pub(super) struct Mark {
-    stage: StageMark,
+    records: usize,
     networks: usize,
     details: DetailsMark,
     depths: u128,
@@ -65,10 +60,11 @@ pub(super) struct Compiled {
 }
 
 impl Builder {
-    pub(super) fn new() -> Self {
+    /// A set whose entries [`Builder::carry`] takes from has the same key.
+    pub(super) fn new(key: Key) -> Self {
         Self {
-            key: Key::random(),
-            stage: Stage::new(),
+            key,
+            records: Vec::new(),
             networks: Vec::new(),
             classes: Vec::new(),
             class_numbers: HashMap::new(),
@@ -79,6 +75,7 @@ impl Builder {
     }
 
     /// Adds a name as documents write it.
+    #[inline]
     pub(super) fn name(
         &mut self,
         name: &str,
@@ -86,57 +83,84 @@ impl Builder {
         place: Place,
         metadata: Option<&Metadata>,
     ) -> Result<(), Full> {
-        if self.stage.len() >= MOST_ENTRIES {
-            return Err(Full);
-        }
-        let details = metadata.and_then(|metadata| self.details.add(metadata));
-        let class = Class { list: place.list, scope, allow: place.allow, details: details.is_some() };
-        let class = self.class(class).ok_or(Full)?;
+        let origin = self.origin(place, scope, metadata).ok_or(Full)?;
         let (hash, labels) = self.key.name(name.as_bytes());
         self.depths |= 1_u128.checked_shl(u32::try_from(labels).unwrap_or(u32::MAX)).unwrap_or(0);
-        let details = details.unwrap_or(NO_DETAILS);
-        let staged = Staged { hash, class, line: place.line, details, name: name.as_bytes() };
-        if self.stage.push(&staged) { Ok(()) } else { Err(Full) }
+        self.record(Record::new(hash, origin))
     }
 
     pub(super) fn network(&mut self, network: Network, place: Place, metadata: Option<&Metadata>) -> Result<(), Full> {
         if self.networks.len() >= MOST_ENTRIES {
             return Err(Full);
         }
-        let details = metadata.and_then(|metadata| self.details.add(metadata));
-        let class = Class { list: place.list, scope: Scope::Suffix, allow: place.allow, details: details.is_some() };
-        let class = self.class(class).ok_or(Full)?;
+        let origin = self.origin(place, Scope::Suffix, metadata).ok_or(Full)?;
         make_room(&mut self.networks, 1);
-        self.networks.push((network, Origin { class, line: place.line, details: details.unwrap_or(NO_DETAILS) }));
+        self.networks.push((network, origin));
         Ok(())
     }
 
+    /// Adds the entries of another set whose list has a number in this one. What fitted there fits
+    /// again, or is less than what came instead: an overflow was reported there.
+    pub(super) fn carry(&mut self, names: &Names, networks: &Networks, details: &Details, lists: &HashMap<u16, u16>) {
+        // How many labels a record's name has is known of all together only.
+        self.depths |= names.depths;
+        let origin = |builder: &mut Self, origin: Origin| {
+            let class = names.classes.get(usize::from(origin.class))?;
+            let list = *lists.get(&class.list)?;
+            let (line, metadata) = details.of(*class, origin.at)?;
+            builder.origin(Place { list, line, allow: class.allow }, class.scope, metadata.as_ref())
+        };
+        for record in &names.records {
+            if let Some(origin) = origin(self, record.origin()) {
+                let _ = self.record(record.with(origin));
+            }
+        }
+        networks.all(|network, before| {
+            if let Some(origin) = origin(self, before) {
+                make_room(&mut self.networks, 1);
+                self.networks.push((network, origin));
+            }
+        });
+    }
+
     pub(super) fn mark(&self) -> Mark {
-        let (stage, networks) = (self.stage.mark(), self.networks.len());
-        Mark { stage, networks, details: self.details.mark(), depths: self.depths }
+        let (records, networks) = (self.records.len(), self.networks.len());
+        Mark { records, networks, details: self.details.mark(), depths: self.depths }
     }
 
     /// Forgets what was added since.
     pub(super) fn back(&mut self, mark: &Mark) {
-        self.stage.back(&mark.stage);
+        self.records.truncate(mark.records);
         self.networks.truncate(mark.networks);
         self.details.back(mark.details);
         self.depths = mark.depths;
     }
 
     pub(super) fn finish(self) -> Compiled {
-        let Self { key, stage, networks, classes, details, depths, .. } = self;
+        let Self { key, mut records, networks, classes, details, depths, .. } = self;
         let (networks, repeated_networks) = Networks::new(networks, &classes);
-        // Parts are an even choice: which name is in which is chance.
-        let sample = (0..PARTS).flat_map(|part| stage.part(part)).take(codec::SAMPLE);
-        let codec = Codec::learn(sample.map(|staged| staged.name));
-        let mut writer = Writer::new(stage.len(), &codec, &classes);
-        for part in 0..PARTS {
-            writer.part(&stage, part);
+        records.sort_unstable();
+        let repeated_names = leave_out_repeated(&mut records, &classes);
+        let names = Names::new(key, classes, records, depths);
+        Compiled { names, networks, details: details.finish(), repeated_names, repeated_networks }
+    }
+
+    #[inline]
+    fn record(&mut self, record: Record) -> Result<(), Full> {
+        if self.records.len() >= MOST_ENTRIES {
+            return Err(Full);
         }
-        let Writer { directory, records, repeated, count, .. } = writer.finish();
-        let names = Names { key, codec, classes, directory, records, depths, count };
-        Compiled { names, networks, details: details.finish(), repeated_names: repeated, repeated_networks }
+        make_room(&mut self.records, 1);
+        self.records.push(record);
+        Ok(())
+    }
+
+    /// `None`: there is no room for another class.
+    #[inline]
+    fn origin(&mut self, place: Place, scope: Scope, metadata: Option<&Metadata>) -> Option<Origin> {
+        let details = metadata.and_then(|metadata| self.details.add(place.line, metadata));
+        let class = Class { list: place.list, scope, allow: place.allow, details: details.is_some() };
+        Some(Origin { class: self.class(class)?, at: details.unwrap_or(place.line) })
     }
 
     fn class(&mut self, class: Class) -> Option<u16> {
@@ -155,113 +179,25 @@ impl Builder {
     }
 }
 
-/// Makes the directory and the records of [`Names`].
-struct Writer<'a> {
-    encoder: Encoder,
-    classes: &'a [Class],
-    /// In all, and of each part.
-    buckets: usize,
-    buckets_per_part: usize,
-    directory: Vec<u64>,
-    records: Vec<u8>,
-    record: Vec<u8>,
-    repeated: Vec<Class>,
-    count: u64,
-}
-
-impl<'a> Writer<'a> {
-    fn new(names: usize, codec: &Codec, classes: &'a [Class]) -> Self {
-        let buckets = names::buckets_for(names);
-        Self {
-            encoder: Encoder::new(codec),
-            classes,
-            buckets,
-            buckets_per_part: buckets / PARTS,
-            directory: roomy(buckets + 1),
-            records: Vec::new(),
-            record: Vec::new(),
-            repeated: Vec::new(),
-            count: 0,
-        }
+/// Leaves out what a list has said of a name already, or says more widely; returns the class of each.
+fn leave_out_repeated(records: &mut Vec<Record>, classes: &[Class]) -> Vec<Class> {
+    let class = |record: &Record| classes.get(usize::from(record.origin().class)).copied();
+    for same_name in records.chunk_by_mut(Record::is_same_name).filter(|records| records.len() > 1) {
+        // Of one list the widest scope first; entries of equal scope stay in the order they were read.
+        same_name.sort_by_key(|record| class(record).map(|class| (class.list, class.allow, class.scope)));
     }
-
-    /// Writes the buckets of one part: a counting sort, which keeps the order of reading.
-    fn part(&mut self, stage: &Stage, part: usize) {
-        let first = part * self.buckets_per_part;
-        let bucket = |staged: &Staged<'_>| names::bucket(staged.hash, self.buckets).saturating_sub(first);
-        let staged: Vec<Staged<'_>> = stage.part(part).collect();
-        let mut ends = vec![0_usize; self.buckets_per_part];
-        for staged in &staged {
-            ends[bucket(staged)] += 1;
+    let mut repeated = Vec::new();
+    records.dedup_by(|later, before| {
+        let (true, Some(class), Some(earlier)) = (later.is_same_name(before), class(later), class(before)) else {
+            return false;
+        };
+        let said = class.is_alike(earlier) && (earlier.scope == class.scope || earlier.scope == Scope::Suffix);
+        if said {
+            repeated.push(class);
         }
-        let mut start = 0;
-        for end in &mut ends {
-            start += std::mem::replace(end, start);
-        }
-        let mut order = vec![0_usize; staged.len()];
-        for (index, staged) in staged.iter().enumerate() {
-            let end = &mut ends[bucket(staged)];
-            order[*end] = index;
-            *end += 1;
-        }
-        let mut kept: Vec<Staged<'_>> = Vec::new();
-        let mut start = 0;
-        for end in ends {
-            kept.clear();
-            for index in order.get(start..end).unwrap_or_default() {
-                self.keep(staged[*index], &mut kept);
-            }
-            self.bucket(&kept);
-            start = end;
-        }
-    }
-
-    /// Adds an entry to those of its bucket, unless its list has said so already.
-    fn keep<'s>(&mut self, entry: Staged<'s>, kept: &mut Vec<Staged<'s>>) {
-        let Some(class) = self.classes.get(usize::from(entry.class)).copied() else { return };
-        for before in kept.iter_mut().filter(|before| before.hash == entry.hash && before.name == entry.name) {
-            let Some(earlier) = self.classes.get(usize::from(before.class)) else { continue };
-            if (earlier.list, earlier.allow) != (class.list, class.allow) {
-                continue;
-            }
-            if earlier.scope == class.scope || earlier.scope == Scope::Suffix {
-                self.repeated.push(class);
-                return;
-            }
-            if class.scope == Scope::Suffix {
-                self.repeated.push(*earlier);
-                *before = entry;
-                return;
-            }
-        }
-        kept.push(entry);
-    }
-
-    fn bucket(&mut self, entries: &[Staged<'_>]) {
-        let start = u32::try_from(self.records.len()).unwrap_or(u32::MAX);
-        let mut marks = 0;
-        for entry in entries {
-            marks |= names::marks(entry.hash);
-            self.record.clear();
-            names::write_number(entry.class.into(), &mut self.record);
-            names::write_number(entry.line, &mut self.record);
-            if entry.details != NO_DETAILS {
-                names::write_number(entry.details, &mut self.record);
-            }
-            self.encoder.write(entry.name, &mut self.record);
-            make_room(&mut self.records, self.record.len() + 6);
-            self.records.push(names::tag(entry.hash));
-            names::write_number(u32::try_from(self.record.len()).unwrap_or(0), &mut self.records);
-            self.records.extend_from_slice(&self.record);
-        }
-        self.count += entries.len() as u64;
-        self.directory.push(names::directory_word(start, marks));
-    }
-
-    fn finish(mut self) -> Self {
-        self.directory.push(names::directory_word(u32::try_from(self.records.len()).unwrap_or(u32::MAX), 0));
-        self
-    }
+        said
+    });
+    repeated
 }
 
 #[cfg(test)]
@@ -274,26 +210,26 @@ mod tests {
 
     fn found(compiled: &Compiled, name: &str) -> Vec<(u16, u32)> {
         let mut found = Vec::new();
-        compiled.names.each(name, |hit| found.push((hit.class.list, hit.line)));
+        compiled.names.each(name, |hit| found.push((hit.class.list, hit.at)));
         found
     }
 
     #[test]
     fn of_one_name_in_one_list_the_widest_and_first_stays() {
-        let mut builder = Builder::new();
+        let mut builder = Builder::new(Key::random());
         for (line, scope) in [(1, Scope::Exact), (2, Scope::Below), (3, Scope::Suffix), (4, Scope::Suffix)] {
             builder.name("evil.example", scope, place(0, line), None).unwrap();
         }
         builder.name("evil.example", Scope::Suffix, place(1, 1), None).unwrap();
         let compiled = builder.finish();
         assert_eq!(found(&compiled, "evil.example"), [(0, 3), (1, 1)]);
-        assert_eq!(compiled.names.count, 3, "the entry below stays: it was read before it was covered");
-        assert_eq!(compiled.repeated_names.len(), 2);
+        assert_eq!(compiled.names.records.len(), 2);
+        assert_eq!(compiled.repeated_names.len(), 3);
     }
 
     #[test]
     fn what_is_taken_back_is_gone() {
-        let mut builder = Builder::new();
+        let mut builder = Builder::new(Key::random());
         builder.name("kept.example", Scope::Suffix, place(0, 1), None).unwrap();
         let mark = builder.mark();
         builder.name("gone.example", Scope::Suffix, place(1, 1), None).unwrap();
@@ -309,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_million_times_the_same_name_is_one_entry() {
-        let mut builder = Builder::new();
+        let mut builder = Builder::new(Key::random());
         for line in 1..=1_000_000 {
             builder.name("same.example", Scope::Suffix, place(0, line), None).unwrap();
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Metadata;
-use super::names::{read_number, write_number};
+use super::names::Class;
 
 /// A text longer than this is cut: a list's remark goes into every alert it raises.
 const LONGEST_TEXT: usize = 512;
@@ -11,7 +11,7 @@ const LONGEST_TEXT: usize = 512;
 /// Entries are written once and read on a hit.
 #[derive(Default)]
 pub(super) struct Details {
-    /// Per entry: severity + 1 or 0, then three texts by number + 1 or 0.
+    /// Per entry: the line, severity + 1 or 0, then three texts by number + 1 or 0.
     records: Vec<u8>,
     /// Length and bytes of each text.
     texts: Vec<u8>,
@@ -30,13 +30,14 @@ pub(super) struct Mark(usize);
 
 impl DetailsWriter {
     /// Where the details of an entry are to be found. `None` when there are none, or no room is left.
-    pub(super) fn add(&mut self, metadata: &Metadata) -> Option<u32> {
+    pub(super) fn add(&mut self, line: u32, metadata: &Metadata) -> Option<u32> {
         if *metadata == Metadata::default() {
             return None;
         }
         let offset = u32::try_from(self.details.records.len()).ok()?;
         let texts = [&metadata.uuid, &metadata.source, &metadata.description]
             .map(|text| text.as_ref().map_or(0, |text| self.text(text)));
+        write_number(line, &mut self.details.records);
         write_number(metadata.severity.map_or(0, |severity| u32::from(severity) + 1), &mut self.details.records);
         for text in texts {
             write_number(text, &mut self.details.records);
@@ -76,17 +77,22 @@ impl DetailsWriter {
 }
 
 impl Details {
-    pub(super) fn get(&self, offset: u32) -> Option<Metadata> {
+    /// The line of an entry of this class, and what is said about it.
+    pub(super) fn of(&self, class: Class, at: u32) -> Option<(u32, Option<Metadata>)> {
+        if !class.details {
+            return Some((at, None));
+        }
+        self.get(at).map(|(line, metadata)| (line, Some(metadata)))
+    }
+
+    fn get(&self, offset: u32) -> Option<(u32, Metadata)> {
         let mut record = self.records.get(offset as usize..)?;
+        let line = read_number(&mut record)?;
         let severity = read_number(&mut record)?;
         let mut text = || self.text(read_number(&mut record)?);
         let (uuid, source, description) = (text(), text(), text());
-        Some(Metadata {
-            uuid,
-            source,
-            description,
-            severity: u8::try_from(severity.checked_sub(1).unwrap_or(256)).ok(),
-        })
+        let severity = u8::try_from(severity.checked_sub(1).unwrap_or(256)).ok();
+        Some((line, Metadata { uuid, source, description, severity }))
     }
 
     fn text(&self, number: u32) -> Option<String> {
@@ -96,9 +102,43 @@ impl Details {
     }
 }
 
+/// Seven bits a byte, the lowest first; the last has its top bit clear.
+fn write_number(mut number: u32, bytes: &mut Vec<u8>) {
+    while let low @ 0x80.. = number {
+        bytes.push(low.to_le_bytes()[0] | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number.to_le_bytes()[0]);
+}
+
+fn read_number(bytes: &mut &[u8]) -> Option<u32> {
+    let mut number = 0;
+    for shift in (0..32).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u32::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_survive() {
+        for number in [0, 1, 127, 128, 16_383, 16_384, 2_200_000, u32::MAX] {
+            let mut bytes = Vec::new();
+            write_number(number, &mut bytes);
+            let mut rest = bytes.as_slice();
+            assert_eq!(read_number(&mut rest), Some(number));
+            assert!(rest.is_empty());
+            assert_eq!(read_number(&mut &bytes[..bytes.len() - 1]), None);
+        }
+    }
 
     #[test]
     fn what_was_said_is_found_again() {
@@ -110,16 +150,17 @@ mod tests {
             severity: Some(0),
         };
         let part = Metadata { source: Some("feed".into()), ..Metadata::default() };
-        let (first, second) = (writer.add(&full), writer.add(&part));
-        assert_eq!(writer.add(&Metadata::default()), None);
+        let (first, second) = (writer.add(7, &full), writer.add(2_200_000, &part));
+        assert_eq!(writer.add(1, &Metadata::default()), None);
         let mark = writer.mark();
-        writer.add(&full);
+        writer.add(9, &full);
         writer.back(mark);
         let details = writer.finish();
-        let found = details.get(first.unwrap()).unwrap();
+        let (line, found) = details.get(first.unwrap()).unwrap();
+        assert_eq!(line, 7);
         assert_eq!((found.uuid, found.source, found.severity), (full.uuid, full.source, full.severity));
         assert!(found.description.unwrap().len() <= LONGEST_TEXT);
-        assert_eq!(details.get(second.unwrap()), Some(part));
+        assert_eq!(details.get(second.unwrap()), Some((2_200_000, part)));
         assert_eq!(details.get(1_000_000), None);
     }
 }

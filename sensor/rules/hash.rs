@@ -1,44 +1,58 @@
 //! The hash of every suffix of a name in one pass, label by label from the right, keyed anew for
-//! each rule set, so that nobody can choose names (in a query or in a list) that collide.
-//! What is found under a hash, and whether it really is the name, is left to `names`.
+//! each run, so that nobody can choose names (in a query or in a list) that collide.
+//! What is found under a hash is left to `names`.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// The secret of one rule set.
+/// The secret of one run.
 #[derive(Clone, Copy)]
 pub(super) struct Key {
-    seed: u64,
-    word: u64,
-    tail: u64,
+    seed: Hash,
+    factor: Hash,
+}
+
+/// Stands for a name: two hashes that know nothing of each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hash {
+    /// Chooses where a name is kept.
+    pub place: u64,
+    /// Tells it from another name with the same `place`.
+    pub check: u64,
 }
 
 impl Key {
     pub(super) fn random() -> Self {
         let draw = || RandomState::new().build_hasher().finish();
         // Odd factors of a folded multiplication lose no input bit.
-        Self { seed: draw(), word: draw() | 1, tail: draw() | 1 }
+        Self { seed: Hash { place: draw(), check: draw() }, factor: Hash { place: draw() | 1, check: draw() | 1 } }
     }
 
     /// The hash of the root, which each suffix starts from.
-    pub(super) fn root(self) -> u64 {
+    pub(super) fn root(self) -> Hash {
         self.seed
     }
 
     /// The hash of `label` in front of a suffix whose hash is `parent`.
     #[inline]
-    pub(super) fn extend(self, parent: u64, label: &[u8]) -> u64 {
-        let mut state = parent ^ (label.len() as u64).wrapping_mul(LENGTH_FACTOR);
+    pub(super) fn extend(self, parent: Hash, label: &[u8]) -> Hash {
+        let length = (label.len() as u64).wrapping_mul(LENGTH_FACTOR);
+        let mut state = Hash { place: parent.place ^ length, check: parent.check ^ length };
         let mut rest = label;
         while rest.len() > 8 {
             let Some((word, tail)) = rest.split_first_chunk::<8>() else { break };
-            state = fold(state ^ u64::from_le_bytes(*word), self.word);
+            state = self.mix(state, u64::from_le_bytes(*word));
             rest = tail;
         }
-        fold(state ^ tail(rest), self.tail)
+        self.mix(state, tail(rest))
+    }
+
+    #[inline]
+    fn mix(self, state: Hash, word: u64) -> Hash {
+        Hash { place: fold(state.place ^ word, self.factor.place), check: fold(state.check ^ word, self.factor.check) }
     }
 
     /// The hash of a whole name, and how many labels it has.
-    pub(super) fn name(self, name: &[u8]) -> (u64, usize) {
+    pub(super) fn name(self, name: &[u8]) -> (Hash, usize) {
         let (mut hash, mut labels) = (self.root(), 0);
         let mut end = name.len();
         while let Some(start) = label_start(name, end) {
@@ -185,7 +199,7 @@ mod tests {
         assert_ne!(parent, key.name(b"evilexample").0);
         assert_ne!(key.name(b"ab.c"), key.name(b"a.bc"));
         assert_ne!(key.name(b"aaaaaaaa.c"), key.name(b"aaaaaaaaa.c"));
-        assert_ne!(Key::random().name(b"evil.example").0, parent, "every set has its own key");
+        assert_ne!(Key::random().name(b"evil.example").0, parent, "every run has its own key");
     }
 
     #[test]

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::compile::{Builder, Place};
+use super::compile::Builder;
 use super::format::Format;
+use super::hash::Key;
 use super::intake::{Counts, Intake, Problem};
-use super::manifest::{self, Action, Source};
+use super::manifest::{self, Action, Source, Unreadable};
 use super::watch::Watched;
 use super::{List, Loaded, Rules, source};
 
@@ -18,6 +19,8 @@ use super::{List, Loaded, Rules, source};
 pub struct Load {
     pub rules: Arc<Rules>,
     pub lists: Vec<ListReport>,
+    /// Directories that were given and hold no list yet.
+    pub empty: Vec<PathBuf>,
     /// Every file and directory whose change means a reload, as it was before it was read.
     pub watch: Vec<Watched>,
     pub elapsed: Duration,
@@ -71,11 +74,16 @@ pub fn load(paths: &[PathBuf], previous: Option<&Rules>) -> Load {
     for path in paths {
         match manifest::sources(path, &mut loading.watch) {
             Ok(sources) => sources.into_iter().for_each(|source| loading.read(source)),
+            // A directory that a rules.toml names is another path.
+            Err(Unreadable::NoLists { path: empty }) if empty == *path && !loading.had_lists(path) => {
+                loading.empty.push(empty);
+            }
             Err(error) => loading.keep_all(path, &error.to_string()),
         }
     }
+    let empty = std::mem::take(&mut loading.empty);
     let (rules, lists, watch) = loading.finish();
-    Load { rules: Arc::new(rules), lists, watch, elapsed: start.elapsed() }
+    Load { rules: Arc::new(rules), lists, empty, watch, elapsed: start.elapsed() }
 }
 
 struct Loading<'a> {
@@ -86,6 +94,7 @@ struct Loading<'a> {
     /// Index of a list in the previous set, and in this one.
     carried: HashMap<u16, u16>,
     ids: HashSet<String>,
+    empty: Vec<PathBuf>,
     watch: Vec<Watched>,
 }
 
@@ -93,11 +102,12 @@ impl<'a> Loading<'a> {
     fn new(previous: Option<&'a Rules>) -> Self {
         Self {
             previous,
-            builder: Builder::new(),
+            builder: Builder::new(previous.map_or_else(Key::random, |previous| previous.names.key)),
             lists: Vec::new(),
             reports: Vec::new(),
             carried: HashMap::new(),
             ids: HashSet::new(),
+            empty: Vec::new(),
             watch: Vec::new(),
         }
     }
@@ -154,6 +164,11 @@ impl<'a> Loading<'a> {
         }
     }
 
+    /// Whether lists of this path are in force: one that loses them all is no empty one.
+    fn had_lists(&self, origin: &Path) -> bool {
+        self.previous.is_some_and(|previous| previous.lists.iter().any(|loaded| loaded.origin == origin))
+    }
+
     /// Puts the last good entries of a list in force, if there are any.
     fn keep(&mut self, origin: &Path, mut report: ListReport) {
         let lists = self.previous.map_or(&[][..], |previous| &previous.lists);
@@ -191,7 +206,7 @@ impl<'a> Loading<'a> {
 
     fn finish(mut self) -> (Rules, Vec<ListReport>, Vec<Watched>) {
         if let Some(previous) = self.previous.filter(|_| !self.carried.is_empty()) {
-            self.carry(previous);
+            self.builder.carry(&previous.names, &previous.networks, &previous.details, &self.carried);
         }
         let compiled = self.builder.finish();
         let repeated = compiled.repeated_names.iter().map(|class| (class, true));
@@ -210,23 +225,5 @@ impl<'a> Loading<'a> {
         }
         let rules = Rules::new(self.lists, compiled);
         (rules, self.reports, self.watch)
-    }
-
-    fn carry(&mut self, previous: &Rules) {
-        // What fitted before fits again, or is less than what came instead: an overflow was reported there.
-        let place = |list: &u16, line, allow| Place { list: *list, line, allow };
-        previous.names.all(|class, line, details, name| {
-            if let (Some(list), Ok(name)) = (self.carried.get(&class.list), std::str::from_utf8(name)) {
-                let metadata = details.and_then(|details| previous.details.get(details));
-                let _ = self.builder.name(name, class.scope, place(list, line, class.allow), metadata.as_ref());
-            }
-        });
-        previous.networks.all(|network, origin| {
-            let Some(class) = previous.names.classes.get(usize::from(origin.class)) else { return };
-            if let Some(list) = self.carried.get(&class.list) {
-                let metadata = if class.details { previous.details.get(origin.details) } else { None };
-                let _ = self.builder.network(network, place(list, origin.line, class.allow), metadata.as_ref());
-            }
-        });
     }
 }

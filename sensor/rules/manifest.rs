@@ -93,6 +93,8 @@ pub(super) enum Unreadable {
     NoLists { path: PathBuf },
     #[error("{}:{line}: {reason}", path.display())]
     Manifest { path: PathBuf, line: usize, reason: String },
+    #[error("{}: holds more than {MOST_LISTS} list files; join some", path.display())]
+    TooMany { path: PathBuf },
 }
 
 impl Settings {
@@ -121,9 +123,11 @@ pub(super) fn sources(origin: &Path, watch: &mut Vec<Watched>) -> Result<Vec<Sou
     let unreadable = |reason| Unreadable::Path { path: origin.to_owned(), reason };
     let is_directory = fs::metadata(origin).map_err(unreadable)?.is_dir();
     let manifest = if is_directory { origin.join(MANIFEST) } else { origin.to_owned() };
+    if is_directory {
+        watch.push(Watched::new(manifest.clone()));
+    }
     let is_manifest = manifest.extension().is_some_and(|extension| extension == "toml");
     if is_manifest && (!is_directory || manifest.exists()) {
-        watch.push(Watched::new(manifest.clone()));
         return read_manifest(origin, &manifest, watch);
     }
     if is_directory {
@@ -186,8 +190,11 @@ fn directory(
     watch: &mut Vec<Watched>,
 ) -> Result<Vec<Source>, Unreadable> {
     let files = list_files(path).map_err(|reason| Unreadable::Path { path: path.to_owned(), reason })?;
-    if files.is_empty() && !settings.allow_empty || files.len() > MOST_LISTS {
+    if files.is_empty() && !settings.allow_empty {
         return Err(Unreadable::NoLists { path: path.to_owned() });
+    }
+    if files.len() > MOST_LISTS {
+        return Err(Unreadable::TooMany { path: path.to_owned() });
     }
     watch.extend(files.iter().cloned().map(Watched::new));
     Ok(files

@@ -15,7 +15,6 @@
 //! new one on another thread, and the loop swaps one pointer.
 
 mod check;
-mod codec;
 mod compile;
 mod details;
 mod entry;
@@ -31,10 +30,8 @@ mod names;
 mod networks;
 mod reload;
 mod source;
-mod stage;
 mod watch;
 
-use std::cmp::Reverse;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -45,10 +42,12 @@ pub use format::Format;
 pub use intake::{Counts, Problem};
 pub use load::{ListReport, Load, Unusable, load};
 pub use manifest::Action;
+pub use names::Found;
 pub use reload::Reload;
 pub use watch::{Watched, Watcher};
 
 use flaw::Flaw;
+use networks::Network;
 
 /// One compiled set of lists. Replaced as a whole on reload.
 #[derive(Default)]
@@ -101,12 +100,16 @@ pub struct Hit {
 }
 
 /// What a list says about one entry.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Metadata {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// 0 to 100, overrides the list's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub severity: Option<u8>,
 }
 
@@ -116,84 +119,92 @@ impl Rules {
         Self { lists, names, networks, details }
     }
 
-    /// Adds the hits of a name as documents write it (lower case, no trailing dot, `\DDD`
-    /// escapes): the longest match of every list that has one, longest first; none where an allow list wins.
-    pub fn match_name(&self, name: &str, hits: &mut Vec<Hit>) {
-        let before = hits.len();
+    /// Adds what a name, as documents write it (lower case, no trailing dot, `\DDD` escapes), matches:
+    /// the longest entry of every list that has one, longest first; none where an allow list wins.
+    pub fn match_name(&self, name: &str, found: &mut Vec<Found>) {
+        let before = found.len();
         let mut allowed = false;
-        self.names.each(name, |found| {
-            if allowed {
-                return;
-            }
-            if found.class.allow {
-                allowed = true;
-                hits.truncate(before);
-                return;
-            }
-            let Some(loaded) = self.lists.get(usize::from(found.class.list)) else { return };
-            let hit = Hit {
-                list: loaded.list.clone(),
-                line: found.line,
-                indicator: name.get(found.start..).unwrap_or_default().into(),
-                metadata: found.details.and_then(|details| self.details.get(details)).map(Arc::new),
-            };
+        self.names.each(name, |entry| {
+            allowed |= entry.class.allow;
             // From the shortest to the longest: a later entry of the same list is the better one.
-            let others = hits.get_mut(before..).unwrap_or_default();
-            match others.iter_mut().find(|other| Arc::ptr_eq(&other.list, &hit.list)) {
-                Some(shorter) => *shorter = hit,
-                None => hits.push(hit),
+            let others = found.get_mut(before..).unwrap_or_default();
+            match others.iter_mut().find(|other| other.class.list == entry.class.list) {
+                Some(shorter) => *shorter = entry,
+                None => found.push(entry),
             }
         });
-        if hits.len() > before + 1 {
-            hits.get_mut(before..).unwrap_or_default().sort_by_key(|hit| Reverse(hit.indicator.len()));
+        if allowed {
+            found.truncate(before);
+        } else if found.len() > before + 1 {
+            found.get_mut(before..).unwrap_or_default().sort_by_key(|entry| entry.part);
         }
     }
 
-    /// Adds the hits of a resolved address: the longest prefix of every list that has one, longest
-    /// first; none where an allow list wins.
-    pub fn match_address(&self, address: IpAddr, hits: &mut Vec<Hit>) {
-        let before = hits.len();
+    /// The same for a resolved address: the longest prefix of every list that has one.
+    pub fn match_address(&self, address: IpAddr, found: &mut Vec<Found>) {
+        let before = found.len();
         let mut allowed = false;
-        self.networks.each(address, |network, origin| {
-            let Some(class) = self.names.classes.get(usize::from(origin.class)).filter(|_| !allowed) else { return };
-            if class.allow {
-                allowed = true;
-                hits.truncate(before);
-                return;
+        self.each_of_address(address, |entry| {
+            allowed |= entry.class.allow;
+            let others = found.get(before..).unwrap_or_default();
+            if others.iter().all(|other| other.class.list != entry.class.list) {
+                found.push(entry);
             }
-            let Some(loaded) = self.lists.get(usize::from(class.list)) else { return };
-            let others = hits.get(before..).unwrap_or_default();
-            if others.iter().all(|other| !Arc::ptr_eq(&other.list, &loaded.list)) {
-                hits.push(Hit {
-                    list: loaded.list.clone(),
-                    line: origin.line,
-                    indicator: network.to_string().into(),
-                    metadata: if class.details { self.details.get(origin.details).map(Arc::new) } else { None },
-                });
+        });
+        if allowed {
+            found.truncate(before);
+        }
+    }
+
+    /// What is told of an entry that `name` matched.
+    #[must_use]
+    pub fn hit_of_name(&self, name: &str, found: Found) -> Option<Hit> {
+        self.hit(found, name.get(found.part..).unwrap_or_default().into())
+    }
+
+    /// What is told of an entry that `address` matched.
+    #[must_use]
+    pub fn hit_of_address(&self, address: IpAddr, found: Found) -> Option<Hit> {
+        let network = Network::new(address.to_canonical(), u8::try_from(found.part).ok()?)?;
+        self.hit(found, network.to_string().into())
+    }
+
+    /// Every hit of a name, or every exception that covers it; for people, who ask once.
+    #[must_use]
+    pub fn hits_of_name(&self, name: &str, exceptions: bool) -> Vec<Hit> {
+        let mut found = Vec::new();
+        if exceptions {
+            self.names.each(name, |entry| found.extend(Some(entry).filter(|entry| entry.class.allow)));
+        } else {
+            self.match_name(name, &mut found);
+        }
+        found.into_iter().filter_map(|entry| self.hit_of_name(name, entry)).collect()
+    }
+
+    /// The same of an address.
+    #[must_use]
+    pub fn hits_of_address(&self, address: IpAddr, exceptions: bool) -> Vec<Hit> {
+        let mut found = Vec::new();
+        if exceptions {
+            self.each_of_address(address, |entry| found.extend(Some(entry).filter(|entry| entry.class.allow)));
+        } else {
+            self.match_address(address, &mut found);
+        }
+        found.into_iter().filter_map(|entry| self.hit_of_address(address, entry)).collect()
+    }
+
+    fn each_of_address(&self, address: IpAddr, mut each: impl FnMut(Found)) {
+        self.networks.each(address, |network, origin| {
+            if let Some(class) = self.names.classes.get(usize::from(origin.class)).copied() {
+                each(Found { class, at: origin.at, part: network.prefix().into() });
             }
         });
     }
 
-    /// Adds the exceptions that cover a name.
-    fn exceptions_of_name(&self, name: &str, hits: &mut Vec<Hit>) {
-        self.names.each(name, |found| {
-            if let (true, Some(loaded)) = (found.class.allow, self.lists.get(usize::from(found.class.list))) {
-                let indicator = name.get(found.start..).unwrap_or_default().into();
-                hits.push(Hit { list: loaded.list.clone(), line: found.line, indicator, metadata: None });
-            }
-        });
-    }
-
-    fn exceptions_of_address(&self, address: IpAddr, hits: &mut Vec<Hit>) {
-        self.networks.each(address, |network, origin| {
-            let Some(class) = self.names.classes.get(usize::from(origin.class)).filter(|class| class.allow) else {
-                return;
-            };
-            if let Some(loaded) = self.lists.get(usize::from(class.list)) {
-                let indicator = network.to_string().into();
-                hits.push(Hit { list: loaded.list.clone(), line: origin.line, indicator, metadata: None });
-            }
-        });
+    fn hit(&self, found: Found, indicator: Arc<str>) -> Option<Hit> {
+        let list = Arc::clone(&self.lists.get(usize::from(found.class.list))?.list);
+        let (line, metadata) = self.details.of(found.class, found.at)?;
+        Some(Hit { list, line, indicator, metadata: metadata.map(Arc::new) })
     }
 
     /// Whether nothing can match.
@@ -205,13 +216,13 @@ impl Rules {
     /// Names in force, of all lists.
     #[must_use]
     pub fn names(&self) -> u64 {
-        self.names.count
+        self.names.records.len() as u64
     }
 }
 
 impl fmt::Debug for Rules {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lists: Vec<&str> = self.lists.iter().map(|loaded| loaded.list.id.as_str()).collect();
-        out.debug_struct("Rules").field("lists", &lists).field("names", &self.names.count).finish_non_exhaustive()
+        out.debug_struct("Rules").field("lists", &lists).field("names", &self.names()).finish_non_exhaustive()
     }
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::names::Class;
+use super::names::{Class, Origin};
 
 /// An address (the longest prefix) or a range of addresses (CIDR).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,15 +56,6 @@ impl fmt::Display for Network {
     }
 }
 
-/// Where an entry was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Origin {
-    pub class: u16,
-    pub line: u32,
-    /// `u32::MAX`: none.
-    pub details: u32,
-}
-
 #[derive(Default)]
 pub(super) struct Networks {
     v4: Table<u32>,
@@ -72,24 +63,22 @@ pub(super) struct Networks {
 }
 
 impl Networks {
-    /// Of the same network in the same list the first line stays. `same` says whether two classes are of one list and one kind.
-    /// The second value is how many were left out.
+    /// Of the same network in the same list the first line stays. The second value is the class of each
+    /// that was left out.
     pub(super) fn new(mut entries: Vec<(Network, Origin)>, classes: &[Class]) -> (Self, Vec<Class>) {
         let class = |origin: Origin| classes.get(usize::from(origin.class)).copied();
         entries.sort_by_key(|(network, origin)| {
             let kind = class(*origin).map(|class| (class.list, class.allow));
-            (network.address.is_ipv6(), network.prefix, network.address, kind, origin.line)
+            (network.address.is_ipv6(), network.prefix, network.address, kind)
         });
         let mut repeated = Vec::new();
         entries.dedup_by(|later, first| {
-            let (later_class, first_class) = (class(later.1), class(first.1));
-            let same = later.0 == first.0
-                && later_class.map(|class| (class.list, class.allow))
-                    == first_class.map(|class| (class.list, class.allow));
-            if same {
-                repeated.extend(later_class);
+            let (Some(class), Some(earlier)) = (class(later.1), class(first.1)) else { return false };
+            let said = later.0 == first.0 && class.is_alike(earlier);
+            if said {
+                repeated.push(class);
             }
-            same
+            said
         });
         let mut networks = Self::default();
         for (network, origin) in entries {
@@ -195,12 +184,11 @@ mod tests {
         let class = Class { list: 0, scope: Scope::Suffix, allow: false, details: false };
         let texts =
             ["192.0.2.0/24", "192.0.2.77/32", "192.0.2.77/24", "0.0.0.0/0", "2001:db8::/32", "::ffff:198.51.100.0/120"];
-        let entries =
-            (1..).zip(texts).map(|(line, text)| (network(text), Origin { class: 0, line, details: u32::MAX }));
+        let entries = (1..).zip(texts).map(|(at, text)| (network(text), Origin { class: 0, at }));
         let (networks, repeated) = Networks::new(entries.collect(), &[class]);
         let find = |address: &str| {
             let mut found = Vec::new();
-            networks.each(address.parse().unwrap(), |network, origin| found.push((network.to_string(), origin.line)));
+            networks.each(address.parse().unwrap(), |network, origin| found.push((network.to_string(), origin.at)));
             found
         };
         let any = ("0.0.0.0/0".to_owned(), 4);

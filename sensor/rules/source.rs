@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
+use memchr::memchr;
 
 use super::Flaw;
 use super::format::{Format, Reader};
@@ -15,7 +16,7 @@ use super::intake::Intake;
 /// Longer lines are skipped: ten times what the longest real line (a hosts line of many names) has.
 const LONGEST_LINE: usize = 1 << 16;
 /// A line that has not ended after so much is no line: the file is no list.
-const RUNAWAY_LINE: u64 = 16 << 20;
+const RUNAWAY_LINE: usize = 16 << 20;
 /// Unpacked. The largest published lists have 130 MB; a small gzip file can unpack to anything.
 const LARGEST_LIST: u64 = 2 << 30;
 /// The beginning that the format is recognised by.
@@ -118,46 +119,63 @@ pub(super) fn read(
 fn read_lines(mut bytes: impl BufRead, format: Format, intake: &mut Intake<'_>) -> Result<String, Unusable> {
     let mut reader = Reader::new(format);
     let mut digest = Digest::new();
-    let mut line = Vec::with_capacity(256);
+    let mut take = |line: &[u8], intake: &mut Intake<'_>| {
+        intake.next_line();
+        let line = line.get(..LONGEST_LINE + 2).unwrap_or(line);
+        digest.line(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.len() > LONGEST_LINE {
+            intake.skip(Flaw::LongLine, line);
+        } else if !line.trim_ascii().is_empty() {
+            reader.line(line, intake);
+        }
+    };
+    // The line that the buffer's end has cut: its beginning, and its length so far.
+    let (mut begun, mut length) = (Vec::new(), 0);
     let mut total = 0;
     loop {
-        line.clear();
-        let length = bytes.by_ref().take(LONGEST_LINE as u64 + 2).read_until(b'\n', &mut line)?;
-        if length == 0 {
+        let buffer = match bytes.fill_buf() {
+            Ok(buffer) => buffer,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error.into()),
+        };
+        if buffer.is_empty() {
+            if length > 0 {
+                take(&begun, intake);
+            }
             return Ok(digest.finish());
         }
-        total += length as u64;
-        intake.next_line();
-        let ended = line.pop_if(|last| *last == b'\n').is_some();
-        digest.line(&line);
-        line.pop_if(|last| *last == b'\r');
-        if line.len() > LONGEST_LINE {
-            intake.skip(Flaw::LongLine, &line);
-            if !ended {
-                total += skip_line(&mut bytes, intake.line())?;
+        let mut rest = buffer;
+        while let Some(end) = memchr(b'\n', rest) {
+            let (line, after) = rest.split_at(end);
+            if length == 0 {
+                take(line, intake);
+            } else {
+                hold(line, &mut begun);
+                take(&begun, intake);
+                begun.clear();
+                length = 0;
             }
-        } else if !line.trim_ascii().is_empty() {
-            reader.line(&line, intake);
+            rest = after.get(1..).unwrap_or_default();
         }
+        hold(rest, &mut begun);
+        length += rest.len();
+        if length > RUNAWAY_LINE {
+            return Err(Unusable::RunawayLine(intake.line().saturating_add(1)));
+        }
+        let read = buffer.len();
+        bytes.consume(read);
+        total += read as u64;
         if total > LARGEST_LIST {
             return Err(Unusable::TooLarge);
         }
     }
 }
 
-/// Passes over the rest of a line.
-fn skip_line(bytes: &mut impl BufRead, number: u32) -> Result<u64, Unusable> {
-    let mut skipped = 0;
-    loop {
-        let length = bytes.by_ref().take(BUFFER as u64).skip_until(b'\n')? as u64;
-        skipped += length;
-        if length < BUFFER as u64 {
-            return Ok(skipped);
-        }
-        if skipped > RUNAWAY_LINE {
-            return Err(Unusable::RunawayLine(number));
-        }
-    }
+/// Adds to the beginning of a line as much as it takes to see that it is too long.
+fn hold(bytes: &[u8], begun: &mut Vec<u8>) {
+    let room = (LONGEST_LINE + 2).saturating_sub(begun.len());
+    begun.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
 }
 
 fn recognise(sample: &[u8], column: Option<&str>) -> Option<Format> {

@@ -102,10 +102,10 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
         }
         if !more {
             probes.count_losses(&metrics);
-            let mut chain = chain.borrow_mut();
-            chain.tick(before);
-            rulebook.turn(before, &mut chain);
+            chain.borrow_mut().tick(before);
         }
+        // Also where the ring is never empty.
+        rulebook.turn(before, &mut chain.borrow_mut());
         shown.publish(before, &mut probes, &mut chain.borrow_mut(), &rulebook);
         service.turn(rulebook.is_renewing());
         if signals.take_renewal() {

@@ -20,6 +20,7 @@ use crate::doctor::Diagnosis;
 use crate::probe::{Hooks, Observe, Settings};
 use crate::sink::{PARAMETERS, Parameter};
 use crate::{rules, trail};
+use rulebook::Rulebook;
 
 /// How a command ends when it does not end well.
 #[derive(Debug)]
@@ -97,9 +98,9 @@ fn rules(command: RulesCommand) -> Result<(), Failure> {
             good = rules::check(&paths, json, out)?;
             Ok(())
         })?,
-        RulesCommand::Lookup { names, rules: paths, .. } => {
-            let load = rules::load(&paths, None).complete().map_err(|error| Failure::Usage(error.into()))?;
-            print(|out| rules::lookup(&load.rules, &names, out).map(|_| ()))?;
+        RulesCommand::Lookup { names, rules: paths, json } => {
+            let (rulebook, _) = Rulebook::open(&paths).map_err(|error| Failure::Usage(error.into()))?;
+            print(|out| rules::lookup(&rulebook.current(), &names, json, out).map(|_| ()))?;
         }
     }
     if good { Ok(()) } else { Err(Failure::Told) }

@@ -26,12 +26,15 @@ pub struct Rulebook {
 }
 
 impl Rulebook {
-    /// The first load, which every list must survive.
+    /// The first load, which every list must survive. A directory may still wait for its first list.
     ///
     /// # Errors
     /// The first list that cannot be used, and what to do.
     pub fn open(paths: &[PathBuf]) -> Result<(Self, Load), Unusable> {
         let load = load(paths, None).complete()?;
+        for path in &load.empty {
+            eprintln!("dnstrail: {}: no list is there yet: nothing is matched until one is", path.display());
+        }
         let mut rulebook = Self {
             paths: paths.to_vec(),
             current: Arc::clone(&load.rules),

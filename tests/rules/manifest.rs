@@ -86,16 +86,14 @@ column = "2"
     assert_eq!(hit(rules, "any.zip").map(|hit| hit.1), Some("zip".into()));
     assert_eq!(hit(rules, "page.example").map(|hit| hit.0), Some(2));
     assert_eq!(hit(rules, "column.example").map(|hit| hit.0), Some(1));
-    let mut found = Vec::new();
-    rules.match_name("evil.example", &mut found);
+    let found = rules.hits_of_name("evil.example", false);
     let list = &found[0].list;
     assert_eq!((list.id.as_str(), list.name.as_str(), list.severity), ("a", "List A", Some(70)));
     assert_eq!((list.category.as_deref(), list.feed.as_deref()), (Some("malware"), Some("Feed")));
     assert_eq!(list.reference.as_deref(), Some("https://feed.example/a"));
     assert_eq!(list.version, load.lists[0].version);
     assert_eq!(list.version.len(), 16);
-    found.clear();
-    rules.match_name("k.example", &mut found);
+    let found = rules.hits_of_name("k.example", false);
     assert_eq!(found[0].metadata.as_deref(), Some(&Metadata { severity: Some(70), ..Metadata::default() }));
     assert_eq!(found[0].list.name, "kunai", "a list without a name is called by its id");
     assert!(load.lists.iter().all(|list| list.id != "off"));
@@ -144,8 +142,35 @@ fn the_first_start_names_the_file_and_the_remedy() {
         let error = load(&path).complete().unwrap_err().to_string();
         assert!(error.contains(&path.display().to_string()) && error.contains(remedy), "{error}");
     }
-    let empty = super::directory(&[]);
-    assert!(load(empty.path()).complete().unwrap_err().to_string().contains("holds no list file"));
+}
+
+#[test]
+fn an_empty_directory_waits_for_its_first_list() {
+    let directory = directory(&[("README.md", "# Lists go here\n")]);
+    let paths = [directory.path().to_owned()];
+    let first = rules::load(&paths, None).complete().unwrap();
+    assert_eq!(first.empty, paths);
+    assert_eq!(hits(&first.rules, "evil.example"), []);
+    let mut out = Vec::new();
+    assert!(!rules::check(&paths, false, &mut out).unwrap(), "nothing to check is bad news");
+    assert!(String::from_utf8(out).unwrap().contains("holds no list file"));
+
+    let list = directory.path().join("list.txt");
+    std::fs::write(&list, "evil.example\n").unwrap();
+    let second = rules::load(&paths, Some(&first.rules)).complete().unwrap();
+    assert_eq!(second.empty, [""; 0].map(std::path::PathBuf::from));
+    assert_eq!(hits(&second.rules, "evil.example").len(), 1);
+
+    // One that held a list and becomes empty has lost it.
+    std::fs::remove_file(&list).unwrap();
+    let third = rules::load(&paths, Some(&second.rules));
+    assert!(third.lists[0].kept && third.lists[0].error.as_ref().unwrap().contains("holds no list file"));
+    assert_eq!(hits(&third.rules, "evil.example").len(), 1);
+
+    // What a rules.toml names is meant to be there.
+    std::fs::create_dir(directory.path().join("named")).unwrap();
+    std::fs::write(directory.path().join("rules.toml"), "[[list]]\nid = \"l\"\npath = \"named\"\n").unwrap();
+    assert!(rules::load(&paths, None).complete().unwrap_err().to_string().contains("holds no list file"));
 }
 
 #[test]
@@ -175,7 +200,7 @@ fn lookup_takes_every_spelling_and_tells_the_line() {
     let rules = load(&path).rules;
     let ask = |name: &str| {
         let mut out = Vec::new();
-        let listed = rules::lookup(&rules, &[name.to_owned()], &mut out).unwrap();
+        let listed = rules::lookup(&rules, &[name.to_owned()], false, &mut out).unwrap();
         (listed, String::from_utf8(out).unwrap())
     };
     for name in ["BÜCHER.example.", "xn--bcher-kva.example", "www.b\u{fc}cher.example"] {
@@ -188,6 +213,41 @@ fn lookup_takes_every_spelling_and_tells_the_line() {
     assert_eq!(ask("free.example"), (false, "free.example: not listed\n".into()));
     assert!(ask("192.0.2.9").1.contains("192.0.2.0/24 in list l"));
     assert!(ask("a..b").1.contains("no name"));
+}
+
+#[test]
+fn lookup_as_json_is_an_object_a_name() {
+    let manifest = "[[list]]\nid = \"k\"\npath = \"k.json\"\nseverity = 70\ncategory = \"c2\"\nfeed = \"Feed\"\n\
+                    [[list]]\nid = \"a\"\npath = \"a.txt\"\n";
+    let directory = directory(&[
+        ("rules.toml", manifest),
+        ("k.json", "{\"value\":\"evil.example\",\"uuid\":\"u\"}\n"),
+        ("a.txt", "192.0.2.0/24\n@@||ok.evil.example^\n"),
+    ]);
+    let load = load(directory.path());
+    let names = ["WWW.evil.example.", "192.0.2.9", "ok.evil.example", "free.example", "a..b"].map(str::to_owned);
+    let mut out = Vec::new();
+    assert!(rules::lookup(&load.rules, &names, true, &mut out).unwrap());
+    let text = String::from_utf8(out).unwrap();
+    let told: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let version = |id: &str| load.lists.iter().find(|list| list.id == id).unwrap().version.clone();
+    let answer = |name: &str, listed, allowed, matches, exceptions| serde_json::json!({"name": name, "listed": listed, "allowed": allowed, "matches": matches, "exceptions": exceptions});
+    let none = serde_json::json!([]);
+    let evil = serde_json::json!([{
+        "indicator": "evil.example", "list": "k", "path": path("k.json"), "line": 1, "version": version("k"),
+        "category": "c2", "feed": "Feed", "uuid": "u", "severity": 70,
+    }]);
+    let of_a = |indicator: &str, line| {
+        serde_json::json!([{
+            "indicator": indicator, "list": "a", "path": path("a.txt"), "line": line, "version": version("a"),
+        }])
+    };
+    assert_eq!(told[0], answer(&names[0], true, false, evil, none.clone()));
+    assert_eq!(told[1], answer(&names[1], true, false, of_a("192.0.2.0/24", 1), none.clone()));
+    assert_eq!(told[2], answer(&names[2], false, true, none.clone(), of_a("ok.evil.example", 2)));
+    assert_eq!(told[3], answer(&names[3], false, false, none.clone(), none));
+    assert!(told[4]["listed"] == false && told[4]["error"].as_str().unwrap().contains("no name"));
 }
 
 #[test]

@@ -34,9 +34,11 @@ fn load_text(text: impl AsRef<[u8]>) -> Load {
 
 /// List, line and entry of each hit.
 fn hits(rules: &Rules, name: &str) -> Vec<(String, u32, String)> {
-    let mut hits = Vec::new();
-    rules.match_name(name, &mut hits);
-    hits.iter().map(|hit| (hit.list.id.clone(), hit.line, hit.indicator.to_string())).collect()
+    rules
+        .hits_of_name(name, false)
+        .iter()
+        .map(|hit| (hit.list.id.clone(), hit.line, hit.indicator.to_string()))
+        .collect()
 }
 
 /// Line and entry of the only hit of a name.
@@ -47,7 +49,6 @@ fn hit(rules: &Rules, name: &str) -> Option<(u32, String)> {
 }
 
 fn address_hits(rules: &Rules, address: &str) -> Vec<(u32, String)> {
-    let mut hits = Vec::new();
-    rules.match_address(address.parse().expect("an address"), &mut hits);
+    let hits = rules.hits_of_address(address.parse().expect("an address"), false);
     hits.iter().map(|hit| (hit.line, hit.indicator.to_string())).collect()
 }

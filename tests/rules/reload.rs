@@ -80,12 +80,9 @@ fn metadata_and_exceptions_survive_with_their_list() {
     fs::write(directory.path().join("l.json"), "").unwrap();
     fs::write(directory.path().join("a.txt"), "").unwrap();
     let second = rules::load(&[directory.path().to_owned()], Some(&first.rules));
-    let mut hits = Vec::new();
-    second.rules.match_name("x.evil.example", &mut hits);
+    let hits = second.rules.hits_of_name("x.evil.example", false);
     assert_eq!(hits[0].metadata.as_ref().unwrap().uuid.as_deref(), Some("u"));
-    hits.clear();
-    second.rules.match_name("ok.evil.example", &mut hits);
-    assert!(hits.is_empty());
+    assert!(second.rules.hits_of_name("ok.evil.example", false).is_empty());
 }
 
 #[test]

@@ -150,3 +150,13 @@ fn a_directory_that_is_replaced_is_found_again() {
     fs::write(lists.join("l.txt"), "b.example\n").unwrap();
     assert!(notices(&mut watcher, LONG), "there again");
 }
+
+#[test]
+fn the_first_list_of_an_empty_directory_is_noticed() {
+    for name in ["list.txt", "rules.toml"] {
+        let directory = directory(&[]);
+        let mut watcher = watcher(directory.path());
+        fs::write(directory.path().join(name), "evil.example\n").unwrap();
+        assert!(notices(&mut watcher, LONG), "{name}");
+    }
+}
