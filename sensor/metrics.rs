@@ -75,6 +75,8 @@ counts! {
         kernel_probe_skipped,
         /// Ring records that do not decode.
         record_invalid,
+        /// Packets left in the ring because the sensor had to end.
+        packet_abandoned,
         /// Packets that are not IPv4 or IPv6 with a readable TCP or UDP header.
         packet_malformed,
         /// Datagrams given up with fragments missing, or for lack of room.

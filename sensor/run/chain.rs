@@ -38,7 +38,11 @@ impl Chain {
     pub fn tick(&mut self, now: u64) {
         let Self { pipeline, outlet } = self;
         pipeline.tick(now, &mut |document| outlet.write(document));
-        outlet.outputs.tick(Instant::now());
+    }
+
+    /// Looks after the outputs: what failed is tried again and told, and what waits is written.
+    pub fn tend(&mut self, now: u64) {
+        self.outlet.outputs.tick(Instant::now());
         self.tell_changes(now);
         self.outlet.outputs.flush();
     }

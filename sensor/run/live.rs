@@ -1,7 +1,7 @@
 //! `dnstrail run`: one loop from the kernel's ring to the outputs, until a signal, the given time, or
 //! a reader that went away ends it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -21,6 +21,7 @@ use super::{Failure, offline};
 use crate::cli::{HooksArg, ObserveArg};
 use crate::config;
 use crate::ecs::{Report, WayIn};
+use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::pipeline::{self, Pipeline};
 use crate::probe::{self, Probes};
@@ -65,10 +66,17 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
     );
     let chain = Rc::new(RefCell::new(Chain::new(pipeline, outputs, Arc::clone(&metrics))));
     let muted = Rc::new(RefCell::new(Vec::new()));
+    // The sensor must end: what is left in the ring is only counted.
+    let abandoned = Rc::new(Cell::new(false));
     let mut probes = {
-        let (chain, muted) = (Rc::clone(&chain), Rc::clone(&muted));
+        let (chain, muted, abandoned) = (Rc::clone(&chain), Rc::clone(&muted), Rc::clone(&abandoned));
+        let counted = Arc::clone(&metrics);
         Probes::open(&probe_settings(settings), &metrics, move |event| {
-            if let (Verdict::NotDns, crate::event::Event::Packet(packet)) = (chain.borrow_mut().push(event), event) {
+            if abandoned.get() {
+                counted.losses.packet_abandoned.add(u64::from(matches!(event, Event::Packet(_))));
+                return;
+            }
+            if let (Verdict::NotDns, Event::Packet(packet)) = (chain.borrow_mut().push(event), event) {
                 muted.borrow_mut().push(packet.socket);
             }
         })?
@@ -101,10 +109,11 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
             probes.mute(socket);
         }
         if !more {
-            probes.count_losses(&metrics);
             chain.borrow_mut().tick(before);
         }
         // Also where the ring is never empty.
+        probes.count_losses(&metrics);
+        chain.borrow_mut().tend(before);
         rulebook.turn(before, &mut chain.borrow_mut());
         shown.publish(before, &mut probes, &mut chain.borrow_mut(), &rulebook);
         service.turn(rulebook.is_renewing());
@@ -132,7 +141,9 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
     service.stopping();
     probes.detach();
     let patience = Instant::now() + DRAIN;
-    while probes.ring().drain() && Instant::now() < patience {}
+    while probes.ring().drain() {
+        abandoned.set(Instant::now() >= patience);
+    }
     probes.count_losses(&metrics);
     chain.borrow_mut().finish(now(), Some(reason));
     Ok(())

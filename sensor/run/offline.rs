@@ -83,6 +83,7 @@ fn read(
         frames += 1;
         if frames.is_multiple_of(STRIDE) {
             chain.tick(*last);
+            chain.tend(*last);
             if signals.is_ending() || chain.is_over() {
                 break;
             }

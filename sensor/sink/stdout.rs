@@ -11,7 +11,7 @@ use super::{Line, Sink, Stopping};
 
 /// The longest wait for a reader before looking whether the program is asked to end.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
-/// How long a stuck reader may hold up the end of the program.
+/// How long a reader that takes nothing may hold up the end of the program.
 const GRACE: Duration = Duration::from_secs(2);
 
 pub(crate) struct Stdout {
@@ -22,7 +22,7 @@ pub(crate) struct Stdout {
     stopping: Stopping,
     health: Health,
     over: bool,
-    /// The program ends: until then a stuck reader is waited for.
+    /// A reader that takes nothing is waited for until then, if the program is to end.
     deadline: Option<Instant>,
 }
 
@@ -51,7 +51,10 @@ impl Stdout {
                         }
                         pipe.wait(PATIENCE)?;
                     }
-                    other => return other,
+                    other => {
+                        *deadline = None;
+                        return other;
+                    }
                 }
             }
         });

@@ -81,9 +81,13 @@ fn live_load_loses_nothing_or_counts_it() {
     let stop = &Document::lines(&tally.last)[0];
     assert_eq!(stop.action(), "sensor-stop");
     assert_eq!(stop.number("event.sequence"), tally.lines);
-    let counted = stop.number("dnstrail.loss.kernel_packet_ring.total");
+    // A slow build or reader may leave more in the ring than the end has time for.
+    let [overflow, abandoned] =
+        ["kernel_packet_ring", "packet_abandoned"].map(|place| stop.number(&format!("dnstrail.loss.{place}.total")));
+    let counted = overflow + abandoned;
     println!(
-        "{sent} queries sent, {completed} answered: {} and {} documents, {counted} packets counted as lost",
+        "{sent} queries sent, {completed} answered: {} and {} documents, {overflow} packets found no room in the ring, \
+         {abandoned} were left there",
         tally.queries, tally.answers
     );
     assert!(tally.queries <= sent, "a query was told twice");

@@ -30,6 +30,10 @@ fn child(test: &str, file: &Path) -> Child {
         .unwrap()
 }
 
+fn write(outputs: &mut Outputs, text: &str) {
+    outputs.write(&Line { bytes: text.as_bytes(), format: Format::Ecs, kind: Kind::Event, severity: None, time: 0 });
+}
+
 fn ends_well(mut child: Child) {
     let mut status = None;
     wait_until("the child ends", || {
@@ -99,14 +103,7 @@ fn a_request_to_end_is_heard_while_the_reader_is_stuck() {
         let targets = vec!["stdout".parse().unwrap()];
         let mut outputs = Outputs::open(targets, WhenFull::Drop, &stopping, Arc::clone(&metrics)).unwrap();
         for number in 0..2000 {
-            let text = line(number);
-            outputs.write(&Line {
-                bytes: text.as_bytes(),
-                format: Format::Ecs,
-                kind: Kind::Event,
-                severity: None,
-                time: 0,
-            });
+            write(&mut outputs, &line(number));
         }
         outputs.close(Duration::from_secs(1));
         assert!(asked.elapsed() < Duration::from_secs(4) && metrics.losses.output_dropped.get() > 1000);
@@ -114,6 +111,37 @@ fn a_request_to_end_is_heard_while_the_reader_is_stuck() {
     }
     let mut child = child("a_request_to_end_is_heard_while_the_reader_is_stuck", Path::new(""));
     let _unread = child.stdout.take();
+    ends_well(child);
+}
+
+#[test]
+fn a_slow_reader_is_waited_for_also_when_the_program_ends() {
+    let lines = 2000;
+    if is_child() {
+        let stopping: Stopping = Arc::new(|| true);
+        let targets = vec!["stdout".parse().unwrap()];
+        let mut outputs = Outputs::open(targets, WhenFull::Drop, &stopping, Arc::new(Metrics::default())).unwrap();
+        for number in 0..lines {
+            write(&mut outputs, &line(number));
+        }
+        outputs.close(Duration::from_millis(1));
+        std::process::exit(0);
+    }
+    let mut child = child("a_slow_reader_is_waited_for_also_when_the_program_ends", Path::new(""));
+    let mut out = child.stdout.take().unwrap();
+    let mut bytes = Vec::new();
+    let started = Instant::now();
+    let mut room = vec![0; 1 << 15];
+    loop {
+        match out.read(&mut room).unwrap() {
+            0 => break,
+            length => bytes.extend_from_slice(&room[..length]),
+        }
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    let wanted: String = (0..lines).map(line).collect();
+    assert!(started.elapsed() > Duration::from_secs(4), "longer than a reader that takes nothing is waited for");
+    assert!(String::from_utf8(bytes).unwrap().ends_with(&wanted));
     ends_well(child);
 }
 
