@@ -4,9 +4,12 @@
 //! What CIM has no field for stands under `dnstrail`, as in ECS. A report on the sensor itself has
 //! no model: its own fields, and the same `dnstrail`.
 
+mod traffic;
+
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
+pub(super) use traffic::Traffic;
 
 use super::dns::Answers;
 use super::event::{self, Kind};

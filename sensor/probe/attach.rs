@@ -16,6 +16,7 @@ use libbpf_rs::{Iter, Link, MapCore, MapFlags, MapType, OpenObject, PrintLevel, 
 use super::program::{Attach, PROGRAMS, Program, Role, Way};
 use super::ring::Ring;
 use super::support::Support;
+use super::watched::Watched;
 use crate::event::{self, Clock, Event};
 use crate::metrics::Metrics;
 use crate::skeleton::types::loss;
@@ -170,6 +171,8 @@ impl Probes {
             (loss::LOSS_PROCESS_RING, &metrics.losses.kernel_process_ring),
             (loss::LOSS_PACKET_READ, &metrics.losses.kernel_packet_read),
             (loss::LOSS_PACKET_CUT, &metrics.losses.kernel_packet_cut),
+            (loss::LOSS_CONNECTION_RING, &metrics.losses.kernel_connection_ring),
+            (loss::LOSS_CONNECTION_TABLE, &metrics.losses.kernel_connection_table),
         ] {
             if let Some(lost) = bss.losses.get(place.0 as usize) {
                 // SAFETY: mapped, aligned, and written by the kernel side with atomic adds only.
@@ -189,6 +192,26 @@ impl Probes {
     pub fn mute(&self, socket: u64) {
         // A full table forgets the oldest: its packets are looked at again, and nothing is lost.
         let _ = self.skeleton.maps.muted.update(&socket.to_ne_bytes(), &1u32.to_ne_bytes(), MapFlags::ANY);
+    }
+}
+
+impl Probes {
+    /// Connections are followed from now on.
+    pub fn want_connections(&self) {
+        if let Some(bss) = self.skeleton.maps.bss_data.as_deref() {
+            // SAFETY: mapped and aligned; the kernel side only reads it.
+            let wanted = unsafe { AtomicU32::from_ptr((&raw const bss.connections_wanted).cast_mut()) };
+            wanted.store(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Where the sensor says which connections it means.
+    ///
+    /// # Errors
+    /// A descriptor that cannot be duplicated.
+    pub fn watched(&self) -> Result<Watched, AttachError> {
+        Watched::new(&self.skeleton.maps.watched, &self.skeleton.maps.connections)
+            .map_err(|error| AttachError::Load(format!("the map of watched addresses cannot be shared: {error}")))
     }
 }
 

@@ -1,7 +1,7 @@
 //! `dnstrail run`: one loop from the kernel's ring to the outputs, until a signal, the given time, or
 //! a reader that went away ends it.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -22,8 +22,8 @@ use crate::cli::{HooksArg, ObserveArg};
 use crate::config;
 use crate::ecs::{Report, WayIn};
 use crate::metrics::Metrics;
-use crate::pipeline::{self, Pipeline};
-use crate::probe::{self, Probes};
+use crate::pipeline::{self, Follow, Pipeline};
+use crate::probe::{self, Probes, Watched};
 use crate::process;
 use crate::sink::WhenFull;
 use crate::stream::Verdict;
@@ -65,14 +65,20 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
     );
     let chain = Rc::new(RefCell::new(Chain::new(pipeline, outputs, Arc::clone(&metrics))));
     let muted = Rc::new(RefCell::new(Vec::new()));
+    let watched: Rc<OnceCell<Watched>> = Rc::default();
     let mut probes = {
-        let (chain, muted) = (Rc::clone(&chain), Rc::clone(&muted));
+        let (chain, muted, watched) = (Rc::clone(&chain), Rc::clone(&muted), Rc::clone(&watched));
         Probes::open(&probe_settings(settings), &metrics, move |event| {
-            if let (Verdict::NotDns, crate::event::Event::Packet(packet)) = (chain.borrow_mut().push(event), event) {
+            let mut chain = chain.borrow_mut();
+            if let (Verdict::NotDns, crate::event::Event::Packet(packet)) = (chain.push(event), event) {
                 muted.borrow_mut().push(packet.socket);
             }
+            // Here, not after the drain: while the record is in the ring, the kernel follows every connection.
+            follow(&watched, chain.pipeline());
         })?
     };
+    let _ = watched.set(probes.watched()?);
+    want_connections(settings, &rulebook, &probes);
 
     {
         let mut chain = chain.borrow_mut();
@@ -105,7 +111,9 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
             let mut chain = chain.borrow_mut();
             chain.tick(before);
             rulebook.turn(before, &mut chain);
+            follow(&watched, chain.pipeline());
         }
+        want_connections(settings, &rulebook, &probes);
         shown.publish(before, &mut probes, &mut chain.borrow_mut(), &rulebook);
         service.turn(rulebook.is_renewing());
         if signals.take_renewal() {
@@ -136,6 +144,24 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
     probes.count_losses(&metrics);
     chain.borrow_mut().finish(now(), Some(reason));
     Ok(())
+}
+
+/// Once there are lists. Who observes servers alone is told nothing of what clients do.
+fn want_connections(settings: &config::Run, rulebook: &Rulebook, probes: &Probes) {
+    if !matches!(settings.observe, ObserveArg::Servers) && !rulebook.current().is_empty() {
+        probes.want_connections();
+    }
+}
+
+fn follow(watched: &OnceCell<Watched>, pipeline: &mut Pipeline) {
+    for change in pipeline.take_follow() {
+        let Some(watched) = watched.get() else { continue };
+        match change {
+            Follow::Watch(address) => watched.add(address),
+            Follow::Forget(address) => watched.remove(address),
+            Follow::Release(connection) => watched.release(connection),
+        }
+    }
 }
 
 /// What `--metrics` shows, if anybody may ask.

@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::milliseconds;
-use crate::ecs::lookup::Lookup;
 use crate::ecs::process::{Container, Named, Parent, Process};
 use crate::ecs::text::Id;
 
@@ -80,9 +79,12 @@ struct Cell<'a> {
 }
 
 impl<'a> Actor<'a> {
-    pub(super) fn new(fields: &'a Lookup<'a>) -> Option<Self> {
-        let process = Actant::new(fields.process.as_ref()?, fields.container.as_ref());
-        Some(Self { process, user: fields.user.map(User::new) })
+    pub(super) fn new(
+        process: Option<&'a Process<'a>>,
+        container: Option<&'a Container<'a>>,
+        user: Option<Named<'a>>,
+    ) -> Option<Self> {
+        Some(Self { process: Actant::new(process?, container), user: user.map(User::new) })
     }
 }
 

@@ -1,0 +1,50 @@
+//! The maps by which the sensor says which connections it means. What is to be watched is left to
+//! `pipeline`.
+
+use std::net::IpAddr;
+
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
+
+use crate::event::ConnectionId;
+use crate::skeleton::types::connection_record;
+
+/// The maps `watched` and `connections`. What is written counts at once.
+#[derive(Debug)]
+pub struct Watched {
+    addresses: MapHandle,
+    connections: MapHandle,
+}
+
+impl Watched {
+    pub(super) fn new<M: MapCore>(addresses: &M, connections: &M) -> libbpf_rs::Result<Self> {
+        let handle = |map: &M| MapHandle::from_map_id(map.info()?.info.id);
+        Ok(Self { addresses: handle(addresses)?, connections: handle(connections)? })
+    }
+
+    pub fn add(&self, address: IpAddr) {
+        // It has room: the pipeline keeps to its bound, which is the map's.
+        let _ = self.addresses.update(&key(address), &1u32.to_ne_bytes(), MapFlags::ANY);
+    }
+
+    pub fn remove(&self, address: IpAddr) {
+        let _ = self.addresses.delete(&key(address));
+    }
+
+    /// Follows this connection no more. A later one may have its socket's address by now: it stays.
+    pub fn release(&self, id: ConnectionId) {
+        let key = id.socket.to_ne_bytes();
+        let begin = std::mem::offset_of!(connection_record, start);
+        if let Ok(Some(record)) = self.connections.lookup(&key, MapFlags::ANY)
+            && record.get(begin..begin + size_of::<u64>()) == Some(&id.begin.to_ne_bytes()[..])
+        {
+            let _ = self.connections.delete(&key);
+        }
+    }
+}
+
+fn key(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    }
+}
