@@ -2,6 +2,7 @@
 
 mod alerts;
 mod answers;
+mod connections;
 mod hostile;
 mod processes;
 
