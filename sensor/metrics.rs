@@ -76,6 +76,9 @@ counts! {
         kernel_connection_ring,
         /// Connections that the kernel side had no room to follow; each may have been to a listed address, or not.
         kernel_connection_table,
+        /// Runs of the probe of connections that the kernel skipped while an address was watched. Each may have
+        /// been a change of state of a connection to it, or of any other.
+        kernel_connection_skipped,
         /// Runs of a probe that the kernel skipped, because one of the same probe was under way on that
         /// processor (only where no cgroup v2 is mounted). Each may have been a DNS message, or none.
         kernel_probe_skipped,

@@ -1,12 +1,13 @@
 //! Loads the probes and attaches them, each role by the best way in that this kernel takes. What
 //! was refused, and why, is kept: it is shown at start and by `dnstrail doctor`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::Read;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -101,6 +102,10 @@ pub struct Probes {
     /// Those of them that read packets and that the kernel may skip: the functions', where no cgroup v2 is
     /// mounted. Their counts are read also when they are detached.
     traced: Vec<&'static Program>,
+    /// The one that sees connections, if it was taken; and its skipped runs that are counted or did not matter.
+    connects: Option<&'static Program>,
+    skipped: Cell<u64>,
+    watching: Rc<Cell<usize>>,
     skeleton: DnstrailSkel<'static>,
     ways_in: Vec<WayIn>,
 }
@@ -144,9 +149,11 @@ impl Probes {
         let traced = links
             .iter()
             .map(|(program, _)| *program)
-            .filter(|program| support.cgroup2.is_none() && program.role != Role::Tasks)
+            .filter(|program| support.cgroup2.is_none() && ![Role::Tasks, Role::Connects].contains(&program.role))
             .collect();
-        Ok(Self { ring, links, traced, skeleton, ways_in })
+        let connects = links.iter().map(|(program, _)| *program).find(|program| program.role == Role::Connects);
+        let (skipped, watching) = (Cell::default(), Rc::default());
+        Ok(Self { ring, links, traced, connects, skipped, watching, skeleton, ways_in })
     }
 
     pub fn ring(&mut self) -> &mut Ring {
@@ -186,6 +193,12 @@ impl Probes {
             .filter_map(|program| find(&self.skeleton, program))
             .map(|program| skipped_runs(&program));
         metrics.losses.kernel_probe_skipped.set(skipped.sum());
+        let skipped = self.connects.and_then(|program| find(&self.skeleton, program));
+        let skipped = skipped.map_or(0, |program| skipped_runs(&program));
+        let growth = skipped.saturating_sub(self.skipped.replace(skipped));
+        if self.watching.get() > 0 {
+            metrics.losses.kernel_connection_skipped.add(growth);
+        }
     }
 
     /// Stops sending the packets of a TCP connection that turned out to carry no DNS.
@@ -210,7 +223,7 @@ impl Probes {
     /// # Errors
     /// A descriptor that cannot be duplicated.
     pub fn watched(&self) -> Result<Watched, AttachError> {
-        Watched::new(&self.skeleton.maps.watched, &self.skeleton.maps.connections)
+        Watched::new(&self.skeleton.maps.watched, &self.skeleton.maps.connections, &self.watching)
             .map_err(|error| AttachError::Load(format!("the map of watched addresses cannot be shared: {error}")))
     }
 }

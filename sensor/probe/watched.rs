@@ -1,7 +1,9 @@
 //! The maps by which the sensor says which connections it means. What is to be watched is left to
 //! `pipeline`.
 
+use std::cell::Cell;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
@@ -13,21 +15,25 @@ use crate::skeleton::types::connection_record;
 pub struct Watched {
     addresses: MapHandle,
     connections: MapHandle,
+    /// Addresses that are watched.
+    count: Rc<Cell<usize>>,
 }
 
 impl Watched {
-    pub(super) fn new<M: MapCore>(addresses: &M, connections: &M) -> libbpf_rs::Result<Self> {
+    pub(super) fn new<M: MapCore>(addresses: &M, connections: &M, count: &Rc<Cell<usize>>) -> libbpf_rs::Result<Self> {
         let handle = |map: &M| MapHandle::from_map_id(map.info()?.info.id);
-        Ok(Self { addresses: handle(addresses)?, connections: handle(connections)? })
+        Ok(Self { addresses: handle(addresses)?, connections: handle(connections)?, count: Rc::clone(count) })
     }
 
     pub fn add(&self, address: IpAddr) {
         // It has room: the pipeline keeps to its bound, which is the map's.
         let _ = self.addresses.update(&key(address), &1u32.to_ne_bytes(), MapFlags::ANY);
+        self.count.set(self.count.get() + 1);
     }
 
     pub fn remove(&self, address: IpAddr) {
         let _ = self.addresses.delete(&key(address));
+        self.count.set(self.count.get().saturating_sub(1));
     }
 
     /// Follows this connection no more. A later one may have its socket's address by now: it stays.
