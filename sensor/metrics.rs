@@ -98,7 +98,7 @@ counts! {
         transaction_evicted,
         /// Processes forgotten for lack of room.
         process_evicted,
-        /// Messages whose sender the kernel named, but whose record was lost or forgotten.
+        /// Messages and connections whose process the kernel named, but whose record was lost or forgotten.
         process_unknown,
         /// Open connections to listed addresses forgotten for lack of room: their end is not told.
         connection_evicted,

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, MapMut};
 
 use crate::event::ConnectionId;
 use crate::skeleton::types::connection_record;
@@ -20,9 +20,13 @@ pub struct Watched {
 }
 
 impl Watched {
-    pub(super) fn new<M: MapCore>(addresses: &M, connections: &M, count: &Rc<Cell<usize>>) -> libbpf_rs::Result<Self> {
-        let handle = |map: &M| MapHandle::from_map_id(map.info()?.info.id);
-        Ok(Self { addresses: handle(addresses)?, connections: handle(connections)?, count: Rc::clone(count) })
+    pub(super) fn new(
+        addresses: &MapMut<'_>,
+        connections: &MapMut<'_>,
+        count: &Rc<Cell<usize>>,
+    ) -> libbpf_rs::Result<Self> {
+        let (addresses, connections) = (addresses.try_into()?, connections.try_into()?);
+        Ok(Self { addresses, connections, count: Rc::clone(count) })
     }
 
     pub fn add(&self, address: IpAddr) {

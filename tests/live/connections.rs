@@ -201,5 +201,21 @@ fn live_connection_to_what_no_listed_name_resolved_to_is_not_told() {
     }
     let recording = sensor.stop();
     assert_eq!(recording.below(&scene.lab.suffix).len(), 40);
+    assert_none(&recording);
+}
+
+#[test]
+fn live_connection_is_no_matter_of_servers() {
+    let scene = Scene::new();
+    let sensor = Sensor::start(&scene.lab, &["--rules", &scene.rules, "--observe", "servers"]);
+    scene.client(&["a", "127.0.0.1", &scene.name(), PORT]).run();
+    scene.client(&["a", "127.0.0.1", &scene.name(), PORT]).run();
+    let recording = sensor.stop();
+    assert_eq!(recording.below(&scene.lab.suffix).len(), 4, "the server's side");
+    assert_none(&recording);
+}
+
+#[track_caller]
+fn assert_none(recording: &Recording) {
     assert!(recording.documents.iter().all(|document| !document.action().starts_with("connection-")));
 }
