@@ -38,7 +38,7 @@ pub enum Follow {
 /// All that outlives an event.
 #[derive(Debug)]
 pub(super) struct Connections {
-    watched: HashMap<IpAddr, Watch>,
+    watched: HashMap<IpAddr, Rc<Resolution>>,
     /// When each was resolved last, oldest first.
     order: BTreeSet<(u64, IpAddr)>,
     open: BTreeMap<ConnectionId, Open>,
@@ -46,14 +46,7 @@ pub(super) struct Connections {
     metrics: Arc<Metrics>,
 }
 
-#[derive(Debug)]
-struct Watch {
-    /// What began before that is not told.
-    first: u64,
-    last: Rc<Resolution>,
-}
-
-/// What a lookup said of an address.
+/// What the last lookup said of an address.
 #[derive(Debug)]
 struct Resolution {
     time: u64,
@@ -119,7 +112,7 @@ impl Connections {
             }
             return;
         }
-        let Some(resolution) = self.resolution_of(event) else {
+        let Some(resolution) = self.watched.get(&event.destination.ip()).cloned() else {
             if event.stage == Stage::Opened {
                 self.follow.push(Follow::Release(event.id));
             }
@@ -151,23 +144,14 @@ impl Connections {
         }
     }
 
-    fn resolution_of(&self, event: &event::Connection) -> Option<Rc<Resolution>> {
-        let watch = self.watched.get(&event.destination.ip())?;
-        (watch.first <= event.start).then(|| Rc::clone(&watch.last))
-    }
-
     fn watch(&mut self, address: IpAddr, resolution: Resolution) {
-        let last = Rc::new(resolution);
-        let time = last.time;
-        if let Some(watch) = self.watched.get_mut(&address) {
-            self.order.remove(&(watch.last.time, address));
-            watch.last = last;
-        } else {
-            if self.watched.len() >= WATCHED {
-                self.forget_oldest();
-            }
-            self.watched.insert(address, Watch { first: time, last });
-            self.follow.push(Follow::Watch(address));
+        let time = resolution.time;
+        if self.watched.len() >= WATCHED && !self.watched.contains_key(&address) {
+            self.forget_oldest();
+        }
+        match self.watched.insert(address, Rc::new(resolution)) {
+            Some(before) => drop(self.order.remove(&(before.time, address))),
+            None => self.follow.push(Follow::Watch(address)),
         }
         self.order.insert((time, address));
     }

@@ -6,7 +6,7 @@ use std::fs;
 use super::clients::{Client, Run, Running};
 use super::documents::{Document, Recording, assert_process};
 use super::lab::{Lab, Network, until};
-use super::sensor::Sensor;
+use super::sensor::{Sensor, dnstrail, run_to_end};
 use super::servers::{SERVER_ADDRESS_V4, misbehaving};
 
 /// What the server of `tests/clients` says to AAAA.
@@ -130,6 +130,12 @@ fn live_connection_to_what_a_listed_name_resolved_to() {
     for document in assert_conversation(&recording, &six, &name, SERVER_ADDRESS_V6) {
         document.has(&[("network.type", "ipv6")]);
     }
+    let file = scene.lab.path("documents.json");
+    let (status, trail, _) = run_to_end(dnstrail(&["trail", &name, &file.to_string_lossy()]));
+    let relations: Vec<&str> = trail.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
+    let lookup = ["RESOLVED", "RESOLVED", "CONNECTED", "CONNECTED"];
+    assert_eq!(relations, [&lookup[..], &lookup, &lookup[2..], &lookup[2..]].concat(), "{trail}");
+    assert_eq!(status, Some(0));
     let stop = recording.documents.last().expect("the stop");
     assert_eq!(stop.number("dnstrail.traffic.connections"), 4);
 }
