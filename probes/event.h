@@ -8,10 +8,10 @@
 #define DNSTRAIL_EVENT_H
 
 enum record_kind {
-	RECORD_PACKET = 1,  /* struct packet_record */
-	RECORD_PROCESS = 2, /* struct process_record */
-	RECORD_FORK = 3,    /* struct fork_record */
-	RECORD_EXIT = 4,    /* struct exit_record */
+	RECORD_PACKET = 1,     /* struct packet_record */
+	RECORD_PROCESS = 2,    /* struct process_record */
+	RECORD_FORK = 3,       /* struct fork_record */
+	RECORD_EXIT = 4,       /* struct exit_record */
 	RECORD_CONNECTION = 5, /* struct connection_record */
 };
 
@@ -134,10 +134,10 @@ struct connection_record {
 
 /* Where the kernel side loses something. Index of the map `losses`. */
 enum loss {
-	LOSS_PACKET_RING,    /* a packet record found no room in the ring */
-	LOSS_PROCESS_RING,   /* a process, fork or exit record found no room */
-	LOSS_PACKET_READ,    /* the packet's bytes could not be read */
-	LOSS_PACKET_CUT,     /* a packet longer than the record holds: its tail was lost */
+	LOSS_PACKET_RING,      /* a packet record found no room in the ring */
+	LOSS_PROCESS_RING,     /* a process, fork or exit record found no room */
+	LOSS_PACKET_READ,      /* the packet's bytes could not be read */
+	LOSS_PACKET_CUT,       /* a packet longer than the record holds: its tail was lost */
 	LOSS_CONNECTION_RING,  /* a connection record found no room in the ring */
 	LOSS_CONNECTION_TABLE, /* a connection found no room in the map `connections` */
 	LOSS_MAX,

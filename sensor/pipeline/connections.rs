@@ -17,6 +17,9 @@ use crate::process::{Process, Processes};
 /// that was resolved longest ago goes first.
 const WATCHED: usize = 4_096;
 
+/// Addresses watched of one answer, more than a datagram holds: one hostile answer must not push out all others.
+const ADDRESSES: usize = 256;
+
 /// Nanoseconds after its last lookup that an address is watched: programs keep addresses far beyond
 /// their TTL, and addresses change hands.
 const WATCH_TIME: u64 = 24 * 3_600 * 1_000_000_000;
@@ -79,7 +82,8 @@ impl Connections {
             return;
         }
         let mut asked: Option<Rc<str>> = None;
-        for (address, record) in message.addresses().filter(|(_, record)| record.section == Section::Answer) {
+        let addresses = message.addresses().filter(|(_, record)| record.section == Section::Answer);
+        for (address, record) in addresses.take(ADDRESSES) {
             let address = address.to_canonical();
             let is_meant = |matched: &&Match| {
                 matched.atomic.parse().is_ok_and(|listed: IpAddr| listed.to_canonical() == address)

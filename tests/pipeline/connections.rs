@@ -181,6 +181,18 @@ fn as_many_addresses_as_the_kernel_has_room_for() {
 }
 
 #[test]
+fn one_answer_does_not_push_out_all_others() {
+    let mut scene = scene();
+    look_up(&mut scene, NAME, START, |mut answer| {
+        for number in 0..4_000_u32 {
+            answer = answer.answer(1, &(0x0a00_0000 + number).to_be_bytes());
+        }
+        answer
+    });
+    assert_eq!(follow(&mut scene).len(), 256);
+}
+
+#[test]
 fn as_many_open_connections_as_the_kernel_has_room_for() {
     const ROOM: u64 = 8_192;
     let mut scene = scene();
