@@ -5,6 +5,7 @@
 #include "task.bpf.h"
 #include "packet.bpf.h"
 #include "send.bpf.h"
+#include "connect.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -13,6 +14,8 @@ const struct packet_record *packet_record_type;
 const struct process_record *process_record_type;
 const struct fork_record *fork_record_type;
 const struct exit_record *exit_record_type;
+const struct connection_record *connection_record_type;
+const enum connection_stage *connection_stage_type;
 const enum record_kind *record_kind_type;
 const enum record_flag *record_flag_type;
 const enum loss *loss_type;
@@ -173,6 +176,15 @@ int BPF_PROG(sock_send_length, struct sock *sk, int length)
 		return 0;
 	fill_task(&record, (const void *)bpf_get_current_task());
 	own_socket(bpf_get_socket_cookie(sk), &record);
+	return 0;
+}
+
+/* Who connects to what was resolved. */
+SEC("?tp_btf/inet_sock_set_state")
+int BPF_PROG(connection_state, const struct sock *sk, int before, int state)
+{
+	if (connections_wanted && sk->sk_protocol == IPPROTO_TCP)
+		connection_changes(sk, state);
 	return 0;
 }
 

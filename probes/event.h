@@ -8,10 +8,11 @@
 #define DNSTRAIL_EVENT_H
 
 enum record_kind {
-	RECORD_PACKET = 1,  /* struct packet_record */
-	RECORD_PROCESS = 2, /* struct process_record */
-	RECORD_FORK = 3,    /* struct fork_record */
-	RECORD_EXIT = 4,    /* struct exit_record */
+	RECORD_PACKET = 1,     /* struct packet_record */
+	RECORD_PROCESS = 2,    /* struct process_record */
+	RECORD_FORK = 3,       /* struct fork_record */
+	RECORD_EXIT = 4,       /* struct exit_record */
+	RECORD_CONNECTION = 5, /* struct connection_record */
 };
 
 enum record_flag {
@@ -105,12 +106,40 @@ struct exit_record {
 	__u32 reserved;
 };
 
+enum connection_stage {
+	CONNECTION_OPENED = 1, /* the other end has accepted it */
+	CONNECTION_FAILED = 2, /* it was never open */
+	CONNECTION_CLOSED = 3, /* it was open, and is no more */
+};
+
+/*
+ * A TCP connection of this host's, to an address that the sensor watches, or
+ * that it may be about to: the sensor knows when it has read all before this.
+ */
+struct connection_record {
+	struct record_header header;
+	struct task_record task; /* who connected */
+	__u64 socket;            /* the kernel's own address of it: unique while it is open */
+	__u64 start;             /* ns, CLOCK_MONOTONIC, of the connect */
+	__u64 sent;              /* bytes of payload, without retransmissions */
+	__u64 received;
+	__u8 source[16];         /* as IPv6; an IPv4 address is mapped */
+	__u8 destination[16];
+	__u16 source_port;       /* host byte order */
+	__u16 destination_port;
+	__u32 network_namespace; /* inode number */
+	__u32 stage;             /* enum connection_stage */
+	__u32 error;             /* errno that ended it, 0 when there is none */
+};
+
 /* Where the kernel side loses something. Index of the map `losses`. */
 enum loss {
-	LOSS_PACKET_RING,    /* a packet record found no room in the ring */
-	LOSS_PROCESS_RING,   /* a process, fork or exit record found no room */
-	LOSS_PACKET_READ,    /* the packet's bytes could not be read */
-	LOSS_PACKET_CUT,     /* a packet longer than the record holds: its tail was lost */
+	LOSS_PACKET_RING,      /* a packet record found no room in the ring */
+	LOSS_PROCESS_RING,     /* a process, fork or exit record found no room */
+	LOSS_PACKET_READ,      /* the packet's bytes could not be read */
+	LOSS_PACKET_CUT,       /* a packet longer than the record holds: its tail was lost */
+	LOSS_CONNECTION_RING,  /* a connection record found no room in the ring */
+	LOSS_CONNECTION_TABLE, /* a connection found no room in the map `connections` */
 	LOSS_MAX,
 };
 

@@ -192,6 +192,7 @@ struct sock_common {
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 	atomic64_t skc_cookie;
+	unsigned long skc_flags;
 };
 
 typedef struct {
@@ -203,6 +204,7 @@ struct sock {
 	socket_lock_t sk_lock;
 	u16 sk_type;
 	u16 sk_protocol;
+	int sk_err;
 };
 
 struct socket {
@@ -249,8 +251,13 @@ struct msghdr {
 	struct iov_iter msg_iter;
 };
 
+struct inet_sock {
+	__be16 inet_sport;
+};
+
 struct tcp_sock {
 	u32 write_seq;
+	u64 bytes_sent, bytes_retrans, bytes_received;
 };
 
 struct linux_binprm;

@@ -6,12 +6,13 @@
 mod record;
 
 use std::mem::size_of;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use record::split;
 
 use crate::skeleton::types::{
-    exit_record, fork_record, packet_record, process_record, record_flag, record_header, record_kind, task_key,
-    task_record,
+    connection_record, connection_stage, exit_record, fork_record, packet_record, process_record, record_flag,
+    record_header, record_kind, task_key, task_record,
 };
 
 /// Something that happened on this host, in the order of the ring.
@@ -25,6 +26,8 @@ pub enum Event<'a> {
     Fork(Fork),
     /// The last thread of a process is gone.
     Exit(Exit),
+    /// A TCP connection that this host opened, or failed to open, or that is closed.
+    Connection(Connection),
 }
 
 /// One program image in one process: exec changes `exec_id`, pid reuse changes `start`.
@@ -133,6 +136,46 @@ pub struct Exit {
     pub code: u32,
 }
 
+/// See [`Event::Connection`].
+#[derive(Debug, Clone, Copy)]
+pub struct Connection {
+    /// Nanoseconds since the Unix epoch.
+    pub time: u64,
+    pub id: ConnectionId,
+    pub stage: Stage,
+    /// Who connected. `None` where it cannot be known.
+    pub task: Option<Task>,
+    /// Of the connect: nanoseconds since the Unix epoch.
+    pub start: u64,
+    pub source: SocketAddr,
+    pub destination: SocketAddr,
+    pub network_namespace: u32,
+    /// Bytes of payload, without retransmissions.
+    pub sent: u64,
+    pub received: u64,
+    /// errno(3) of what ended it; 0 when nothing did.
+    pub error: u32,
+}
+
+/// Names one connection from its begin to its end; ordered by age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConnectionId {
+    /// Of the connect, nanoseconds (CLOCK_MONOTONIC).
+    pub begin: u64,
+    /// The kernel's own address of the socket, which a later socket may get.
+    pub socket: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The other end has accepted it.
+    Opened,
+    /// It was never open.
+    Failed,
+    /// It was open, and is no more.
+    Closed,
+}
+
 /// Turns the kernel's time (CLOCK_MONOTONIC) into time of day.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
@@ -153,6 +196,8 @@ pub enum DecodeError {
     Short(usize),
     #[error("{0} is no kind of record")]
     Kind(u32),
+    #[error("{0} is no stage of a connection")]
+    Stage(u32),
 }
 
 /// Decodes one record as the kernel wrote it.
@@ -181,6 +226,7 @@ pub fn decode(record: &[u8], clock: Clock) -> Result<Event<'_>, DecodeError> {
                 code: record.code,
             }))
         }
+        record_kind::RECORD_CONNECTION => connection(record, clock).map(Event::Connection),
         record_kind(other) => Err(DecodeError::Kind(other)),
     }
 }
@@ -232,6 +278,29 @@ fn process(bytes: &[u8], clock: Clock) -> Result<ProcessRecord<'_>, DecodeError>
         cgroup: part(record.cgroup_length)?,
         arguments: part(record.arguments_length)?,
         arguments_total: record.arguments_total,
+    })
+}
+
+fn connection(bytes: &[u8], clock: Clock) -> Result<Connection, DecodeError> {
+    let (record, _) = split::<connection_record>(bytes)?;
+    let end = |address: [u8; 16], port| SocketAddr::new(IpAddr::V6(Ipv6Addr::from(address)).to_canonical(), port);
+    Ok(Connection {
+        time: clock.at(record.header.time),
+        id: ConnectionId { begin: record.start, socket: record.socket },
+        stage: match connection_stage(record.stage) {
+            connection_stage::CONNECTION_OPENED => Stage::Opened,
+            connection_stage::CONNECTION_FAILED => Stage::Failed,
+            connection_stage::CONNECTION_CLOSED => Stage::Closed,
+            connection_stage(other) => return Err(DecodeError::Stage(other)),
+        },
+        task: task(&record.task),
+        start: clock.at(record.start),
+        source: end(record.source, record.source_port),
+        destination: end(record.destination, record.destination_port),
+        network_namespace: record.network_namespace,
+        sent: record.sent,
+        received: record.received,
+        error: record.error,
     })
 }
 

@@ -56,6 +56,8 @@ counts! {
         alerts,
         /// Matches that were no alert, since their process had raised it within the alert window.
         alert_repeats,
+        /// Connections to addresses that a listed name resolved to, opened or failed.
+        connections,
     }
 }
 
@@ -70,6 +72,13 @@ counts! {
         kernel_packet_read,
         /// Packets longer than a record holds, whose tail was lost.
         kernel_packet_cut,
+        /// Connection records that found no room in the kernel's ring.
+        kernel_connection_ring,
+        /// Connections that the kernel side had no room to follow; each may have been to a listed address, or not.
+        kernel_connection_table,
+        /// Runs of the probe of connections that the kernel skipped while an address was watched. Each may have
+        /// been a change of state of a connection to it, or of any other.
+        kernel_connection_skipped,
         /// Runs of a probe that the kernel skipped, because one of the same probe was under way on that
         /// processor (only where no cgroup v2 is mounted). Each may have been a DNS message, or none.
         kernel_probe_skipped,
@@ -91,8 +100,10 @@ counts! {
         transaction_evicted,
         /// Processes forgotten for lack of room.
         process_evicted,
-        /// Messages whose sender the kernel named, but whose record was lost or forgotten.
+        /// Messages and connections whose process the kernel named, but whose record was lost or forgotten.
         process_unknown,
+        /// Open connections to listed addresses forgotten for lack of room: their end is not told.
+        connection_evicted,
         /// Documents that an output did not take.
         output_dropped,
         /// Documents that an output's receiver may not have read: its connection was reset.

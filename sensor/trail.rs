@@ -1,7 +1,9 @@
 //! `dnstrail trail`: reads documents that dnstrail wrote, and tells which processes resolved an
-//! indicator and what they, and the processes that they started, looked up after that.
+//! indicator, who connected to what it resolved to, and what those processes, and the processes that
+//! they started, did after that.
 
-use std::borrow::Cow;
+mod step;
+
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -10,47 +12,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use flate2::bufread::MultiGzDecoder;
-use serde::Serialize;
 use serde_json::Value;
+use step::{Relation, text, write_step};
 
 /// A name and all below it, or an address.
 #[derive(Debug)]
 enum Indicator {
     Address(IpAddr),
     Name(String),
-}
-
-/// One step of a trail.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Relation {
-    /// Resolved the indicator.
-    Resolved,
-    /// A later lookup by a process that had resolved it.
-    Then,
-    /// A lookup by a process that such a process started.
-    Child,
-}
-
-#[derive(Debug, Serialize)]
-struct Step<'a> {
-    relation: Relation,
-    #[serde(rename = "@timestamp")]
-    time: &'a str,
-    host: &'a str,
-    action: &'a str,
-    entity_id: &'a str,
-    pid: u64,
-    executable: &'a str,
-    command_line: &'a str,
-    user: &'a str,
-    parent: &'a str,
-    container: &'a str,
-    name: &'a str,
-    r#type: &'a str,
-    response_code: &'a str,
-    addresses: Vec<&'a str>,
-    alert: bool,
 }
 
 /// What was read, and what of it could not be.
@@ -113,27 +82,35 @@ impl Indicator {
         )
     }
 
+    /// Whether a lookup resolves it.
     fn matches(&self, document: &Value) -> bool {
         let answers = document["dns"]["answers"].as_array().into_iter().flatten();
-        match self {
-            Self::Address(address) => document["dns"]["resolved_ip"]
-                .as_array()
+        self.has(&document["dns"]["question"]["name"])
+            || resolved(document).any(|ip| self.is(ip))
+            || answers
                 .into_iter()
-                .flatten()
-                .any(|ip| ip.as_str().and_then(|ip| ip.parse::<IpAddr>().ok()) == Some(*address)),
-            Self::Name(name) => {
-                let is_below = |value: &Value| {
-                    value.as_str().is_some_and(|text| {
-                        text.strip_suffix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-                    })
-                };
-                is_below(&document["dns"]["question"]["name"])
-                    || answers.into_iter().any(|answer| {
-                        is_below(&answer["name"]) || (answer["type"] == "CNAME" && is_below(&answer["data"]))
-                    })
-            }
-        }
+                .any(|answer| self.has(&answer["name"]) || (answer["type"] == "CNAME" && self.has(&answer["data"])))
     }
+
+    /// The name, or one below it.
+    fn has(&self, value: &Value) -> bool {
+        let Self::Name(name) = self else { return false };
+        value.as_str().is_some_and(|text| {
+            text.strip_suffix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        })
+    }
+
+    fn is(&self, ip: IpAddr) -> bool {
+        matches!(self, Self::Address(address) if *address == ip)
+    }
+}
+
+fn resolved(document: &Value) -> impl Iterator<Item = IpAddr> {
+    document["dns"]["resolved_ip"].as_array().into_iter().flatten().filter_map(address)
+}
+
+fn address(value: &Value) -> Option<IpAddr> {
+    value.as_str()?.parse().ok()
 }
 
 /// The processes on the trail, by `process.entity_id`.
@@ -142,16 +119,30 @@ struct Followed {
     resolvers: HashSet<String>,
     /// Started by one of those, or by one of these.
     children: HashSet<String>,
+    /// What the indicator resolved to.
+    addresses: HashSet<IpAddr>,
 }
 
 impl Followed {
     fn relate(&mut self, indicator: &Indicator, document: &Value) -> Option<Relation> {
-        if document["event"]["dataset"].as_str().is_none_or(|dataset| !dataset.starts_with("dnstrail.dns")) {
-            return None;
-        }
+        let connection = match text(&document["event"]["dataset"]) {
+            "dnstrail.connection" => true,
+            dataset if dataset.starts_with("dnstrail.dns") => false,
+            _ => return None,
+        };
         let process = &document["process"];
         let entity = process["entity_id"].as_str().unwrap_or_default();
-        if indicator.matches(document) {
+        let destination = &document["destination"];
+        let to_indicator = |ip| indicator.is(ip) || self.addresses.contains(&ip);
+        if connection
+            && (indicator.has(&destination["domain"]) || address(&destination["ip"]).is_some_and(to_indicator))
+        {
+            return Some(Relation::Connected);
+        }
+        if !connection && indicator.matches(document) {
+            if let Indicator::Name(_) = indicator {
+                self.addresses.extend(resolved(document));
+            }
             if !entity.is_empty() && !self.resolvers.contains(entity) {
                 self.resolvers.insert(entity.to_owned());
             }
@@ -168,88 +159,11 @@ impl Followed {
     }
 }
 
-fn write_step(relation: Relation, document: &Value, json: bool, out: &mut impl Write) -> Result<()> {
-    let (process, dns) = (&document["process"], &document["dns"]);
-    let step = Step {
-        relation,
-        time: text(&document["@timestamp"]),
-        host: text(&document["host"]["name"]),
-        action: text(&document["event"]["action"]),
-        entity_id: text(&process["entity_id"]),
-        pid: process["pid"].as_u64().unwrap_or_default(),
-        executable: text(&process["executable"]),
-        command_line: text(&process["command_line"]),
-        user: document["user"]["name"].as_str().unwrap_or_else(|| text(&document["user"]["id"])),
-        parent: text(&process["parent"]["executable"]),
-        container: text(&document["container"]["id"]),
-        name: text(&dns["question"]["name"]),
-        r#type: text(&dns["question"]["type"]),
-        response_code: text(&dns["response_code"]),
-        addresses: dns["resolved_ip"].as_array().into_iter().flatten().map(text).collect(),
-        alert: document["event"]["kind"] == "alert",
-    };
-    if json {
-        serde_json::to_writer(&mut *out, &step)?;
-        return Ok(writeln!(out)?);
-    }
-    let relation = match step.relation {
-        Relation::Resolved => "RESOLVED",
-        Relation::Then => "  then",
-        Relation::Child => "  child",
-    };
-    let result = if step.addresses.is_empty() { step.response_code.to_owned() } else { step.addresses.join(" ") };
-    writeln!(
-        out,
-        "{}  {relation:<9} {} {} {} {}{}  by {} ({}) user {} parent {}",
-        printable(step.time),
-        printable(step.action),
-        printable(step.r#type),
-        printable(step.name),
-        if result.is_empty() { "" } else { "→ " },
-        printable(&result),
-        printable(if step.command_line.is_empty() { step.executable } else { step.command_line }),
-        step.pid,
-        printable(or_unknown(step.user)),
-        printable(or_unknown(step.parent)),
-    )?;
-    Ok(())
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-/// Arguments and names are chosen by whoever runs a program, and a terminal obeys control characters
-/// and turns text around at format characters (Unicode TR 36, 2.5): each stands as its escape.
-fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_control) {
-        return Cow::Borrowed(text);
-    }
-    let mut escaped = String::with_capacity(text.len() + 16);
-    for letter in text.chars() {
-        if is_control(letter) {
-            escaped.extend(letter.escape_unicode());
-        } else {
-            escaped.push(letter);
-        }
-    }
-    Cow::Owned(escaped)
-}
-
-/// Controls (general category Cc), line separators, and what changes the direction of text.
-fn is_control(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-fn or_unknown(text: &str) -> &str {
-    if text.is_empty() { "?" } else { text }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
 
+    use super::step::is_control;
     use super::*;
 
     fn document(entity: &str, parent: &str, name: &str, ip: &str) -> String {
@@ -296,6 +210,60 @@ mod tests {
         assert_eq!(relations("192.0.2.66", &lines), trail, "by address");
         assert_eq!(relations("*.EVIL.example.", &lines), trail, "as a wildcard");
         assert_eq!(relations("vil.example", &lines), [], "not within a label");
+    }
+
+    fn connection(entity: &str, parent: &str, domain: &str, ip: &str) -> String {
+        serde_json::json!({
+            "@timestamp": "2026-11-21T00:00:01Z",
+            "event": {"dataset": "dnstrail.connection", "action": "connection-closed", "outcome": "success",
+                      "duration": 61_000_400_000_u64},
+            "process": {"entity_id": entity, "pid": 7, "parent": {"entity_id": parent}},
+            "source": {"bytes": 12},
+            "destination": {"ip": ip, "port": 443, "domain": domain, "bytes": 345},
+        })
+        .to_string()
+    }
+
+    #[test]
+    fn connections_are_what_it_did_next() {
+        let lines = [
+            connection("z", "", "other.example", "192.0.2.66"),
+            document("a", "shell", "www.evil.example", "192.0.2.66"),
+            connection("a", "shell", "www.evil.example", "192.0.2.66"),
+            // The same address under the name that somebody else asked for last; then another process.
+            connection("a", "shell", "shared.example", "192.0.2.66"),
+            connection("b", "shell", "www.evil.example", "192.0.2.66"),
+            connection("a", "shell", "second.example", "192.0.2.7"),
+            connection("c", "a", "third.example", "192.0.2.8"),
+            connection("b", "shell", "second.example", "192.0.2.7"),
+        ];
+        let told = |relation: &str, name: &str| (relation.to_owned(), name.to_owned());
+        let trail = [
+            told("resolved", "www.evil.example"),
+            told("connected", "www.evil.example"),
+            told("connected", "shared.example"),
+            told("connected", "www.evil.example"),
+            told("then", "second.example"),
+            told("child", "third.example"),
+        ];
+        assert_eq!(relations("evil.example", &lines), trail);
+        // By address also what was before.
+        assert_eq!(relations("192.0.2.66", &lines), [&[told("connected", "other.example")][..], &trail].concat());
+
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(lines.join("\n").as_bytes()).unwrap();
+        let mut out = Vec::new();
+        follow("evil.example", &[file.path()], false, &mut out).unwrap();
+        let told = String::from_utf8(out).unwrap();
+        let expected = "CONNECTED connection-closed TCP www.evil.example → 192.0.2.66 port 443, 61.000 s, \
+                        12 bytes sent, 345 received  by ";
+        assert!(told.contains(expected), "{told}");
+        let mut out = Vec::new();
+        follow("evil.example", &[file.path()], true, &mut out).unwrap();
+        let step: Value = serde_json::from_slice(out.split(|byte| *byte == b'\n').nth(1).unwrap()).unwrap();
+        let expected = serde_json::json!({"port": 443, "outcome": "success", "reason": "", "duration": 61_000_400_000_u64,
+                                          "bytes_sent": 12, "bytes_received": 345});
+        assert_eq!((&step["connection"], &step["addresses"]), (&expected, &serde_json::json!(["192.0.2.66"])));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use dnstrail::dns::Message;
 use dnstrail::ecs::{
     Agent, AlertSummary, Body, DEFAULT_LINE, Dns, Document, Occurrence, Report, SHORTEST_LINE, Schema, Writer,
 };
+use dnstrail::event::{self, Stage};
 use dnstrail::metrics::Metrics;
 use serde_json::{Value, json};
 
@@ -126,9 +127,13 @@ fn check_ocsf(value: &Value) {
             assert!(!text("/app/name").is_empty());
             return;
         }
-        class => assert_eq!(class, 4003),
+        4001 => assert!(matches!(activity, 1 | 2 | 4), "{activity}"),
+        class => {
+            assert_eq!(class, 4003);
+            assert!(matches!(activity, 1 | 2), "{activity}");
+            assert_eq!(value.get("rcode_id").is_some(), activity == 2);
+        }
     }
-    assert!(matches!(activity, 1 | 2), "{activity}");
     number("/connection_info/direction_id");
     for end in ["src_endpoint", "dst_endpoint"] {
         assert!(text(&format!("/{end}/ip")).parse::<std::net::IpAddr>().is_ok());
@@ -139,7 +144,6 @@ fn check_ocsf(value: &Value) {
         number("/query/packet_uid");
         number("/query/opcode_id");
     }
-    assert_eq!(value.get("rcode_id").is_some(), activity == 2);
     for answer in value["answers"].as_array().into_iter().flatten() {
         assert!(answer["rdata"].is_string() && answer["ttl"].is_u64() && answer["type"].is_string(), "{answer}");
         assert!(answer["flag_ids"].as_array().is_some_and(|flags| flags.iter().all(Value::is_u64)));
@@ -281,6 +285,56 @@ fn ocsf_of_an_alert() {
     }
 }
 
+fn connection(schema: Schema, stage: Stage) -> Value {
+    let (process, task, matches) = (samples::contained(), samples::task(), samples::matches_of_address());
+    let error = if stage == Stage::Failed { 110 } else { 0 };
+    let event = event::Connection { error, ..samples::connection(stage) };
+    written(schema, Body::Connection(samples::connected(&event, &process, &task, &matches)))
+}
+
+#[test]
+fn cim_of_a_connection() {
+    let value = connection(Schema::SplunkCim, Stage::Closed);
+    let expected = json!({
+        "event_action": "connection-closed", "event_kind": "event", "action": "teardown", "src": "198.51.100.7",
+        "src_port": 40999, "dest": "192.0.2.3", "dest_port": 443, "dest_name": "www.evil.example", "transport": "tcp",
+        "protocol": "ip", "direction": "outbound", "duration": 61, "bytes": 569_124, "bytes_out": 1_234,
+        "bytes_in": 567_890, "process_path": "/usr/bin/curl", "user": "ada", "signature": "Demo list",
+        "severity": "critical", "threat_match_field": "destination.ip", "threat_match_value": "192.0.2.3",
+        "threat_indicators": ["evil.example"], "parent_process_name": "bash",
+    });
+    for (name, expected) in expected.as_object().unwrap() {
+        assert_eq!(&value[name], expected, "{name}");
+    }
+    let opened = connection(Schema::SplunkCim, Stage::Opened);
+    assert_eq!((&opened["action"], opened.get("bytes"), opened.get("duration")), (&json!("allowed"), None, None));
+    let failed = connection(Schema::SplunkCim, Stage::Failed);
+    assert_eq!((failed.get("action"), &failed["reason"]), (None, &json!("timed out")));
+}
+
+#[test]
+fn ocsf_of_a_connection() {
+    let value = connection(Schema::Ocsf, Stage::Closed);
+    let expected = json!({
+        "/class_uid": 4001, "/type_uid": 400_102, "/activity_name": "Close", "/status": "Success", "/severity_id": 1,
+        "/duration": 61_000, "/traffic": {"bytes": 569_124, "bytes_in": 567_890, "bytes_out": 1_234},
+        "/src_endpoint/port": 40999, "/dst_endpoint": {"ip": "192.0.2.3", "port": 443, "hostname": "www.evil.example"},
+        "/connection_info/direction": "Outbound", "/connection_info/protocol_num": 6, "/actor/process/pid": 4242,
+        "/actor/process/container/runtime": "docker", "/actor/user/uid": "1000", "/osint/0/value": "evil.example",
+        "/osint/0/name": "dst_endpoint.ip", "/metadata/profiles": ["host", "osint", "container"],
+        "/metadata/log_name": "dnstrail.connection", "/unmapped/event/action": "connection-closed",
+        "/unmapped/dnstrail/matches/0/line": 12,
+    });
+    for (path, expected) in expected.as_object().unwrap() {
+        assert_eq!(value.pointer(path), Some(expected), "{path}");
+    }
+    let opened = connection(Schema::Ocsf, Stage::Opened);
+    assert_eq!((&opened["type_uid"], opened.get("traffic")), (&json!(400_101), None));
+    let failed = connection(Schema::Ocsf, Stage::Failed);
+    let expected = [&json!(400_104), &json!("Failure"), &json!("timed out")];
+    assert_eq!(["type_uid", "status", "status_detail"].map(|name| &failed[name]), expected);
+}
+
 #[test]
 fn reports() {
     let metrics = Metrics::default();
@@ -345,14 +399,18 @@ fn no_allocation() {
         (samples::answer(), samples::contained(), samples::task(), samples::matches());
     for schema in OTHERS {
         let lookup = Dns { matches: &matches, alert: true, ..samples::answered(&message, &process, &task) };
-        let document = Document { time: TIME, sequence: 1, body: Body::Dns(lookup) };
-        let writer = writer(schema);
-        let mut line = Vec::with_capacity(DEFAULT_LINE);
-        // The first document of an image writes it down.
-        writer.write(&document, &mut line);
-        line.clear();
-        assert_eq!(allocations(|| writer.write(&document, &mut line)), 0, "{schema:?}");
-        assert!(!line.is_empty());
+        let closed = samples::connection(Stage::Closed);
+        let connection = samples::connected(&closed, &process, &task, &matches);
+        for body in [Body::Dns(lookup), Body::Connection(connection)] {
+            let document = Document { time: TIME, sequence: 1, body };
+            let writer = writer(schema);
+            let mut line = Vec::with_capacity(DEFAULT_LINE);
+            // The first document of an image writes it down.
+            writer.write(&document, &mut line);
+            line.clear();
+            assert_eq!(allocations(|| writer.write(&document, &mut line)), 0, "{schema:?}");
+            assert!(!line.is_empty());
+        }
     }
 }
 

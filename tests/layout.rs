@@ -4,7 +4,7 @@
 use std::mem::{offset_of, size_of, size_of_val};
 
 use dnstrail::skeleton::types::{
-    exit_record, fork_record, packet_record, process_record, record_header, task_key, task_record,
+    connection_record, exit_record, fork_record, packet_record, process_record, record_header, task_key, task_record,
 };
 use libbpf_rs::btf::{Btf, types::Struct};
 use libbpf_rs::{HasSize, btf::types::MemberAttr};
@@ -79,6 +79,21 @@ fn every_record_lies_as_the_object_says() {
         }),
         fields!(fork_record { header, child, parent, namespace_pid, reserved }),
         fields!(exit_record { header, process, code, reserved }),
+        fields!(connection_record {
+            header,
+            task,
+            socket,
+            start,
+            sent,
+            received,
+            source,
+            destination,
+            source_port,
+            destination_port,
+            network_namespace,
+            stage,
+            error,
+        }),
     ];
     for (name, size, fields) in records {
         assert_eq!((size, fields), in_btf(&btf, name), "{name}");
@@ -88,9 +103,16 @@ fn every_record_lies_as_the_object_says() {
 #[test]
 fn no_record_has_a_hole() {
     let btf = Btf::from_path(OBJECT).expect("the built object has BTF");
-    for name in
-        ["record_header", "task_key", "task_record", "packet_record", "process_record", "fork_record", "exit_record"]
-    {
+    for name in [
+        "record_header",
+        "task_key",
+        "task_record",
+        "packet_record",
+        "process_record",
+        "fork_record",
+        "exit_record",
+        "connection_record",
+    ] {
         let (size, fields) = in_btf(&btf, name);
         let end = fields.iter().fold(0, |end, (field, offset, size)| {
             assert_eq!(*offset, end, "a hole before {name}.{field} would carry kernel memory out");

@@ -105,6 +105,7 @@ parts! {
     CommandLine = "process.command_line",
     Args = "process.args",
     ContainerId = "container.id",
+    DestinationDomain = "destination.domain",
     Enrichments = "threat.enrichments",
     Feed = "threat.feed",
     RelatedIp = "related.ip",

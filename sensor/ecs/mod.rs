@@ -4,6 +4,7 @@
 
 mod cim;
 mod community_id;
+mod connection;
 mod dns;
 mod event;
 mod host;
@@ -48,6 +49,7 @@ pub struct Document<'a> {
 #[derive(Debug)]
 pub enum Body<'a> {
     Dns(Dns<'a>),
+    Connection(Connection<'a>),
     Report(Report<'a>),
 }
 
@@ -91,6 +93,29 @@ impl<'a> Dns<'a> {
     }
 }
 
+/// A TCP connection to an address that a listed name resolved to.
+#[derive(Debug)]
+pub struct Connection<'a> {
+    pub event: &'a crate::event::Connection,
+    /// Who connected. `None` where it cannot be known.
+    pub process: Option<&'a Process>,
+    pub task: Option<&'a Task>,
+    /// The name that was asked for.
+    pub name: &'a str,
+    /// When it last resolved to this address: nanoseconds since the Unix epoch.
+    pub resolved: u64,
+    /// Of that lookup, as far as they concern this address, which is the field that they match.
+    pub matches: &'a [Match],
+}
+
+impl Connection<'_> {
+    /// `event.severity`: the highest of the entries that matched.
+    #[must_use]
+    pub fn severity(&self) -> Option<u8> {
+        self.matches.iter().filter_map(|matched| threat::severity(&matched.hit)).max()
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occurrence {
     Query,
@@ -115,7 +140,8 @@ pub enum Transport {
 #[derive(Debug)]
 pub struct Match {
     pub hit: Hit,
-    /// `dns.question.name`, `dns.answers.name`, `dns.answers.data` or `dns.resolved_ip`.
+    /// `dns.question.name`, `dns.answers.name`, `dns.answers.data` or `dns.resolved_ip`; of a
+    /// connection `destination.ip`.
     pub field: &'static str,
     /// The value of that field.
     pub atomic: String,

@@ -105,6 +105,24 @@ impl<'a> Related<'a> {
     }
 }
 
+impl<'a> Related<'a> {
+    /// One name, and the two ends.
+    pub(super) fn of_connection(
+        ends: [IpAddr; 2],
+        name: &'a str,
+        user: Option<&'a str>,
+        limits: Limits,
+        cuts: &mut Cuts,
+    ) -> Self {
+        let (mut ip, mut hosts) = (Distinct::new(ends.len()), Distinct::new(1));
+        for end in ends {
+            ip.add(end);
+        }
+        hosts.add(cuts.text(name, limits.text, Part::RelatedHosts));
+        Self { ip, hosts, user: user.map(|name| [name]) }
+    }
+}
+
 /// Names or addresses in `related.*`. A delegation or a large service has a dozen; all of them
 /// stand in `dns.answers` and `dns.resolved_ip`.
 const RELATED: usize = 32;

@@ -6,6 +6,7 @@ use super::limits::{Cuts, Limits, Part};
 use super::text::Address;
 use super::{Dns, Match, Occurrence};
 use crate::dns::{Edns, ErrorInfo, ExtendedError, Kind, Message, Section};
+use crate::process::Process;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Own<'a> {
@@ -31,10 +32,7 @@ impl<'a> Own<'a> {
         Self {
             cut: cuts,
             dns,
-            process: OwnProcess {
-                executable_deleted: lookup.process.is_some_and(|process| process.executable_deleted),
-                args_cut: lookup.process.map_or(0, |process| process.args_cut),
-            },
+            process: OwnProcess::new(lookup.process),
             network_namespace: lookup.network_namespace,
             matches,
         }
@@ -42,7 +40,7 @@ impl<'a> Own<'a> {
 }
 
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
-struct OwnProcess {
+pub(super) struct OwnProcess {
     /// Deleted, or a memfd.
     #[serde(skip_serializing_if = "is_default")]
     executable_deleted: bool,
@@ -52,7 +50,14 @@ struct OwnProcess {
 }
 
 impl OwnProcess {
-    fn is_empty(&self) -> bool {
+    pub(super) fn new(image: Option<&Process>) -> Self {
+        Self {
+            executable_deleted: image.is_some_and(|process| process.executable_deleted),
+            args_cut: image.map_or(0, |process| process.args_cut),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
         is_default(self)
     }
 }
@@ -221,7 +226,7 @@ impl<'a> Entries<'a> {
         Self { shown, limits }
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.shown.is_empty()
     }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::cim;
+use super::connection::Flow;
 use super::event::{Event, Type};
 use super::host::{self, Agent, Host};
 use super::json::Json;
@@ -71,6 +72,14 @@ impl Writer {
                         Schema::Ecs => self.finish(&fields, line),
                         Schema::SplunkCim => self.finish(&cim::Resolution::new(&fields, lookup), line),
                         Schema::Ocsf => self.finish(&ocsf::DnsActivity::new(&fields, lookup), line),
+                    }
+                }
+                Body::Connection(connection) => {
+                    let fields = Flow::new(*time, *sequence, connection, limits);
+                    match self.schema {
+                        Schema::Ecs => self.finish(&fields, line),
+                        Schema::SplunkCim => self.finish(&cim::Traffic::new(&fields), line),
+                        Schema::Ocsf => self.finish(&ocsf::NetworkActivity::new(&fields), line),
                     }
                 }
                 Body::Report(report) => {

@@ -3,7 +3,9 @@
 use std::mem::size_of;
 
 use super::DecodeError;
-use crate::skeleton::types::{exit_record, fork_record, packet_record, process_record, record_header};
+use crate::skeleton::types::{
+    connection_record, exit_record, fork_record, packet_record, process_record, record_header,
+};
 
 /// The records of `event.h`: integers and arrays of integers, so any bytes are a valid value.
 ///
@@ -20,6 +22,8 @@ unsafe impl Record for process_record {}
 unsafe impl Record for fork_record {}
 // SAFETY: as above.
 unsafe impl Record for exit_record {}
+// SAFETY: as above.
+unsafe impl Record for connection_record {}
 
 /// Copies a record out of the start of `bytes`, and gives what follows it.
 pub(super) fn split<T: Record>(bytes: &[u8]) -> Result<(T, &[u8]), DecodeError> {

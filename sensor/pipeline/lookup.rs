@@ -4,11 +4,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Outlet;
+use super::connections::Connections;
 use super::labels::Labels;
 use super::sighting::{Observe, Sighting};
 use super::window::{Asker, Window};
 use crate::dns::{Kind, Message, looks_like_dns};
 use crate::ecs::{Body, Dns, Document, Occurrence};
+use crate::event;
 use crate::metrics::Metrics;
 use crate::process::{Process, Processes};
 use crate::rules::Rules;
@@ -21,6 +23,7 @@ pub(super) struct Lookups {
     pub(super) processes: Processes,
     pub(super) rules: Arc<Rules>,
     pub(super) window: Window,
+    pub(super) connections: Connections,
     metrics: Arc<Metrics>,
     message: Message,
     /// The query of an answer without question, or of a timeout.
@@ -41,6 +44,7 @@ impl Lookups {
             processes,
             rules,
             window,
+            connections: Connections::new(Arc::clone(&metrics)),
             metrics,
             message: Message::default(),
             query: Message::default(),
@@ -79,6 +83,16 @@ impl Lookups {
         } else {
             self.query(sighting, source_is_client, bytes, outlet, emit);
         }
+    }
+
+    /// See [`Connections::connection`].
+    pub(super) fn connection(
+        &mut self,
+        event: &event::Connection,
+        outlet: &mut Outlet,
+        emit: &mut impl FnMut(&Document<'_>),
+    ) {
+        self.connections.connection(event, &mut self.processes, outlet, emit);
     }
 
     /// Gives the documents of queries that nobody answered in time.
@@ -163,6 +177,10 @@ impl Lookups {
             self.transactions.answer(&conversation, sighting.time, bytes, sighting.task.as_ref())
         };
         let Some(Answered { transaction, late, duplicate }) = answered else {
+            if !source_is_client && sighting.direction.is_some() {
+                let asked = self.message.questions().next().map(|question| question.name);
+                self.connections.resolved(sighting.time, asked, &self.message, &self.labels.matches);
+            }
             let process = self.process_of(sighting);
             let asker = Asker { process: process.as_ref(), task: sighting.task.as_ref(), time: sighting.time };
             let alert = self.window.is_alert(asker, self.labels.news(&[]), outlet, emit);
@@ -188,6 +206,12 @@ impl Lookups {
         let query =
             (!has_question && self.query.decode(&transaction.bytes, kind(sighting)).is_ok()).then_some(&self.query);
         self.labels.question_before(&transaction.labels);
+        // What is in a capture connects to nothing any more.
+        if sighting.direction.is_some() {
+            let asked = self.message.questions().chain(query.iter().flat_map(|query| query.questions())).next();
+            let asked = asked.map(|question| question.name);
+            self.connections.resolved(sighting.time, asked, &self.message, &self.labels.matches);
+        }
         let asker = Asker { process: process.as_ref(), task: task.as_ref(), time: sighting.time };
         let alert = self.window.is_alert(asker, self.labels.news(&transaction.labels), outlet, emit);
         let occurrence = Occurrence::Answer { query_time: Some(transaction.time), late, duplicate };

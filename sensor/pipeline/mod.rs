@@ -1,6 +1,7 @@
 //! Events in, documents out: who asked what, what came back, and what is listed. No input or output
 //! and no clock of its own; how a document reads is left to `ecs`, where it goes to `sink`.
 
+mod connections;
 mod labels;
 mod lookup;
 mod sighting;
@@ -16,6 +17,7 @@ use crate::process::{Host, Processes};
 use crate::rules::Rules;
 use crate::stream::{FlowKey, Streams, Verdict};
 use crate::transaction::Transactions;
+pub use connections::Follow;
 use lookup::Lookups;
 pub use sighting::Observe;
 use sighting::{Ports, Sighting};
@@ -93,6 +95,7 @@ impl Pipeline {
             Event::Process(record) => self.lookups.processes.record(record),
             Event::Fork(fork) => self.lookups.processes.fork(fork),
             Event::Exit(exit) => self.lookups.processes.exit(exit),
+            Event::Connection(connection) => self.lookups.connection(connection, &mut self.outlet, emit),
         }
         Verdict::Dns
     }
@@ -103,6 +106,7 @@ impl Pipeline {
         self.lookups.expire(now, &mut self.outlet, emit);
         self.lookups.window.expire(now, &mut self.outlet, emit);
         self.lookups.processes.tick(now);
+        self.lookups.connections.expire(now);
         self.sweep(now, emit);
     }
 
@@ -124,6 +128,12 @@ impl Pipeline {
     /// Replaces all rules at once.
     pub fn set_rules(&mut self, rules: Arc<Rules>) {
         self.lookups.rules = rules;
+    }
+
+    /// Which connections the kernel side is to follow, as far as that has changed since the last look: to be
+    /// asked after each live event.
+    pub fn take_follow(&mut self) -> impl Iterator<Item = Follow> {
+        self.lookups.connections.take()
     }
 
     /// Gives a document about the sensor itself its place in the stream.

@@ -1,10 +1,12 @@
 //! Attaches the probes, each role by the best way in that this kernel takes. What was refused, and
 //! why, is kept: it is shown at start and by `dnstrail doctor`. Loading them is left to `load`.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -18,6 +20,7 @@ use super::refusal::{Refusal, WayIn};
 use super::ring::Ring;
 use super::settings::{Hooks, Settings};
 use super::support::{MOUNT_CGROUP2, Support};
+use super::watched::Watched;
 use crate::event::{self, Clock, Event};
 use crate::metrics::Metrics;
 use crate::skeleton::types::loss;
@@ -59,8 +62,8 @@ pub enum AttachError {
     Hooks { way: &'static str, refused: Vec<Refusal> },
     #[error("the kernel refuses {}", last(.0))]
     Refused(Vec<Refusal>),
-    #[error("the ring between kernel and sensor cannot be mapped: {0}")]
-    Ring(String),
+    #[error("what the kernel's side and the sensor share cannot be used: {0}")]
+    Shared(String),
 }
 
 impl AttachError {
@@ -71,7 +74,7 @@ impl AttachError {
             Self::NoCgroup2(refused) | Self::Hooks { refused, .. } | Self::Refused(refused) => {
                 WayIn::of_all_roles(&[], refused)
             }
-            Self::Privilege(_) | Self::NoBtf(_) | Self::BpfRefused | Self::Ring(_) => Vec::new(),
+            Self::Privilege(_) | Self::NoBtf(_) | Self::BpfRefused | Self::Shared(_) => Vec::new(),
         }
     }
 }
@@ -89,6 +92,10 @@ pub struct Probes {
     /// Those of them that read packets and that the kernel may skip: the functions', where no cgroup v2 is
     /// mounted. Their counts are read also when they are detached.
     traced: Vec<&'static Program>,
+    /// The one that sees connections, if it was taken; and its skipped runs that are counted or did not matter.
+    connects: Option<&'static Program>,
+    skipped: Cell<u64>,
+    watching: Rc<Cell<usize>>,
     skeleton: Skeleton,
     ways_in: Vec<WayIn>,
     times: Times,
@@ -126,18 +133,20 @@ impl Probes {
             .as_deref()
             .map_or(std::ptr::null_mut(), |bss| (&raw const bss.reader_idle).cast_mut());
         if idle.is_null() {
-            return Err(AttachError::Ring("the object has no .bss".into()));
+            return Err(AttachError::Shared("the object has no .bss".into()));
         }
         // SAFETY: mapped and aligned as long as `skeleton` lives; the ring is dropped before it.
         let idle = unsafe { AtomicU32::from_ptr(idle) };
         let ring = Ring::new(&skeleton.maps.ring, idle, Arc::clone(metrics), handle)
-            .map_err(|error| AttachError::Ring(error.to_string()))?;
+            .map_err(|error| AttachError::Shared(format!("the ring: {error}")))?;
         let traced = links
             .iter()
             .map(|(program, _)| *program)
-            .filter(|program| support.cgroup2.is_none() && program.role != Role::Tasks)
+            .filter(|program| support.cgroup2.is_none() && ![Role::Tasks, Role::Connects].contains(&program.role))
             .collect();
-        Ok(Self { ring, links, traced, skeleton, ways_in, times })
+        let connects = links.iter().map(|(program, _)| *program).find(|program| program.role == Role::Connects);
+        let (skipped, watching) = (Cell::default(), Rc::default());
+        Ok(Self { ring, links, traced, connects, skipped, watching, skeleton, ways_in, times })
     }
 
     pub fn ring(&mut self) -> &mut Ring {
@@ -167,6 +176,8 @@ impl Probes {
             (loss::LOSS_PROCESS_RING, &metrics.losses.kernel_process_ring),
             (loss::LOSS_PACKET_READ, &metrics.losses.kernel_packet_read),
             (loss::LOSS_PACKET_CUT, &metrics.losses.kernel_packet_cut),
+            (loss::LOSS_CONNECTION_RING, &metrics.losses.kernel_connection_ring),
+            (loss::LOSS_CONNECTION_TABLE, &metrics.losses.kernel_connection_table),
         ] {
             if let Some(lost) = bss.losses.get(place.0 as usize) {
                 // SAFETY: mapped, aligned, and written by the kernel side with atomic adds only.
@@ -180,12 +191,38 @@ impl Probes {
             .filter_map(|program| find(&self.skeleton, program))
             .map(|program| skipped_runs(&program));
         metrics.losses.kernel_probe_skipped.set(skipped.sum());
+        let skipped = self.connects.and_then(|program| find(&self.skeleton, program));
+        let skipped = skipped.map_or(0, |program| skipped_runs(&program));
+        let growth = skipped.saturating_sub(self.skipped.replace(skipped));
+        if self.watching.get() > 0 {
+            metrics.losses.kernel_connection_skipped.add(growth);
+        }
     }
 
     /// Stops sending the packets of a TCP connection that turned out to carry no DNS.
     pub fn mute(&self, socket: u64) {
         // A full table forgets the oldest: its packets are looked at again, and nothing is lost.
         let _ = self.skeleton.maps.muted.update(&socket.to_ne_bytes(), &1u32.to_ne_bytes(), MapFlags::ANY);
+    }
+}
+
+impl Probes {
+    /// Connections are followed from now on.
+    pub fn want_connections(&self) {
+        if let Some(bss) = self.skeleton.maps.bss_data.as_deref() {
+            // SAFETY: mapped and aligned; the kernel side only reads it.
+            let wanted = unsafe { AtomicU32::from_ptr((&raw const bss.connections_wanted).cast_mut()) };
+            wanted.store(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Where the sensor says which connections it means.
+    ///
+    /// # Errors
+    /// A descriptor that cannot be duplicated.
+    pub fn watched(&self) -> Result<Watched, AttachError> {
+        Watched::new(&self.skeleton.maps.watched, &self.skeleton.maps.connections, &self.watching)
+            .map_err(|error| AttachError::Shared(format!("the maps of connections: {error}")))
     }
 }
 

@@ -10,11 +10,12 @@ pub(super) enum Role {
     Leaves,
     ComesBack,
     Tasks,
+    Connects,
     Before,
 }
 
 impl Role {
-    pub const ALL: [Role; 5] = [Role::Sends, Role::Leaves, Role::ComesBack, Role::Tasks, Role::Before];
+    pub const ALL: [Role; 6] = [Role::Sends, Role::Leaves, Role::ComesBack, Role::Tasks, Role::Connects, Role::Before];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -22,6 +23,7 @@ impl Role {
             Role::Leaves => "what leaves",
             Role::ComesBack => "what comes back",
             Role::Tasks => "who a task is",
+            Role::Connects => "who connects",
             Role::Before => "what was there before",
         }
     }
@@ -125,9 +127,9 @@ const fn optional(program: Program, not_seen: &'static str) -> Program {
 
 /// In the order of attaching: tasks first, so that every process that can send is introduced;
 /// what leaves last, so that no query is seen whose answer is not.
-pub(super) const PROGRAMS: [Program; 25] = {
+pub(super) const PROGRAMS: [Program; 26] = {
     use Attach::{Cgroup, Iterator, Section};
-    use Role::{Before, ComesBack, Leaves, Sends, Tasks};
+    use Role::{Before, ComesBack, Connects, Leaves, Sends, Tasks};
     use When::{Always, Cgroup2, Cgroup2Unless, NoCgroup2};
     const FENTRY: When = When::Way(Way::Fentry);
     const KPROBE: When = When::Way(Way::Kprobe);
@@ -136,6 +138,10 @@ pub(super) const PROGRAMS: [Program; 25] = {
         program("process_exec", "tp_btf/sched_process_exec", Tasks, Section, Always),
         program("process_fork", "tp_btf/sched_process_fork", Tasks, Section, Always),
         program("process_exit", "tp_btf/sched_process_exit", Tasks, Section, Always),
+        optional(
+            program("connection_state", "tp_btf/inet_sock_set_state", Connects, Section, Always),
+            "connections to addresses that a listed name resolved to",
+        ),
         program("cgroup_sock_create", "cgroup/sock_create", Sends, Cgroup, Cgroup2Unless(Way::Cgroup)),
         program("fentry_tcp_sendmsg", "fentry/tcp_sendmsg", Sends, Section, FENTRY),
         program("fentry_udp_sendmsg", "fentry/udp_sendmsg", Sends, Section, FENTRY),

@@ -140,7 +140,7 @@ fn schema(format: Format) -> Schema {
 fn kind_of(document: &Document<'_>) -> (Kind, Option<u8>) {
     match &document.body {
         Body::Dns(dns) if dns.alert => (Kind::Alert, dns.severity()),
-        Body::Dns(_) => (Kind::Event, None),
+        Body::Dns(_) | Body::Connection(_) => (Kind::Event, None),
         Body::Report(Report::AlertSummary(summary)) => (Kind::Alert, summary.severity()),
         Body::Report(Report::Loss { .. }) => (Kind::Metric, None),
         Body::Report(_) => (Kind::State, None),

@@ -1,7 +1,7 @@
 //! `dnstrail run`: one loop from the kernel's ring to the outputs, until a signal, the given time, or
 //! a reader that went away ends it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -23,8 +23,8 @@ use crate::config;
 use crate::ecs::{Report, WayIn};
 use crate::event::Event;
 use crate::metrics::Metrics;
-use crate::pipeline::{self, Pipeline};
-use crate::probe::{self, Probes};
+use crate::pipeline::{self, Follow, Pipeline};
+use crate::probe::{self, Probes, Watched};
 use crate::process;
 use crate::sink::WhenFull;
 use crate::stream::Verdict;
@@ -49,38 +49,15 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
     let names: Vec<_> = outputs.tallies().map(|(name, ..)| name.to_owned()).collect();
     let mut shown = Shown::new(Exposition::new(Arc::clone(&metrics), names.iter().map(String::as_str)), settings)?;
     let mut service = Service::of_environment();
-    let pipeline = Pipeline::new(
-        &pipeline::Settings {
-            ports: settings.common.ports.clone(),
-            observe: match settings.observe {
-                ObserveArg::Clients => pipeline::Observe::Clients,
-                ObserveArg::Servers => pipeline::Observe::Servers,
-                ObserveArg::All => pipeline::Observe::All,
-            },
-            timeout: nanoseconds(settings.common.timeout),
-            alert_window: nanoseconds(settings.alert_window),
-        },
-        this_host(),
-        rulebook.current(),
-        Arc::clone(&metrics),
-    );
+    let pipeline = Pipeline::new(&pipeline_settings(settings), this_host(), rulebook.current(), Arc::clone(&metrics));
     let chain = Rc::new(RefCell::new(Chain::new(pipeline, outputs, Arc::clone(&metrics))));
-    let muted = Rc::new(RefCell::new(Vec::new()));
-    // The sensor must end: what is left in the ring is only counted.
-    let abandoned = Rc::new(Cell::new(false));
+    let reader = Rc::new(Reader::new(Rc::clone(&chain), Arc::clone(&metrics)));
     let mut probes = {
-        let (chain, muted, abandoned) = (Rc::clone(&chain), Rc::clone(&muted), Rc::clone(&abandoned));
-        let counted = Arc::clone(&metrics);
-        Probes::open(&probe_settings(settings), &metrics, move |event| {
-            if abandoned.get() {
-                counted.losses.packet_abandoned.add(u64::from(matches!(event, Event::Packet(_))));
-                return;
-            }
-            if let (Verdict::NotDns, Event::Packet(packet)) = (chain.borrow_mut().push(event), event) {
-                muted.borrow_mut().push(packet.socket);
-            }
-        })?
+        let reader = Rc::clone(&reader);
+        Probes::open(&probe_settings(settings), &metrics, move |event| reader.take(event))?
     };
+    let _ = reader.watched.set(probes.watched()?);
+    want_connections(settings, &rulebook, &probes);
 
     {
         let mut chain = chain.borrow_mut();
@@ -105,16 +82,18 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
         // All that happened before this moment is handed out when `drain` finds no more.
         let before = now();
         let more = probes.ring().drain();
-        for socket in muted.borrow_mut().drain(..) {
+        for socket in reader.muted.borrow_mut().drain(..) {
             probes.mute(socket);
         }
         if !more {
             chain.borrow_mut().tick(before);
+            reader.follow(chain.borrow_mut().pipeline());
         }
         // Also where the ring is never empty.
         probes.count_losses(&metrics);
         chain.borrow_mut().tend(before);
         rulebook.turn(before, &mut chain.borrow_mut());
+        want_connections(settings, &rulebook, &probes);
         shown.publish(before, &mut probes, &mut chain.borrow_mut(), &rulebook);
         service.turn(rulebook.is_renewing());
         if signals.take_renewal() {
@@ -142,11 +121,59 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
     probes.detach();
     let patience = Instant::now() + DRAIN;
     while probes.ring().drain() {
-        abandoned.set(Instant::now() >= patience);
+        reader.abandoned.set(Instant::now() >= patience);
     }
     probes.count_losses(&metrics);
     chain.borrow_mut().finish(now(), Some(reason));
     Ok(())
+}
+
+/// Takes the ring's records, and keeps what they ask of the kernel's side.
+struct Reader {
+    chain: Rc<RefCell<Chain>>,
+    metrics: Arc<Metrics>,
+    /// Sockets whose connections carry no DNS.
+    muted: RefCell<Vec<u64>>,
+    watched: OnceCell<Watched>,
+    /// The sensor must end: what is left in the ring is only counted.
+    abandoned: Cell<bool>,
+}
+
+impl Reader {
+    fn new(chain: Rc<RefCell<Chain>>, metrics: Arc<Metrics>) -> Self {
+        Self { chain, metrics, muted: RefCell::default(), watched: OnceCell::new(), abandoned: Cell::new(false) }
+    }
+
+    fn take(&self, event: &Event<'_>) {
+        if self.abandoned.get() {
+            self.metrics.losses.packet_abandoned.add(u64::from(matches!(event, Event::Packet(_))));
+            return;
+        }
+        let mut chain = self.chain.borrow_mut();
+        if let (Verdict::NotDns, Event::Packet(packet)) = (chain.push(event), event) {
+            self.muted.borrow_mut().push(packet.socket);
+        }
+        // Here, not after the drain: while the record is in the ring, the kernel follows every connection.
+        self.follow(chain.pipeline());
+    }
+
+    fn follow(&self, pipeline: &mut Pipeline) {
+        for change in pipeline.take_follow() {
+            let Some(watched) = self.watched.get() else { continue };
+            match change {
+                Follow::Watch(address) => watched.add(address),
+                Follow::Forget(address) => watched.remove(address),
+                Follow::Release(connection) => watched.release(connection),
+            }
+        }
+    }
+}
+
+/// Once there are lists. Who observes servers alone is told nothing of what clients do.
+fn want_connections(settings: &config::Run, rulebook: &Rulebook, probes: &Probes) {
+    if !matches!(settings.observe, ObserveArg::Servers) && !rulebook.current().is_empty() {
+        probes.want_connections();
+    }
 }
 
 /// What `--metrics` shows, if anybody may ask.
@@ -181,6 +208,19 @@ impl Shown {
         levels.transactions_settled.set(settled as u64);
         rulebook.publish(levels);
         exposition.set_outputs(chain.outputs().tallies());
+    }
+}
+
+fn pipeline_settings(settings: &config::Run) -> pipeline::Settings {
+    pipeline::Settings {
+        ports: settings.common.ports.clone(),
+        observe: match settings.observe {
+            ObserveArg::Clients => pipeline::Observe::Clients,
+            ObserveArg::Servers => pipeline::Observe::Servers,
+            ObserveArg::All => pipeline::Observe::All,
+        },
+        timeout: nanoseconds(settings.common.timeout),
+        alert_window: nanoseconds(settings.alert_window),
     }
 }
 

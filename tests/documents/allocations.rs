@@ -4,6 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use dnstrail::ecs::{Body, Dns, Document, Occurrence};
+use dnstrail::event::Stage;
 
 use super::samples;
 
@@ -60,10 +61,12 @@ fn documents_need_none() {
         Dns { matches: &matches, alert: true, ..asked() },
         Dns { occurrence: Occurrence::Timeout { query_time: 1 }, ..asked() },
     ];
+    let (closed, matches) = (samples::connection(Stage::Closed), samples::matches_of_address());
+    let connection = Body::Connection(samples::connected(&closed, &process, &task, &matches));
     let writer = samples::writer();
     let mut line = Vec::with_capacity(dnstrail::ecs::DEFAULT_LINE);
-    for lookup in documents {
-        let document = Document { time: samples::TIME, sequence: 1, body: Body::Dns(lookup) };
+    for body in documents.into_iter().map(Body::Dns).chain([connection]) {
+        let document = Document { time: samples::TIME, sequence: 1, body };
         // The first document of an image writes it down.
         writer.write(&document, &mut line);
         line.clear();

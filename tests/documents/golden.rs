@@ -5,8 +5,10 @@ use std::path::Path;
 
 use dnstrail::dns::{Kind, Message};
 use dnstrail::ecs::{
-    AlertSummary, Body, DEFAULT_LINE, Dns, Document, ListState, Match, Occurrence, Report, Schema, Transport, WayIn,
+    AlertSummary, Body, Connection, DEFAULT_LINE, Dns, Document, ListState, Match, Occurrence, Report, Schema,
+    Transport, WayIn,
 };
+use dnstrail::event::{self, Stage};
 use dnstrail::metrics::Metrics;
 
 use super::samples::{self, ANSWER, CDN, QUERY, TIME, WWW, Wire};
@@ -174,6 +176,29 @@ fn question_of_a_root_user_whose_image_is_of_another() {
     let (process, mut task) = (samples::process(), samples::task());
     task.uid = 0;
     is_golden_lookup("query-root-root", samples::asked(&message, &process, &task));
+}
+
+#[test]
+fn connections() {
+    let (process, task, matches) = (samples::contained(), samples::task(), samples::matches_of_address());
+    for (name, stage, error) in [
+        ("connection-opened", Stage::Opened, 0),
+        ("connection-failed", Stage::Failed, 111),
+        ("connection-closed", Stage::Closed, 0),
+    ] {
+        let event = event::Connection { error, ..samples::connection(stage) };
+        is_golden(name, 3, Body::Connection(samples::connected(&event, &process, &task, &matches)));
+    }
+    let event = event::Connection {
+        task: None,
+        source: "[2001:db8::7]:40999".parse().unwrap(),
+        destination: "[2001:db8::3]:443".parse().unwrap(),
+        network_namespace: 0,
+        error: 104,
+        ..samples::connection(Stage::Closed)
+    };
+    let unknown = Connection { process: None, task: None, ..samples::connected(&event, &process, &task, &matches) };
+    is_golden("connection-closed-unknown6", 4, Body::Connection(unknown));
 }
 
 #[test]

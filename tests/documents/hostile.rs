@@ -6,9 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use dnstrail::ecs::{
-    AlertSummary, Body, DEFAULT_LINE, Dns, Document, ListState, Match, Report, SHORTEST_LINE, Schema, WayIn,
+    AlertSummary, Body, Connection, DEFAULT_LINE, Dns, Document, ListState, Match, Report, SHORTEST_LINE, Schema, WayIn,
 };
-use dnstrail::event::Task;
+use dnstrail::event::{self, Stage, Task};
 use dnstrail::process::{Container, Process};
 use dnstrail::rules::{Hit, List, Metadata};
 use proptest::collection::vec;
@@ -191,6 +191,18 @@ fn everything_at_once() {
     let summary = Document { time: TIME, sequence: 1, body: Body::Report(Report::AlertSummary(summary)) };
     for cap in [SHORTEST_LINE, DEFAULT_LINE, 65_507] {
         check(&summary, cap).unwrap();
+    }
+    let event = event::Connection {
+        sent: u64::MAX >> 2,
+        received: u64::MAX >> 2,
+        error: 104,
+        ..samples::connection(Stage::Closed)
+    };
+    let asked = message.questions().next().unwrap().name;
+    let connection = Connection { name: asked, ..samples::connected(&event, &process, &task, &matches) };
+    let connection = Document { time: TIME, sequence: 1, body: Body::Connection(connection) };
+    for cap in [SHORTEST_LINE, DEFAULT_LINE, 65_507] {
+        check(&connection, cap).unwrap();
     }
     let lookup = Dns { matches: &matches, alert: true, ..samples::answered(&message, &process, &task) };
     let document = Document { time: TIME, sequence: u64::MAX >> 1, body: Body::Dns(lookup) };

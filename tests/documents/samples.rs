@@ -5,8 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use dnstrail::dns::{Kind, Message};
-use dnstrail::ecs::{Agent, Body, Boot, Dns, Document, Host, Match, Occurrence, OperatingSystem, Transport, Writer};
-use dnstrail::event::{Direction, Task, TaskKey};
+use dnstrail::ecs::{
+    Agent, Body, Boot, Connection, Dns, Document, Host, Match, Occurrence, OperatingSystem, Transport, Writer,
+};
+use dnstrail::event::{self, ConnectionId, Direction, Stage, Task, TaskKey};
 use dnstrail::process::{Container, Process, Written};
 use dnstrail::rules::{Hit, List, Metadata};
 
@@ -251,6 +253,37 @@ pub fn answered<'a>(message: &'a Message, process: &'a Process, task: &'a Task) 
         message_bytes: 141,
         ..asked(message, process, task)
     }
+}
+
+pub fn connection(stage: Stage) -> event::Connection {
+    event::Connection {
+        time: TIME,
+        id: ConnectionId { begin: 1, socket: 2 },
+        stage,
+        task: Some(task()),
+        start: TIME - 61_000_000_000,
+        source: "198.51.100.7:40999".parse().unwrap(),
+        destination: "192.0.2.3:443".parse().unwrap(),
+        network_namespace: 4_026_531_840,
+        sent: 1_234,
+        received: 567_890,
+        error: 0,
+    }
+}
+
+pub fn connected<'a>(
+    event: &'a event::Connection,
+    process: &'a Process,
+    task: &'a Task,
+    matches: &'a [Match],
+) -> Connection<'a> {
+    let resolved = event.start - 1_234_567;
+    Connection { event, process: Some(process), task: Some(task), name: "www.evil.example", resolved, matches }
+}
+
+/// Of an address that `www.evil.example` resolved to.
+pub fn matches_of_address() -> Vec<Match> {
+    vec![Match { hit: hit("evil.example"), field: "destination.ip", atomic: "192.0.2.3".into() }]
 }
 
 /// A line as it should be.

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use dnstrail::ecs::{Body, Document, Schema};
+use dnstrail::event::Stage;
 use serde_json::Value;
 
+use super::connections::connection_twins;
 use super::{extract, kit, made, mapped, settings, text, twins};
 use crate::documents::samples;
 use crate::formats;
@@ -102,6 +104,7 @@ fn the_add_on_hangs_together() {
     }
     let tags: Vec<&String> = tags["eventtype=dnstrail_dns"].keys().collect();
     assert_eq!(tags, ["dns", "network", "resolution"]);
+    assert!(types["dnstrail_sensor"]["search"].ends_with(r#"NOT event_action="connection-*""#));
     settings("app.conf");
     settings("inputs.conf");
 }
@@ -152,6 +155,9 @@ const WORDS: &[&str] = &[
     "like",
     "limit",
     "count_distinct",
+    "sum",
+    "coalesce",
+    "to_long",
     "hours",
     "minute",
     "date_trunc",
@@ -207,7 +213,9 @@ fn searches_name_only_fields_that_exist() {
 
     let message = samples::answer();
     let [line, _] = twins(&message, |lookup| dnstrail::ecs::Dns { alert: true, ..lookup });
-    let fields: BTreeSet<String> = made("dnstrail:ecs", &extract(&line)).into_keys().collect();
+    let [closed, _] = connection_twins(Stage::Closed);
+    let fields: BTreeSet<String> =
+        [line, closed].iter().flat_map(|line| made("dnstrail:ecs", &extract(line)).into_keys()).collect();
     let (types, searches) = (settings("eventtypes.conf"), settings("savedsearches.conf"));
     assert_eq!(searches.len(), 5);
     for (title, keys) in &searches {

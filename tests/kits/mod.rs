@@ -1,6 +1,7 @@
 //! The kits of `schemas/`: what the add-on makes of real lines, that each field has its mapping, that
 //! each file is what its program reads, and that searches name only what is there.
 
+mod connections;
 mod evaluate;
 mod files;
 mod receivers;

@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 use super::lab::{self, Lab, Network, patience};
 
 /// Every program of `tests/clients`, and how it is linked.
-const PROGRAMS: [(&str, &[&str]); 10] = [
+const PROGRAMS: [(&str, &[&str]); 11] = [
+    ("connect", &[]),
     ("enter", &["-static"]),
     ("hostile", &[]),
     ("owner", &["-pthread"]),

@@ -14,6 +14,7 @@ mod sensor;
 mod servers;
 
 mod answers;
+mod connections;
 mod ending;
 mod hostile;
 mod lacks;

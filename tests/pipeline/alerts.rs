@@ -224,7 +224,7 @@ fn a_clock_that_is_set_back_ends_windows() {
     let _ = scene.pipeline.push(&Event::Packet(packet), &mut |document| match &document.body {
         Body::Dns(dns) => alerts += u32::from(dns.alert),
         Body::Report(Report::AlertSummary(summary)) => summaries.push(summary.repeats),
-        Body::Report(_) => {}
+        Body::Connection(_) | Body::Report(_) => {}
     });
     assert_eq!((alerts, summaries), (1, vec![2]));
 }

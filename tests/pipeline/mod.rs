@@ -2,6 +2,7 @@
 
 mod alerts;
 mod answers;
+mod connections;
 mod hostile;
 mod processes;
 
@@ -66,6 +67,20 @@ impl Told {
         };
         let dns = match &document.body {
             Body::Dns(dns) => dns,
+            Body::Connection(connection) => {
+                told.what = format!("{:?}", connection.event.stage).to_lowercase();
+                connection.name.clone_into(&mut told.name);
+                told.pid = connection.process.map(|process| process.key.pid);
+                told.tid = connection.task.map(|task| task.tid);
+                told.query_time = Some(connection.resolved);
+                told.source = Some(connection.event.source);
+                told.matches = connection
+                    .matches
+                    .iter()
+                    .map(|one| (format!("{} {}", one.field, one.atomic), one.hit.indicator.to_string()))
+                    .collect();
+                return told;
+            }
             Body::Report(Report::Loss { losses }) => {
                 told.what = losses
                     .iter()

@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use super::milliseconds;
-use crate::ecs::lookup::Lookup;
-use crate::ecs::process::{Image, Named};
+use crate::ecs::process::{Container, Image, Named, Process};
 use crate::ecs::text::Id;
 
 #[derive(Debug, Serialize)]
@@ -69,9 +68,12 @@ struct Cell<'a> {
 }
 
 impl<'a> Actor<'a> {
-    pub(super) fn new(fields: &'a Lookup<'a>) -> Option<Self> {
-        let process = fields.process.as_ref()?;
-        let container = fields.container.as_ref();
+    pub(super) fn new(
+        process: Option<&'a Process<'a>>,
+        container: Option<&'a Container<'a>>,
+        user: Option<Named<'a>>,
+    ) -> Option<Self> {
+        let process = process?;
         let actant = Actant {
             tid: process.thread.as_ref().map(|thread| thread.id),
             container: container.map(|container| Cell { uid: container.id, runtime: container.runtime }),
@@ -79,7 +81,7 @@ impl<'a> Actor<'a> {
         };
         // The number is that inside of the container.
         let namespace_pid = actant.namespace_pid.filter(|_| container.is_some());
-        Some(Self { process: Actant { namespace_pid, ..actant }, user: fields.user.map(User::new) })
+        Some(Self { process: Actant { namespace_pid, ..actant }, user: user.map(User::new) })
     }
 }
 

@@ -1,11 +1,12 @@
 //! A document as the Open Cybersecurity Schema Framework has it: DNS Activity (class 4003) with the
 //! profiles `host` (who asked), `security_control` (alerts), `osint` (entries that matched) and
 //! `container`. Only attributes that the 1.x versions share are written: what 1.9 marks as
-//! deprecated is still where earlier versions look for it. Reports on the sensor itself are left to
-//! `lifecycle`, numbers and captions to `numbers`. What OCSF has no attribute for stands
+//! deprecated is still where earlier versions look for it. Connections are left to `connection`,
+//! reports on the sensor itself to `lifecycle`, numbers and captions to `numbers`. What OCSF has no attribute for stands
 //! under `unmapped`.
 
 mod actor;
+mod connection;
 mod device;
 mod lifecycle;
 mod numbers;
@@ -13,6 +14,7 @@ mod numbers;
 use serde::{Serialize, Serializer};
 
 use actor::Actor;
+pub(super) use connection::NetworkActivity;
 pub(super) use device::Tail;
 pub(super) use lifecycle::Lifecycle;
 
@@ -171,7 +173,7 @@ impl<'a> DnsActivity<'a> {
             rcode_id: response.then(|| ResponseCode(message.rcode).id()),
             rcode: response.then_some(ResponseCode(message.rcode)),
             answers: Records(dns.answers, message),
-            actor: Actor::new(fields),
+            actor: Actor::new(fields.process.as_ref(), fields.container.as_ref(), fields.user),
             src_endpoint: Endpoint::new(fields.client),
             dst_endpoint: Endpoint::new(fields.server),
             connection_info: Connection::new(network, lookup),
@@ -386,6 +388,7 @@ impl<'a> Indicator<'a> {
             r#type: kind,
             name: match matched.field {
                 "dns.question.name" => "query.hostname",
+                "destination.ip" => "dst_endpoint.ip",
                 _ => "answers.rdata",
             },
             uid: matched.id,

@@ -1,26 +1,27 @@
-//! A document as the model Network Resolution of Splunk's Common Information Model has it (CIM 5 and
-//! 6; `splunk/pytest-splunk-addon` holds the values that it expects). Names are flat and CIM's own;
-//! the process has those of the model Endpoint.Processes, an alert those of Intrusion Detection.
-//! What CIM has no field for stands under `dnstrail`, as in ECS. A report on the sensor itself has
-//! no model: its own fields, and the same `dnstrail`.
+//! A document as Splunk's Common Information Model has it (CIM 5 and 6; `splunk/pytest-splunk-addon`
+//! holds the values that it expects): a lookup by its model Network Resolution, a connection by
+//! Network Traffic. Names are flat and CIM's own; the process has those of the model
+//! Endpoint.Processes, an alert those of Intrusion Detection. What CIM has no field for stands under
+//! `dnstrail`, as in ECS. A report on the sensor itself has no model: its own fields, and the same
+//! `dnstrail`.
 #![allow(clippy::struct_field_names, reason = "CIM's own names")]
+
+mod resolution;
+mod traffic;
 
 use std::time::Duration;
 
+pub(super) use resolution::Resolution;
 use serde::{Serialize, Serializer};
+pub(super) use traffic::Traffic;
 
-use super::dns::Answers;
 use super::event::{self, Event, Kind};
 use super::host::{Agent, Host};
-use super::lookup::{self, Lookup};
-use super::own::Own;
 use super::process::{Container, Image, Named, Process};
 use super::report::{self, Statement};
-use super::text::{Address, Id, Keyword, Mnemonic};
+use super::text::{Id, Keyword};
 use super::threat::{Enrichments, Rule, Threat};
 use super::time::Instant;
-use super::{Dns, Occurrence};
-use crate::dns::{Opcode, Rcode, Type};
 
 const VENDOR_PRODUCT: &str = "dnstrail";
 
@@ -69,6 +70,12 @@ struct Severity {
     severity: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     severity_id: Option<u8>,
+}
+
+impl Severity {
+    fn of(event: &Event) -> Self {
+        Self { severity: event.severity.map(severity_name), severity_id: event.severity }
+    }
 }
 
 /// The process and its user.
@@ -129,56 +136,6 @@ impl<'a> Indication<'a> {
     }
 }
 
-/// A DNS message, or the absence of one.
-#[derive(Debug, Serialize)]
-pub(super) struct Resolution<'a>(
-    Header,
-    Signature<'a>,
-    Severity,
-    Exchange<'a>,
-    Asker<'a>,
-    Ancestry<'a>,
-    Indication<'a>,
-    Unmodelled<&'a Own<'a>>,
-);
-
-#[derive(Debug, Serialize)]
-struct Exchange<'a> {
-    message_type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    query: Option<&'a str>,
-    /// Of `query`, which is one name.
-    query_count: u8,
-    query_type: OperationName,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    record_type: Option<RecordType>,
-    transaction_id: u16,
-    src: Address,
-    src_port: u16,
-    dest: Address,
-    dest_port: u16,
-    transport: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reply_code: Option<ReplyCode>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reply_code_id: Option<u16>,
-    /// From the query to its answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response_time: Option<Seconds>,
-    /// The same, and of a timeout how long was waited.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    duration: Option<Seconds>,
-    /// Of `answer`.
-    answer_count: usize,
-    authority_answer_count: u16,
-    additional_answer_count: u16,
-    /// Of the first answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ttl: Option<u32>,
-    #[serde(skip_serializing_if = "Data::is_empty")]
-    answer: Data<'a>,
-}
-
 #[derive(Debug, Serialize)]
 struct Ancestry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -193,66 +150,24 @@ struct Ancestry<'a> {
     process: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parent_process: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'a Keyword<lookup::Sentence<'a>>>,
+}
+
+impl<'a> Ancestry<'a> {
+    fn new(image: Option<&Image<'a>>, parent: Option<&Image<'a>>) -> Self {
+        Self {
+            parent_process_id: parent.map(|parent| parent.pid),
+            parent_process_name: parent.and_then(|parent| parent.name),
+            parent_process_path: parent.and_then(|parent| parent.executable),
+            parent_process_guid: parent.and_then(|parent| parent.entity_id),
+            process: image.and_then(|image| image.command_line),
+            parent_process: parent.and_then(|parent| parent.command_line),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
 struct Unmodelled<T> {
     dnstrail: T,
-}
-
-impl<'a> Resolution<'a> {
-    pub(super) fn new(fields: &'a Lookup<'a>, lookup: &'a Dns<'a>) -> Self {
-        let Lookup { event, dns, process, network, client, server, .. } = fields;
-        let message = lookup.message;
-        let [_, _, authorities, additionals] = message.counts;
-        let duration = event.duration.map(Seconds);
-        let image = process.as_ref().map(Process::image);
-        let parent = process.as_ref().and_then(Process::parent);
-        let parent = parent.as_ref();
-        let exchange = Exchange {
-            message_type: if message.response { "Response" } else { "Query" },
-            query: dns.question.as_ref().map(|question| question.name),
-            query_count: dns.question.is_some().into(),
-            query_type: OperationName(Opcode(message.opcode.into())),
-            record_type: dns.question.as_ref().map(|question| RecordType(question.r#type.0)),
-            transaction_id: message.id,
-            src: client.ip,
-            src_port: client.port,
-            dest: server.ip,
-            dest_port: server.port,
-            transport: network.transport,
-            reply_code: message.response.then_some(ReplyCode(Rcode(message.rcode))),
-            reply_code_id: message.response.then_some(message.rcode),
-            response_time: duration.filter(|_| matches!(lookup.occurrence, Occurrence::Answer { .. })),
-            duration,
-            answer_count: dns.answers.records().count(),
-            authority_answer_count: authorities,
-            additional_answer_count: additionals,
-            ttl: dns.answers.records().next().map(|record| record.ttl),
-            answer: Data(dns.answers),
-        };
-        let ancestry = Ancestry {
-            parent_process_id: parent.map(|parent| parent.pid),
-            parent_process_name: parent.and_then(|parent| parent.name),
-            parent_process_path: parent.and_then(|parent| parent.executable),
-            parent_process_guid: parent.and_then(|parent| parent.entity_id),
-            process: image.as_ref().and_then(|image| image.command_line),
-            parent_process: parent.and_then(|parent| parent.command_line),
-            message: fields.message.as_ref(),
-        };
-        Self(
-            Header::new(fields.time, event),
-            fields.rule.as_ref().map(Signature::new).unwrap_or_default(),
-            Severity { severity: event.severity.map(severity_name), severity_id: event.severity },
-            exchange,
-            Asker::new(image.as_ref(), fields.user, fields.container.as_ref()),
-            ancestry,
-            Indication::new(fields.threat.as_ref()),
-            Unmodelled { dnstrail: &fields.dnstrail },
-        )
-    }
 }
 
 /// The sensor on itself, and a summary of repeats in the words of the alert itself.
@@ -363,79 +278,10 @@ impl Serialize for Seconds {
 }
 
 #[derive(Debug)]
-struct Data<'a>(Answers<'a>);
-
-impl Data<'_> {
-    fn is_empty(&self) -> bool {
-        self.0.records().next().is_none()
-    }
-}
-
-impl Serialize for Data<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.shown().map(|(_, data)| data))
-    }
-}
-
-#[derive(Debug)]
 struct Indicators<'a>(&'a Enrichments<'a>);
 
 impl Serialize for Indicators<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.each().map(|each| each.indicator.name))
-    }
-}
-
-/// `query_type`
-#[derive(Debug)]
-struct OperationName(Opcode);
-
-impl Serialize for OperationName {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0.0 {
-            0 => serializer.serialize_str("Query"),
-            1 => serializer.serialize_str("IQuery"),
-            2 => serializer.serialize_str("Status"),
-            4 => serializer.serialize_str("Notify"),
-            5 => serializer.serialize_str("Update"),
-            _ => Mnemonic(self.0).serialize(serializer),
-        }
-    }
-}
-
-/// `record_type`: the mnemonics of IANA, which writes 255 as a star.
-#[derive(Debug)]
-struct RecordType(Type);
-
-impl Serialize for RecordType {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0.0 {
-            255 => serializer.serialize_str("*"),
-            _ => Mnemonic(self.0).serialize(serializer),
-        }
-    }
-}
-
-/// `reply_code`, in the mixed spelling that CIM expects.
-#[derive(Debug)]
-struct ReplyCode(Rcode);
-
-impl Serialize for ReplyCode {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let name = match self.0.0 {
-            0 => "No Error",
-            1 => "Format Error",
-            2 => "Server Failure",
-            3 => "Non-Existent Domain",
-            4 => "NotImp",
-            5 => "Refused",
-            6 => "YXDomain",
-            7 => "YXRRSet",
-            8 => "NXRRSet",
-            9 => "NotAuth",
-            10 => "NotZone",
-            _ => return Mnemonic(self.0).serialize(serializer),
-        };
-        serializer.serialize_str(name)
     }
 }

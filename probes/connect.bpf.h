@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * TCP connections to addresses that a listed name resolved to: opened, failed,
+ * closed, and by whom. Which addresses those are the sensor says, when it has
+ * read an answer; a program may connect before that. So a connection is
+ * followed also while the ring holds anything that is not read yet: its own
+ * record stands behind the answer there, and the sensor decides.
+ */
+#ifndef DNSTRAIL_CONNECT_BPF_H
+#define DNSTRAIL_CONNECT_BPF_H
+
+#include "packet.bpf.h"
+
+/* include/net/tcp_states.h */
+#define TCP_ESTABLISHED 1
+#define TCP_SYN_SENT 2
+#define TCP_CLOSE 7
+
+#define SOCK_DONE 1 /* include/net/sock.h, enum sock_flags: a FIN was received */
+
+struct address {
+	u8 bytes[16]; /* as IPv6; an IPv4 address is mapped */
+};
+
+/* The sensor adds an address before it gives the answer's record back, and takes away which it forgets. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct address);
+	__type(value, u32);
+} watched SEC(".maps");
+
+/*
+ * What is known of each that is followed, by the address of its socket: no
+ * cookie, which 5.10 does not give to a tracing program. Not least recently
+ * used first out: the one that lives for days is wanted most.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, u64);
+	__type(value, struct connection_record);
+} connections SEC(".maps");
+
+/* Set by the sensor once there are lists. Until then this costs one test. */
+u32 connections_wanted;
+
+/* In this order: the sensor writes `watched` first, and then gives the answer's record back. */
+static __always_inline bool may_be_watched(const struct address *address)
+{
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) || bpf_map_lookup_elem(&watched, address);
+}
+
+static __always_inline void map_ipv4(u8 *address, __be32 ipv4)
+{
+	__builtin_memset(address, 0, 10);
+	address[10] = address[11] = 0xff;
+	__builtin_memcpy(address + 12, &ipv4, sizeof(ipv4));
+}
+
+static __always_inline void fill_ends(struct connection_record *record, const struct sock *sk)
+{
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
+		map_ipv4(record->source, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
+		map_ipv4(record->destination, BPF_CORE_READ(sk, __sk_common.skc_daddr));
+	} else {
+		BPF_CORE_READ_INTO(&record->source, sk, __sk_common.skc_v6_rcv_saddr);
+		BPF_CORE_READ_INTO(&record->destination, sk, __sk_common.skc_v6_daddr);
+	}
+	record->destination_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+}
+
+/* In the context of who connects. */
+static __always_inline void connection_begins(const struct sock *sk, u64 socket)
+{
+	const struct task_struct *task = (const void *)bpf_get_current_task();
+	struct connection_record record = {};
+	struct address address;
+
+	fill_ends(&record, sk);
+	__builtin_memcpy(&address, record.destination, sizeof(address));
+	if (!may_be_watched(&address)) {
+		/* An earlier socket's, whose end was not seen. */
+		bpf_map_delete_elem(&connections, &socket);
+		return;
+	}
+	record.socket = socket;
+	record.start = bpf_ktime_get_ns();
+	record.network_namespace = socket_namespace(sk);
+	if (!is_kernel_thread(task)) {
+		fill_task(&record.task, task);
+		if (!is_introduced(&record.task.process))
+			introduce(task, PROCESS_CURRENT);
+	}
+	if (bpf_map_update_elem(&connections, &socket, &record, BPF_ANY))
+		count_loss(LOSS_CONNECTION_TABLE);
+}
+
+static __always_inline void emit_connection(const struct connection_record *connection, const struct sock *sk)
+{
+	const struct tcp_sock *tcp = (const void *)sk;
+	struct connection_record *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+
+	if (!record) {
+		count_loss(LOSS_CONNECTION_RING);
+		return;
+	}
+	__builtin_memcpy(record, connection, sizeof(*record));
+	fill_header(&record->header, RECORD_CONNECTION, 0);
+	/* Not skc_num, which is taken back before the state changes to closed. */
+	record->source_port = bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
+	record->sent = BPF_CORE_READ(tcp, bytes_sent) - BPF_CORE_READ(tcp, bytes_retrans);
+	/* A FIN counts as a byte that was received. */
+	record->received = BPF_CORE_READ(tcp, bytes_received) -
+			   (BPF_CORE_READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1);
+	record->error = BPF_CORE_READ(sk, sk_err);
+	bpf_ringbuf_submit(record, wakeup());
+}
+
+/* Runs before the state changes. The current task may be anyone. */
+static __always_inline void connection_changes(const struct sock *sk, int state)
+{
+	struct connection_record *connection;
+	u64 socket = (u64)sk;
+	struct address address;
+	bool was_open;
+
+	if (state == TCP_SYN_SENT) {
+		connection_begins(sk, socket);
+		return;
+	}
+	if (state != TCP_ESTABLISHED && state != TCP_CLOSE)
+		return;
+	connection = bpf_map_lookup_elem(&connections, &socket);
+	if (!connection)
+		return;
+	was_open = connection->stage == CONNECTION_OPENED;
+	connection->stage = state == TCP_ESTABLISHED ? CONNECTION_OPENED :
+			    was_open		     ? CONNECTION_CLOSED :
+						       CONNECTION_FAILED;
+	__builtin_memcpy(&address, connection->destination, sizeof(address));
+	/* Whose opening was told, its end is told too. */
+	if (was_open || may_be_watched(&address)) {
+		emit_connection(connection, sk);
+		if (state == TCP_ESTABLISHED)
+			return;
+	}
+	bpf_map_delete_elem(&connections, &socket);
+}
+
+#endif

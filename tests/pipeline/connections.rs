@@ -1,0 +1,215 @@
+//! Which connections are told: those to what a listed name resolved to, by whoever connects; and what the
+//! kernel side is told to follow, within bounds.
+
+use std::fs;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use dnstrail::event::{Connection, ConnectionId, Exit, Stage};
+use dnstrail::pipeline::Follow;
+use dnstrail::process::RETIRED_TIME;
+use dnstrail::rules;
+
+use super::*;
+
+const NAME: &str = "www.evil.example";
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
+const DAY: u64 = 24 * 3_600 * SECOND;
+
+fn scene_of(list: &str) -> Scene {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("list.txt"), list).unwrap();
+    let rules = rules::load(&[directory.path().to_owned()], None).complete().unwrap().rules;
+    let mut scene = Scene::with(&Settings::default(), rules);
+    scene.exec(key(7));
+    scene.exec(key(8));
+    scene
+}
+
+fn scene() -> Scene {
+    scene_of("evil.example\n")
+}
+
+/// Process 7 asks for `name` and gets `answer`; what was told of it is let go.
+fn look_up(scene: &mut Scene, name: &str, time: u64, fill: impl FnOnce(Builder) -> Builder) {
+    egress(CLIENT, SERVER, &query(1, name)).by(7).at(time).to(scene);
+    ingress(SERVER, CLIENT, &fill(answer(1, name)).0).at(time).to(scene);
+    scene.told();
+}
+
+fn resolve(scene: &mut Scene, name: &str, address: Ipv4Addr, time: u64) {
+    look_up(scene, name, time, |answer| answer.answer(1, &address.octets()));
+}
+
+fn follow(scene: &mut Scene) -> Vec<Follow> {
+    scene.pipeline.take_follow().collect()
+}
+
+fn connection(pid: u32, destination: IpAddr, stage: Stage, start: u64, time: u64) -> Connection {
+    Connection {
+        time,
+        id: ConnectionId { begin: start, socket: pid.into() },
+        stage,
+        task: Some(task(pid)),
+        start,
+        source: CLIENT.parse().unwrap(),
+        destination: SocketAddr::new(destination, 443),
+        network_namespace: 1,
+        sent: 0,
+        received: 0,
+        error: 0,
+    }
+}
+
+fn connect(scene: &mut Scene, pid: u32, destination: IpAddr, stage: Stage, start: u64) -> Vec<Told> {
+    scene.push(&Event::Connection(connection(pid, destination, stage, start, start + SECOND)));
+    scene.told()
+}
+
+#[test]
+fn whoever_connects_is_told() {
+    let mut scene = scene();
+    resolve(&mut scene, NAME, ADDRESS, START);
+    assert_eq!(follow(&mut scene), [Follow::Watch(ADDRESS.into())]);
+    for pid in [7, 8] {
+        for (stage, what) in [(Stage::Opened, "opened"), (Stage::Closed, "closed"), (Stage::Failed, "failed")] {
+            let told = connect(&mut scene, pid, ADDRESS.into(), stage, START + SECOND);
+            let [told] = &told[..] else { panic!("{told:?}") };
+            assert_eq!((&*told.what, &*told.name, told.pid), (what, NAME, Some(pid)));
+            assert_eq!((told.tid, told.query_time), (Some(pid + 1000), Some(START)));
+            assert_eq!(told.matches, [("destination.ip 192.0.2.9".to_owned(), "evil.example".to_owned())]);
+        }
+    }
+    assert_eq!(follow(&mut scene), []);
+    assert_eq!(scene.metrics.traffic.connections.get(), 4);
+    assert_eq!(scene.metrics.traffic.alerts.get(), 1, "the lookup's");
+}
+
+#[test]
+fn what_no_listed_name_resolved_to_is_followed_no_more() {
+    let mut scene = scene_of("evil.example\n@@||good.evil.example^\n");
+    let other = Ipv4Addr::new(192, 0, 2, 8);
+    resolve(&mut scene, "www.example", other, START);
+    resolve(&mut scene, "good.evil.example", other, START);
+    assert_eq!(follow(&mut scene), []);
+    for stage in [Stage::Opened, Stage::Closed, Stage::Failed] {
+        assert_eq!(connect(&mut scene, 7, other.into(), stage, START), []);
+    }
+    assert_eq!(follow(&mut scene), [Follow::Release(ConnectionId { begin: START, socket: 7 })]);
+    // What was open when the name first resolved is not what it led to.
+    assert_eq!(connect(&mut scene, 7, ADDRESS.into(), Stage::Opened, START + SECOND), []);
+    resolve(&mut scene, NAME, ADDRESS, START + 2 * SECOND);
+    assert_eq!(connect(&mut scene, 7, ADDRESS.into(), Stage::Closed, START + SECOND), []);
+}
+
+#[test]
+fn aliases_hints_and_listed_addresses() {
+    let mut scene = scene_of("cdn.test\n198.51.100.0/24\n");
+    look_up(&mut scene, "www.example", START, |answer| {
+        answer
+            .record(1, &[0xc0, 12], 5, 1, 60, &name("edge.cdn.test"))
+            .record(1, &name("edge.cdn.test"), 1, 1, 60, &[192, 0, 2, 1])
+            .record(1, &name("edge.cdn.test"), 28, 1, 60, &Ipv6Addr::LOCALHOST.octets())
+            .record(1, &name("edge.cdn.test"), 28, 1, 60, &[0x20; 16])
+    });
+    assert_eq!(
+        follow(&mut scene),
+        [Follow::Watch(Ipv4Addr::new(192, 0, 2, 1).into()), Follow::Watch(Ipv6Addr::from([0x20; 16]).into())]
+    );
+    // A listed address says nothing of its neighbours in the answer.
+    look_up(&mut scene, "two.example", START, |answer| answer.answer(1, &[192, 0, 2, 2]).answer(1, &[198, 51, 100, 2]));
+    assert_eq!(follow(&mut scene), [Follow::Watch(Ipv4Addr::new(198, 51, 100, 2).into())]);
+    let told = connect(&mut scene, 7, Ipv4Addr::new(198, 51, 100, 2).into(), Stage::Opened, START);
+    assert_eq!(told[0].matches, [("destination.ip 198.51.100.2".to_owned(), "198.51.100.0/24".to_owned())]);
+}
+
+#[test]
+fn sinkholes_are_never_watched() {
+    let mut scene = scene();
+    for address in ["0.0.0.0", "0.0.0.1", "127.0.0.1", "127.8.8.8", "169.254.1.1", "224.0.0.1", "255.255.255.255"] {
+        resolve(&mut scene, NAME, address.parse().unwrap(), START);
+    }
+    for address in ["::", "::1", "fe80::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:0.0.0.0"] {
+        let address: Ipv6Addr = address.parse().unwrap();
+        look_up(&mut scene, NAME, START, |answer| answer.answer(28, &address.octets()));
+    }
+    assert_eq!(follow(&mut scene), []);
+    assert_eq!(connect(&mut scene, 7, Ipv4Addr::LOCALHOST.into(), Stage::Opened, START), []);
+    assert_eq!(scene.metrics.traffic.alerts.get(), 13);
+}
+
+#[test]
+fn an_address_is_watched_for_a_day_and_its_open_connections_for_ever() {
+    let mut scene = scene();
+    resolve(&mut scene, NAME, ADDRESS, START);
+    resolve(&mut scene, NAME, ADDRESS, START + SECOND);
+    assert_eq!(connect(&mut scene, 7, ADDRESS.into(), Stage::Opened, START + SECOND).len(), 1);
+    scene.push(&Event::Exit(Exit { time: START + SECOND, process: key(7), code: 0 }));
+    scene.tick(START + DAY);
+    assert_eq!(follow(&mut scene), [Follow::Watch(ADDRESS.into())]);
+    assert_eq!(connect(&mut scene, 8, ADDRESS.into(), Stage::Opened, START + DAY).len(), 1);
+    scene.tick(START + DAY + SECOND);
+    assert_eq!(follow(&mut scene), [Follow::Forget(ADDRESS.into())]);
+    assert_eq!(connect(&mut scene, 8, ADDRESS.into(), Stage::Failed, START + DAY + SECOND), []);
+    // The process of the first is long forgotten, but not by its connection.
+    const { assert!(DAY > RETIRED_TIME) };
+    let closed = connect(&mut scene, 7, ADDRESS.into(), Stage::Closed, START + SECOND);
+    assert_eq!((closed[0].pid, &*closed[0].name), (Some(7), NAME));
+    assert_eq!(connect(&mut scene, 7, ADDRESS.into(), Stage::Closed, START + SECOND), [], "once");
+}
+
+#[test]
+fn captures_watch_nothing() {
+    let mut scene = scene();
+    egress(CLIENT, SERVER, &query(1, NAME)).direction(None).to(&mut scene);
+    ingress(SERVER, CLIENT, &answer(1, NAME).answer(1, &ADDRESS.octets()).0).direction(None).to(&mut scene);
+    assert_eq!(follow(&mut scene), []);
+}
+
+#[test]
+fn as_many_addresses_as_the_kernel_has_room_for() {
+    const ROOM: u32 = 4_096;
+    let mut scene = scene();
+    let address = |number: u32| Ipv4Addr::from(0x0a00_0000 + number);
+    for number in 0..ROOM {
+        resolve(&mut scene, NAME, address(number), START + u64::from(number));
+    }
+    assert_eq!(follow(&mut scene).len(), ROOM as usize);
+    // Resolved again, the first is no longer the oldest.
+    resolve(&mut scene, NAME, address(0), START + SECOND);
+    resolve(&mut scene, NAME, address(ROOM), START + SECOND);
+    assert_eq!(follow(&mut scene), [Follow::Forget(address(1).into()), Follow::Watch(address(ROOM).into())]);
+}
+
+#[test]
+fn one_answer_does_not_push_out_all_others() {
+    let mut scene = scene();
+    look_up(&mut scene, NAME, START, |mut answer| {
+        for number in 0..4_000_u32 {
+            answer = answer.answer(1, &(0x0a00_0000 + number).to_be_bytes());
+        }
+        answer
+    });
+    assert_eq!(follow(&mut scene).len(), 256);
+}
+
+#[test]
+fn as_many_open_connections_as_the_kernel_has_room_for() {
+    const ROOM: u64 = 8_192;
+    let mut scene = scene();
+    resolve(&mut scene, NAME, ADDRESS, START);
+    for number in 0..=ROOM {
+        assert_eq!(connect(&mut scene, 7, ADDRESS.into(), Stage::Opened, START + number).len(), 1);
+    }
+    assert_eq!(scene.metrics.losses.connection_evicted.get(), 1);
+    assert_eq!(connect(&mut scene, 7, ADDRESS.into(), Stage::Closed, START), []);
+    assert_eq!(connect(&mut scene, 7, ADDRESS.into(), Stage::Closed, START + 1).len(), 1);
+}
+
+#[test]
+fn of_whom_nothing_is_known_is_counted() {
+    let mut scene = scene();
+    resolve(&mut scene, NAME, ADDRESS, START);
+    let told = connect(&mut scene, 99, ADDRESS.into(), Stage::Opened, START);
+    assert_eq!((told[0].pid, told[0].tid), (None, Some(1099)));
+    assert_eq!(scene.metrics.losses.process_unknown.get(), 1);
+}
