@@ -12,6 +12,7 @@ use crate::ecs::{self, Body, Document, Match};
 use crate::event::{self, ConnectionId, Stage, Task};
 use crate::metrics::Metrics;
 use crate::process::{Process, Processes};
+use crate::rules::Rules;
 
 /// Addresses watched at a time, as many as the kernel's map holds: few answers match anything. The one
 /// that was resolved longest ago goes first.
@@ -55,6 +56,8 @@ struct Resolution {
     time: u64,
     name: Rc<str>,
     matches: Vec<Match>,
+    /// The names and addresses of the answer that are listed.
+    listed: Vec<String>,
 }
 
 /// Told as opened; held until it is closed, however long its process and its watch are gone.
@@ -92,13 +95,15 @@ impl Connections {
             if !is_elsewhere(address) || !matches.iter().any(|matched| is_meant(&matched)) {
                 continue;
             }
-            let matches = matches.iter().filter(is_meant).map(|matched| Match {
-                hit: matched.hit.clone(),
-                field: "destination.ip",
-                atomic: address.to_string(),
-            });
             let name = Rc::clone(asked.get_or_insert_with(|| name.unwrap_or(record.name).into()));
-            self.watch(address, Resolution { time, name, matches: matches.collect() });
+            let (listed, matches) = matches
+                .iter()
+                .filter(is_meant)
+                .map(|Match { hit, atomic, .. }| {
+                    (atomic.clone(), Match { hit: hit.clone(), field: "destination.ip", atomic: address.to_string() })
+                })
+                .unzip();
+            self.watch(address, Resolution { time, name, matches, listed });
         }
     }
 
@@ -148,6 +153,24 @@ impl Connections {
         }
     }
 
+    /// Watches no more what these lists have nothing of.
+    pub(super) fn reconsider(&mut self, rules: &Rules) {
+        let mut found = Vec::new();
+        let mut is_listed = |text: &String| {
+            found.clear();
+            match text.parse() {
+                Ok(address) => rules.match_address(address, &mut found),
+                Err(_) => rules.match_name(text, &mut found),
+            }
+            !found.is_empty()
+        };
+        let lapsed = self.watched.iter().filter(|(_, resolution)| !resolution.listed.iter().any(&mut is_listed));
+        for (time, address) in lapsed.map(|(address, resolution)| (resolution.time, *address)).collect::<Vec<_>>() {
+            self.order.remove(&(time, address));
+            self.forget(address);
+        }
+    }
+
     fn watch(&mut self, address: IpAddr, resolution: Resolution) {
         let time = resolution.time;
         if self.watched.len() >= WATCHED && !self.watched.contains_key(&address) {
@@ -162,9 +185,13 @@ impl Connections {
 
     fn forget_oldest(&mut self) {
         if let Some((_, address)) = self.order.pop_first() {
-            self.watched.remove(&address);
-            self.follow.push(Follow::Forget(address));
+            self.forget(address);
         }
+    }
+
+    fn forget(&mut self, address: IpAddr) {
+        self.watched.remove(&address);
+        self.follow.push(Follow::Forget(address));
     }
 }
 

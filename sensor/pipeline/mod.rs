@@ -127,6 +127,7 @@ impl Pipeline {
 
     /// Replaces all rules at once.
     pub fn set_rules(&mut self, rules: Arc<Rules>) {
+        self.lookups.connections.reconsider(&rules);
         self.lookups.rules = rules;
     }
 

@@ -15,11 +15,14 @@ const NAME: &str = "www.evil.example";
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
 const DAY: u64 = 24 * 3_600 * SECOND;
 
-fn scene_of(list: &str) -> Scene {
+fn rules_of(list: &str) -> Arc<Rules> {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("list.txt"), list).unwrap();
-    let rules = rules::load(&[directory.path().to_owned()], None).complete().unwrap().rules;
-    let mut scene = Scene::with(&Settings::default(), rules);
+    rules::load(&[directory.path().to_owned()], None).complete().unwrap().rules
+}
+
+fn scene_of(list: &str) -> Scene {
+    let mut scene = Scene::with(&Settings::default(), rules_of(list));
     scene.exec(key(7));
     scene.exec(key(8));
     scene
@@ -99,6 +102,24 @@ fn what_no_listed_name_resolved_to_is_followed_no_more() {
     assert_eq!(connect(&mut scene, 7, ADDRESS.into(), Stage::Opened, START + SECOND), []);
     resolve(&mut scene, NAME, ADDRESS, START + 2 * SECOND);
     assert_eq!(connect(&mut scene, 7, ADDRESS.into(), Stage::Closed, START + SECOND), []);
+}
+
+#[test]
+fn lists_that_change_decide_anew() {
+    let mut scene = scene_of("evil.example\nworse.example\n198.51.100.0/24\n");
+    let [worse, listed] = [Ipv4Addr::new(192, 0, 2, 10), Ipv4Addr::new(198, 51, 100, 1)];
+    resolve(&mut scene, NAME, ADDRESS, START);
+    resolve(&mut scene, "worse.example", worse, START);
+    resolve(&mut scene, "www.example", listed, START);
+    assert_eq!(follow(&mut scene).len(), 3);
+    scene.pipeline.set_rules(rules_of("# anew\nworse.example\nevil.example\n@@||www.evil.example^\n198.51.100.1\n"));
+    assert_eq!(follow(&mut scene), [Follow::Forget(ADDRESS.into())]);
+    assert_eq!(connect(&mut scene, 7, ADDRESS.into(), Stage::Opened, START), []);
+    assert_eq!(connect(&mut scene, 7, worse.into(), Stage::Opened, START).len(), 1);
+    scene.pipeline.set_rules(rules_of("other.example\n"));
+    assert_eq!(follow(&mut scene).len(), 3, "two to forget, and the connection that was let go");
+    // What is open is told to its end.
+    assert_eq!(connect(&mut scene, 7, worse.into(), Stage::Closed, START).len(), 1);
 }
 
 #[test]
