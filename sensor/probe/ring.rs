@@ -42,7 +42,7 @@ impl Ring {
         metrics: Arc<Metrics>,
         mut handle: impl FnMut(&Event<'_>) + 'static,
     ) -> libbpf_rs::Result<Self> {
-        let clock = Rc::new(Cell::new(now()));
+        let clock = Rc::new(Cell::new(read_clock(None)));
         let at = Rc::clone(&clock);
         let mut builder = RingBufferBuilder::new();
         builder.add(map, move |record| {
@@ -57,7 +57,7 @@ impl Ring {
 
     /// Hands out what the ring holds, a bounded number of records. True: there may be more.
     pub fn drain(&mut self) -> bool {
-        self.clock.set(now());
+        self.clock.set(read_clock(Some(self.clock.get())));
         self.fill = self.fill.max(self.waiting());
         let count = self.ring.consume_raw_n(BATCH);
         self.busy = count > 0;
@@ -99,10 +99,32 @@ impl Ring {
     }
 }
 
-/// Time of day and monotonic time, taken together.
-fn now() -> Clock {
-    let time = |id| clock_gettime(id).map_or(Duration::ZERO, Duration::from);
-    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-    let monotonic = nanoseconds(time(ClockId::CLOCK_MONOTONIC));
-    Clock { epoch: nanoseconds(time(ClockId::CLOCK_REALTIME)).saturating_sub(monotonic) }
+/// Where monotonic time stands in the time of day. That changes only when the clock is set: what agrees with
+/// this reading of both, however long it was interrupted, is still true.
+fn read_clock(before: Option<Clock>) -> Clock {
+    let time = |id| clock_gettime(id).map_or(Duration::ZERO, Duration::from).as_nanos();
+    let [begin, now, end] = [ClockId::CLOCK_MONOTONIC, ClockId::CLOCK_REALTIME, ClockId::CLOCK_MONOTONIC].map(time);
+    let epoch = |monotonic: u128| u64::try_from(now.saturating_sub(monotonic)).unwrap_or(u64::MAX);
+    let (least, most) = (epoch(end), epoch(begin));
+    match before {
+        Some(clock) if (least..=most).contains(&clock.epoch) => clock,
+        _ => Clock { epoch: least + (most - least) / 2 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_stays_until_it_is_set() {
+        let clock = read_clock(None);
+        let mut read = clock;
+        for _ in 0..1000 {
+            read = read_clock(Some(read));
+        }
+        assert!(read.epoch.abs_diff(clock.epoch) < 1_000_000, "{} is not {}", read.epoch, clock.epoch);
+        let set = Clock { epoch: clock.epoch - 3_600_000_000_000 };
+        assert!(read_clock(Some(set)).epoch.abs_diff(clock.epoch) < 1_000_000_000);
+    }
 }
