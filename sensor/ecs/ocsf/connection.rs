@@ -4,31 +4,17 @@
 use serde::Serialize;
 
 use super::actor::Actor;
-use super::{Connection, Indicators, Metadata, OwnEvent, Profiles, milliseconds};
+use super::{Base, Connection, Indicators, Metadata, OwnEvent, Profiles, milliseconds};
 use crate::ecs::connection::{Flow, Own};
 use crate::ecs::event::Outcome;
 use crate::ecs::text::Address;
 use crate::ecs::time::Instant;
 
 #[derive(Debug, Serialize)]
-#[allow(clippy::struct_field_names, reason = "OCSF's own names")]
-pub(in crate::ecs) struct NetworkActivity<'a> {
-    time: u64,
-    class_uid: u32,
-    class_name: &'static str,
-    category_uid: u32,
-    category_name: &'static str,
-    activity_id: u32,
-    activity_name: &'static str,
-    type_uid: u32,
-    type_name: &'static str,
-    severity_id: u8,
-    severity: &'static str,
-    status_id: u8,
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status_detail: Option<&'a str>,
-    metadata: Metadata,
+pub(in crate::ecs) struct NetworkActivity<'a>(Base<'a>, Conversation<'a>);
+
+#[derive(Debug, Serialize)]
+struct Conversation<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     actor: Option<Actor<'a>>,
     src_endpoint: Endpoint<'a>,
@@ -80,7 +66,7 @@ impl<'a> NetworkActivity<'a> {
         let (status_id, status) = if event.outcome == Some(Outcome::Failure) { (2, "Failure") } else { (1, "Success") };
         let osint = fields.threat.as_ref().map(|threat| Indicators(&threat.enrichments));
         let container = fields.container.as_ref();
-        Self {
+        let base = Base {
             time: milliseconds(*time),
             class_uid: 4001,
             class_name: "Network Activity",
@@ -100,6 +86,8 @@ impl<'a> NetworkActivity<'a> {
                 event,
                 Profiles { security_control: false, osint: osint.is_some(), container: container.is_some() },
             ),
+        };
+        let conversation = Conversation {
             actor: Actor::new(fields.process.as_ref(), container, fields.user),
             src_endpoint: Endpoint { ip: source.end.ip, port: source.end.port, hostname: None },
             dst_endpoint: Endpoint { ip: destination.end.ip, port: destination.end.port, hostname: destination.domain },
@@ -123,6 +111,7 @@ impl<'a> NetworkActivity<'a> {
                 event: OwnEvent { action: event.action, duration: event.duration },
                 dnstrail: &fields.dnstrail,
             },
-        }
+        };
+        Self(base, conversation)
     }
 }
