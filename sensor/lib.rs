@@ -1,13 +1,12 @@
 //! dnstrail: which binary resolved that domain?
 //!
 //! The modules depend downwards only (`tests/layers.rs` checks it):
-//! `run → {cli, config, probe, replay, pipeline, sink}`,
+//! `command → {cli, view, probe, replay, pipeline, sink}`,
 //! `pipeline → ecs → {stream, process, rules} → {event, packet, dns, metrics}`.
 
 pub mod cli;
-pub mod config;
+pub mod command;
 pub mod dns;
-pub mod doctor;
 pub mod ecs;
 pub mod event;
 pub mod metrics;
@@ -17,11 +16,10 @@ pub mod probe;
 pub mod process;
 pub mod replay;
 pub mod rules;
-pub mod run;
 pub mod sink;
 #[doc(hidden)]
 #[allow(unsafe_code, reason = "generated")]
 pub mod skeleton;
 pub mod stream;
-pub mod trail;
 pub mod transaction;
+pub mod view;

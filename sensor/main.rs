@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    dnstrail::run::main()
+    dnstrail::command::main()
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of `sensor/`, and the modules that it may use. `main` may use everything.
-const MODULES: [(&str, &[&str]); 20] = [
+const MODULES: [(&str, &[&str]); 18] = [
     ("lib", &[]),
     ("skeleton", &[]),
     ("metrics", &[]),
@@ -23,14 +23,12 @@ const MODULES: [(&str, &[&str]); 20] = [
     ("replay", &["event", "metrics"]),
     ("sink", &["metrics"]),
     ("cli", &[]),
-    ("config", &["cli"]),
-    ("doctor", &["probe", "metrics"]),
-    ("trail", &[]),
+    ("view", &[]),
     (
-        "run",
+        "command",
         &[
-            "cli", "config", "doctor", "trail", "probe", "replay", "pipeline", "sink", "ecs", "stream", "process",
-            "rules", "event", "metrics",
+            "cli", "view", "probe", "replay", "pipeline", "sink", "ecs", "stream", "process", "rules", "event",
+            "metrics",
         ],
     ),
 ];
@@ -48,21 +46,21 @@ const SHARED: [(&str, &[(&str, &str)]); 6] = [
             ("replay", "captures may be gzipped"),
             ("rules", "lists may be gzipped"),
             ("sink", "rotated files are gzipped"),
-            ("trail", "and read again"),
+            ("view", "and read again"),
         ],
     ),
-    ("idna", &[("rules", "names of lists"), ("trail", "the name that a person asks for")]),
+    ("idna", &[("rules", "names of lists"), ("view", "the name that a person asks for")]),
     (
         "nix",
         &[
+            ("command", "signals, clocks"),
             ("probe", "poll on the ring, clocks"),
             ("rules", "inotify"),
-            ("run", "signals, clocks"),
             ("sink", "files, pipes and sockets as the kernel has them"),
         ],
     ),
     ("psl", &[("dns", "registered domains, and names that no list may mean")]),
-    ("toml", &[("config", "dnstrail.toml"), ("rules", "rules.toml")]),
+    ("toml", &[("cli", "dnstrail.toml"), ("rules", "rules.toml")]),
 ];
 
 /// Past this a file is asked for its second concern (STYLE says about 400).

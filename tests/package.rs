@@ -208,7 +208,7 @@ fn the_changelog_tells_of_this_version() {
 #[test]
 fn every_key_of_the_default_configuration_is_explained_and_valid() {
     let text = fs::read_to_string(format!("{SOURCE}/packaging/dnstrail.toml")).expect("the configuration");
-    let source = fs::read_to_string(format!("{SOURCE}/sensor/config.rs")).expect("the source");
+    let source = fs::read_to_string(format!("{SOURCE}/sensor/cli/config.rs")).expect("the source");
     let fields = source.split("struct FileSettings {").nth(1).and_then(|rest| rest.split("\n}").next()).expect("keys");
     let keys: Vec<_> =
         fields.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim().replace('_', "-")).collect();
@@ -225,6 +225,6 @@ fn every_key_of_the_default_configuration_is_explained_and_valid() {
     for content in [&text, &all] {
         fs::write(file.path(), content).expect("it is ours");
         let args = dnstrail::cli::RunArgs { config: Some(file.path().into()), ..Default::default() };
-        dnstrail::config::Run::new(args).unwrap_or_else(|error| panic!("{error:#}\n{content}"));
+        dnstrail::cli::config::Run::new(args).unwrap_or_else(|error| panic!("{error:#}\n{content}"));
     }
 }

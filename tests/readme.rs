@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use dnstrail::cli::RunArgs;
-use dnstrail::config;
+use dnstrail::cli::{RunArgs, config};
 use dnstrail::sink::{PARAMETERS, Target};
 
 fn readme() -> String {

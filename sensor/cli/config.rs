@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 
-use crate::cli::{CommonArgs, HooksArg, ObserveArg, ReplayArgs, RunArgs};
+use super::{CommonArgs, HooksArg, ObserveArg, ReplayArgs, RunArgs};
 
 /// Read where no `--config` names another, if it exists.
 const DEFAULT_FILE: &str = "/etc/dnstrail/dnstrail.toml";

@@ -2,24 +2,23 @@
 //! what it means `config`'s.
 
 mod chain;
+mod doctor;
 mod exposition;
 mod live;
-mod offline;
+mod replay;
 mod rulebook;
 mod service;
 mod signals;
+mod trail;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::cli::{Cli, Command, RulesCommand, TrailArgs};
-use crate::config;
-use crate::doctor::Diagnosis;
-use crate::probe::{Hooks, Observe, Settings};
+use crate::cli::{Cli, Command, RulesCommand, config};
+use crate::rules;
 use crate::sink::{PARAMETERS, Parameter};
-use crate::{rules, trail};
 use rulebook::Rulebook;
 
 /// How a command ends when it does not end well.
@@ -46,10 +45,10 @@ pub fn main() -> ExitCode {
         Command::Run(args) => config::Run::new(args).map_err(Failure::Usage).and_then(|settings| live::run(&settings)),
         Command::Replay(mut args) => config::Common::replay(&mut args)
             .map_err(Failure::Usage)
-            .and_then(|settings| offline::replay(&args.files, &settings)),
+            .and_then(|settings| replay::replay(&args.files, &settings)),
         Command::Rules(command) => rules(command),
-        Command::Trail(args) => follow(&args),
-        Command::Doctor(args) => doctor(args.json),
+        Command::Trail(args) => trail::trail(&args),
+        Command::Doctor(args) => doctor::doctor(args.json),
         Command::Man => print(|out| Cli::manual(&parameters(), out)),
         Command::Completions { shell } => print(|out| {
             Cli::completions(shell, out);
@@ -104,35 +103,4 @@ fn rules(command: RulesCommand) -> Result<(), Failure> {
         }
     }
     if good { Ok(()) } else { Err(Failure::Told) }
-}
-
-fn follow(args: &TrailArgs) -> Result<(), Failure> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    let summary = trail::follow(&args.indicator, &args.files, args.json, &mut out)?;
-    out.flush()?;
-    if summary.skipped > 0 {
-        eprintln!("dnstrail: {} of {} lines are no documents, and were skipped", summary.skipped, {
-            summary.skipped + summary.documents
-        });
-    }
-    Ok(())
-}
-
-fn doctor(json: bool) -> Result<(), Failure> {
-    let settings = Settings {
-        ports: config::PORTS.to_vec(),
-        observe: Observe::Clients,
-        hooks: Hooks::Auto,
-        ring_bytes: config::RING_MIB << 20,
-    };
-    let diagnosis = Diagnosis::make(&settings);
-    print(|out| {
-        if json {
-            serde_json::to_writer_pretty(&mut *out, &diagnosis)?;
-            writeln!(out)
-        } else {
-            diagnosis.write(out)
-        }
-    })?;
-    if diagnosis.is_well() { Ok(()) } else { Err(Failure::Told) }
 }

@@ -10,7 +10,7 @@ use super::Failure;
 use super::chain::Chain;
 use super::rulebook::Rulebook;
 use super::signals::Signals;
-use crate::config;
+use crate::cli::config;
 use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::pipeline::{self, Pipeline};

@@ -8,9 +8,32 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::{Failure, print};
+use crate::cli::config;
 use crate::metrics::Metrics;
 use crate::probe::support::{MOUNT_CGROUP2, Support};
-use crate::probe::{self, Probes, Settings, WayIn};
+use crate::probe::{self, Hooks, Observe, Probes, Settings, WayIn};
+
+/// # Errors
+/// Nothing can be attached, or stdout cannot be written.
+pub fn doctor(json: bool) -> Result<(), Failure> {
+    let settings = Settings {
+        ports: config::PORTS.to_vec(),
+        observe: Observe::Clients,
+        hooks: Hooks::Auto,
+        ring_bytes: config::RING_MIB << 20,
+    };
+    let diagnosis = Diagnosis::make(&settings);
+    print(|out| {
+        if json {
+            serde_json::to_writer_pretty(&mut *out, &diagnosis)?;
+            writeln!(out)
+        } else {
+            diagnosis.write(out)
+        }
+    })?;
+    if diagnosis.is_well() { Ok(()) } else { Err(Failure::Told) }
+}
 
 /// What was found.
 #[derive(Debug, Serialize)]

@@ -1,6 +1,7 @@
 //! What was typed: the commands and flags, as one table that feeds the parser, `--help`, the manual
 //! and the completions. What it means is left to `config`.
 
+pub mod config;
 mod manual;
 
 use std::io::{self, Write};
