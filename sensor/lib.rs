@@ -2,15 +2,16 @@
 //!
 //! The modules depend downwards only (`tests/layers.rs` checks it):
 //! `command → {cli, view, probe, replay, pipeline, sink}`,
-//! `pipeline → ecs → {stream, process, rules} → {event, packet, dns, metrics}`.
+//! `pipeline → ecs → {net, process, rules} → {event, dns, metrics}`.
 
 pub mod cli;
 pub mod command;
 pub mod dns;
 pub mod ecs;
 pub mod event;
+mod framing;
 pub mod metrics;
-pub mod packet;
+pub mod net;
 pub mod pipeline;
 pub mod probe;
 pub mod process;
@@ -20,6 +21,5 @@ pub mod sink;
 #[doc(hidden)]
 #[allow(unsafe_code, reason = "generated")]
 pub mod skeleton;
-pub mod stream;
 pub mod transaction;
 pub mod view;

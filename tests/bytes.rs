@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use dnstrail::packet::Tcp;
+use dnstrail::net::Tcp;
 
 pub const CLIENT4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
 pub const SERVER4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 53);

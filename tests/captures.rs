@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use dnstrail::event::Event;
 use dnstrail::metrics::Metrics;
-use dnstrail::packet::{Payload, Reassembler};
+use dnstrail::net::{FlowKey, Payload, Reassembler, Streams};
 use dnstrail::replay::{Capture, ReplayError};
-use dnstrail::stream::{FlowKey, Streams};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 

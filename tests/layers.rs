@@ -12,13 +12,13 @@ const MODULES: [(&str, &[&str]); 18] = [
     ("metrics", &[]),
     ("event", &["skeleton"]),
     ("dns", &["metrics"]),
-    ("packet", &["metrics"]),
-    ("stream", &["event", "packet", "dns", "metrics"]),
-    ("process", &["event", "packet", "dns", "metrics"]),
-    ("rules", &["event", "packet", "dns", "metrics"]),
-    ("ecs", &["stream", "process", "rules", "event", "packet", "dns", "metrics"]),
-    ("transaction", &["ecs", "process", "event", "dns", "metrics"]),
-    ("pipeline", &["transaction", "ecs", "stream", "process", "rules", "event", "packet", "dns", "metrics"]),
+    ("framing", &[]),
+    ("net", &["framing", "metrics"]),
+    ("process", &["event", "dns", "metrics"]),
+    ("rules", &["event", "dns", "metrics"]),
+    ("ecs", &["net", "process", "rules", "event", "dns", "metrics"]),
+    ("transaction", &["ecs", "net", "process", "event", "dns", "metrics"]),
+    ("pipeline", &["transaction", "ecs", "net", "process", "rules", "event", "dns", "metrics"]),
     ("probe", &["skeleton", "event", "metrics"]),
     ("replay", &["event", "metrics"]),
     ("sink", &["metrics"]),
@@ -26,10 +26,7 @@ const MODULES: [(&str, &[&str]); 18] = [
     ("view", &[]),
     (
         "command",
-        &[
-            "cli", "view", "probe", "replay", "pipeline", "sink", "ecs", "stream", "process", "rules", "event",
-            "metrics",
-        ],
+        &["cli", "view", "probe", "replay", "pipeline", "sink", "ecs", "net", "process", "rules", "event", "metrics"],
     ),
 ];
 

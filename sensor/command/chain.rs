@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use crate::ecs::{Agent, Body, Document, Host, Report, Schema, Writer};
 use crate::event::Event;
 use crate::metrics::Metrics;
+use crate::net::Verdict;
 use crate::pipeline::Pipeline;
 use crate::sink::{Format, Kind, Line, Outputs};
-use crate::stream::Verdict;
 
 /// How long outputs may take to empty their buffers at the end.
 const CLOSE: Duration = Duration::from_secs(5);

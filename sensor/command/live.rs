@@ -22,11 +22,11 @@ use crate::cli::{HooksArg, ObserveArg, config};
 use crate::ecs::{Report, WayIn};
 use crate::event::Event;
 use crate::metrics::Metrics;
+use crate::net::Verdict;
 use crate::pipeline::{self, Follow, Pipeline};
 use crate::probe::{self, Probes, Watched};
 use crate::process;
 use crate::sink::WhenFull;
-use crate::stream::Verdict;
 
 /// How long the ring is still emptied after the end was asked for.
 const DRAIN: Duration = Duration::from_secs(5);

@@ -30,6 +30,7 @@ pub use writer::{Schema, Writer};
 use crate::dns::{Message, Question};
 use crate::event::{Direction, Task};
 use crate::metrics::Metrics;
+use crate::net::Transport;
 use crate::process::Process;
 use crate::rules::Hit;
 
@@ -128,12 +129,6 @@ pub enum Occurrence {
     Timeout {
         query_time: u64,
     },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    Udp,
-    Tcp,
 }
 
 /// An entry of a list, and the field of this document that it matched.

@@ -5,12 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Serialize, Serializer};
 
+use super::Dns;
 use super::community_id::CommunityId;
 use super::dns::Answers;
 use super::limits::{Cuts, Limits, Part};
 use super::text::Address;
-use super::{Dns, Transport};
 use crate::event::Direction;
+use crate::net::Transport;
 
 /// One end of the conversation.
 #[derive(Debug, Clone, Copy, Serialize)]

@@ -2,10 +2,8 @@
 
 use std::net::SocketAddr;
 
-use crate::ecs::Transport;
 use crate::event::{Direction, Packet, Task};
-use crate::packet::{Payload, Segment};
-use crate::stream::FlowKey;
+use crate::net::{FlowKey, Payload, Segment, Transport};
 use crate::transaction::Side;
 
 /// Whose sightings are told. On loopback each message is seen by both.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use crate::ecs::Transport;
+use crate::net::Transport;
 
 /// Ports of multicast DNS (RFC 6762 5.1) and LLMNR (RFC 4795 2): an answer comes from whoever knows it.
 const MDNS: u16 = 5353;

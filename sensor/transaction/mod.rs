@@ -10,9 +10,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::ecs::{Match, Transport};
+use crate::ecs::Match;
 use crate::event::{Direction, Task};
 use crate::metrics::Metrics;
+use crate::net::Transport;
 use crate::process::Process;
 use key::Key;
 pub use key::{Conversation, Side};

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use dnstrail::dns::{Kind, Message};
 use dnstrail::ecs::{
-    AlertSummary, Body, Connection, DEFAULT_LINE, Dns, Document, ListState, Match, Occurrence, Report, Schema,
-    Transport, WayIn,
+    AlertSummary, Body, Connection, DEFAULT_LINE, Dns, Document, ListState, Match, Occurrence, Report, Schema, WayIn,
 };
 use dnstrail::event::{self, Stage};
 use dnstrail::metrics::Metrics;
+use dnstrail::net::Transport;
 
 use super::samples::{self, ANSWER, CDN, QUERY, TIME, WWW, Wire};
 use crate::conformance::{check_line, check_lines};

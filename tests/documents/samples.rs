@@ -5,10 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use dnstrail::dns::{Kind, Message};
-use dnstrail::ecs::{
-    Agent, Body, Boot, Connection, Dns, Document, Host, Match, Occurrence, OperatingSystem, Transport, Writer,
-};
+use dnstrail::ecs::{Agent, Body, Boot, Connection, Dns, Document, Host, Match, Occurrence, OperatingSystem, Writer};
 use dnstrail::event::{self, ConnectionId, Direction, Stage, Task, TaskKey};
+use dnstrail::net::Transport;
 use dnstrail::process::{Container, Process, Written};
 use dnstrail::rules::{Hit, List, Metadata};
 

@@ -10,9 +10,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use dnstrail::dns::Message;
-use dnstrail::ecs::{Body, Document, Occurrence, Report, Transport};
+use dnstrail::ecs::{Body, Document, Occurrence, Report};
 use dnstrail::event::{Direction, Event, Packet, ProcessRecord, Task, TaskKey};
 use dnstrail::metrics::Metrics;
+use dnstrail::net::Transport;
 use dnstrail::pipeline::{Pipeline, Settings};
 use dnstrail::process::Host;
 use dnstrail::rules::Rules;

@@ -5,13 +5,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::fragment::Fragments;
+use super::{ip, transport};
 use crate::metrics::Metrics;
-
-mod fragment;
-mod ip;
-mod transport;
-
-use fragment::Fragments;
 
 /// Reads packets, and keeps the fragments of those that are not whole yet.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use dnstrail::metrics::Metrics;
-use dnstrail::packet::{PacketError, Payload, Reassembler, Tcp};
+use dnstrail::net::{PacketError, Payload, Reassembler, Tcp};
 use proptest::prelude::*;
 
 use self::fragments::fragments;

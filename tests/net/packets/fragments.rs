@@ -1,6 +1,6 @@
 //! Datagrams in fragments: every order, overlaps, copies, holes, and the bounds.
 
-use dnstrail::packet::PacketError;
+use dnstrail::net::PacketError;
 use proptest::prelude::*;
 
 use super::*;

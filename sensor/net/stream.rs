@@ -10,15 +10,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::Tcp;
+use super::flow::Flow;
+use super::table::Table;
 use crate::metrics::Metrics;
-use crate::packet::Tcp;
-
-mod flow;
-mod framing;
-mod table;
-
-use flow::Flow;
-use table::Table;
 
 /// Flow directions at a time; the one not heard of for longest goes first. A busy resolver holds
 /// some thousands of connections open.
@@ -27,9 +22,9 @@ const FLOWS: usize = 16_384;
 const HELD_BYTES: usize = 32 << 20;
 /// A flow that holds nothing and was silent for so long is forgotten without being counted: servers
 /// close idle connections after seconds (RFC 7766 6.2.3). In nanoseconds.
-const IDLE: u64 = 120_000_000_000;
+pub(super) const IDLE: u64 = 120_000_000_000;
 /// The same for a flow that was closed; until then, retransmissions are told from new bytes.
-const LINGER: u64 = 10_000_000_000;
+pub(super) const LINGER: u64 = 10_000_000_000;
 
 /// One direction of one connection as seen from one place. On loopback the same segment is seen
 /// leaving and arriving, hence `ingress`.

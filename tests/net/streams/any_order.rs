@@ -113,11 +113,11 @@ fn flipped_segments_never_panic_and_add_up() {
             let mut reader = Reader::connected();
             let mut sent = bytes.clone();
             sent[place] ^= value;
-            let mut packets = dnstrail::packet::Reassembler::new(Arc::clone(&reader.metrics));
+            let mut packets = dnstrail::net::Reassembler::new(Arc::clone(&reader.metrics));
             for (index, piece) in sent.chunks(60).enumerate() {
                 let packet = bytes::ipv4(bytes::TCP, &[], &bytes::tcp(&data(at(index * 60), piece), &[]));
                 let segment = packets.parse(0, &packet).unwrap().unwrap();
-                let dnstrail::packet::Payload::Tcp(tcp) = segment.payload else { panic!("not TCP") };
+                let dnstrail::net::Payload::Tcp(tcp) = segment.payload else { panic!("not TCP") };
                 reader.segment(&tcp);
             }
             reader.finish();

@@ -14,7 +14,7 @@ const DOUBT_MESSAGE: u32 = 16;
 const DOUBT_PACKET: u32 = 1;
 
 #[derive(Debug, Default)]
-pub(super) struct Framing {
+pub(crate) struct Framing {
     state: State,
     /// The message that is not complete yet, with its length; while searching, up to [`HEAD`]
     /// bytes that may be the start of one.
@@ -38,7 +38,7 @@ enum State {
 
 impl Framing {
     /// Begins anew, at the first byte of a connection or somewhere in it.
-    pub(super) fn restart(&mut self, exact: bool) {
+    pub(crate) fn restart(&mut self, exact: bool) {
         self.state = if exact { State::Exact } else { State::Searching };
         self.partial.clear();
         (self.skip, self.doubt, self.doubt_told) = (0, 0, false);
@@ -46,7 +46,7 @@ impl Framing {
 
     /// The next bytes, from the start of a packet on where that matters. Gives how many of them,
     /// and of those before, were passed over.
-    pub(super) fn push(&mut self, mut bytes: &[u8], message: &mut dyn FnMut(&[u8])) -> u64 {
+    pub(crate) fn push(&mut self, mut bytes: &[u8], message: &mut dyn FnMut(&[u8])) -> u64 {
         let mut lost = 0;
         if self.skip > 0 {
             let count = bytes.len().min(usize::try_from(self.skip).unwrap_or(usize::MAX));
@@ -63,7 +63,7 @@ impl Framing {
     }
 
     /// Bytes that will never come. Gives how many bytes that costs so far, the gap included.
-    pub(super) fn gap(&mut self, gap: u64) -> u64 {
+    pub(crate) fn gap(&mut self, gap: u64) -> u64 {
         let rest = match (self.state, message_length(&self.partial)) {
             (State::Exact | State::Guessed, Some(length)) => (PREFIX + length - self.partial.len()) as u64,
             _ => self.skip,
@@ -80,7 +80,7 @@ impl Framing {
     }
 
     /// Gives up the message that is not complete; gives its bytes so far.
-    pub(super) fn close(&mut self) -> u64 {
+    pub(crate) fn close(&mut self) -> u64 {
         let unread = self.unread();
         let inside = unread > 0 || self.skip > 0;
         self.partial.clear();
@@ -91,21 +91,21 @@ impl Framing {
         unread
     }
 
-    pub(super) fn unread(&self) -> u64 {
+    pub(crate) fn unread(&self) -> u64 {
         self.partial.len() as u64
     }
 
     /// Memory in use.
-    pub(super) fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.partial.capacity()
     }
 
-    pub(super) fn shrink(&mut self, capacity: usize) {
+    pub(crate) fn shrink(&mut self, capacity: usize) {
         self.partial.shrink_to(capacity);
     }
 
     /// `true` once, when the doubt is large enough.
-    pub(super) fn is_doubtful(&mut self) -> bool {
+    pub(crate) fn is_doubtful(&mut self) -> bool {
         let doubtful = self.doubt >= DOUBT_LIMIT && !self.doubt_told;
         self.doubt_told |= doubtful;
         doubtful

@@ -8,8 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use dnstrail::metrics::Metrics;
-use dnstrail::packet::Tcp;
-use dnstrail::stream::{FlowKey, Streams, Verdict};
+use dnstrail::net::{FlowKey, Streams, Tcp, Verdict};
 
 use crate::bytes::{self, CLIENT_PORT, CLIENT4, SERVER4, answer, data, framed, query};
 

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::framing::Framing;
-use super::{IDLE, LINGER, Verdict};
-use crate::packet::Tcp;
+use super::stream::{IDLE, LINGER};
+use super::{Tcp, Verdict};
+use crate::framing::Framing;
 
 /// Segments of one flow that wait behind a gap, and their bytes: four of the largest (64 KiB)
 /// super-segments, or a message sent byte by byte in the wrong order.

@@ -1,0 +1,20 @@
+//! IP packets, fragments and the order of TCP bytes, in bounded memory and blind to protocols: what
+//! the bytes mean is left to `sighting` and `dns`.
+
+mod flow;
+mod fragment;
+mod ip;
+mod packet;
+mod stream;
+mod table;
+mod transport;
+
+pub use packet::{PacketError, Payload, Reassembler, Segment, Tcp};
+pub use stream::{FlowKey, Streams, Verdict};
+
+/// The transport protocol that carried a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Udp,
+    Tcp,
+}
