@@ -8,22 +8,20 @@
 //! is killed, and no sender can know: a reset connection is the sign of it, and at most how many lines
 //! it concerns is counted as uncertain. A connection that the receiver ended in order leaves no doubt.
 
-mod worker;
-
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::backlog;
-use super::connection::Connector;
 use super::health::Health;
 use super::pending::BATCH;
+use super::remote::backlog;
+use super::remote::link::Connector;
+use super::remote::worker::Worker;
 use super::{Line, Sink, Stopping, WhenFull};
-use worker::Worker;
 
 /// How long sending waits before it looks for other work, such as the end.
-const STEP: Duration = Duration::from_millis(100);
+pub(super) const STEP: Duration = Duration::from_millis(100);
 /// A replay waits for a receiver that is away for so long, and drops from then on.
 const AWAY: Duration = Duration::from_secs(15);
 
@@ -35,37 +33,37 @@ pub(crate) struct Delivery {
     capacity: usize,
     when_full: WhenFull,
     stopping: Stopping,
-    health: Health,
+    pub health: Health,
     overflowing: bool,
 }
 
-struct Shared {
-    state: Mutex<State>,
+pub(super) struct Shared {
+    pub state: Mutex<State>,
     /// There are chunks, or the end has come.
-    work: Condvar,
+    pub work: Condvar,
     /// There is room, or everything is over.
-    room: Condvar,
+    pub room: Condvar,
 }
 
 #[derive(Default)]
-struct State {
-    chunks: VecDeque<Vec<u8>>,
-    spares: Vec<Vec<u8>>,
+pub(super) struct State {
+    pub chunks: VecDeque<Vec<u8>>,
+    pub spares: Vec<Vec<u8>>,
     /// In chunks, here and with the thread.
-    bytes: usize,
+    pub bytes: usize,
     /// Of those: lines not settled.
-    lines: u64,
+    pub lines: u64,
     /// The end is to come before that.
-    closing: Option<Instant>,
-    finished: bool,
+    pub closing: Option<Instant>,
+    pub finished: bool,
     /// Since when there is no connection.
-    away: Option<Instant>,
-    health: Health,
+    pub away: Option<Instant>,
+    pub health: Health,
 }
 
 impl Shared {
     /// A thread that died while holding the lock leaves counts that are still true.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

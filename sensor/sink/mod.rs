@@ -6,18 +6,16 @@
 //! local sockets, FIFOs, a stdout beside other outputs) has a thread and a bounded buffer of its own:
 //! resolving a name, a TLS handshake and a stuck peer block, and must do so where nobody waits.
 
-mod backlog;
 mod calendar;
-mod connection;
+
 mod delivery;
 mod file;
 mod health;
 mod parameters;
 mod pending;
-mod pipe;
-mod rotation;
-mod stdout;
-mod syslog;
+
+mod remote;
+mod stream;
 mod target;
 
 use std::sync::Arc;
@@ -29,7 +27,9 @@ use file::LogFile;
 use health::Health;
 pub use health::Tally;
 pub use parameters::{PARAMETERS, Parameter, Scheme};
-use stdout::Stdout;
+use remote::syslog;
+use stream::pipe;
+use stream::stdout::Stdout;
 pub use target::{Address, Framing, Receiver, Rfc, Rotate, Route, Syslog, Target, TargetError, Tls};
 
 /// One document as the outputs see it.
@@ -109,7 +109,7 @@ pub enum WhenFull {
 }
 
 /// Says that the program was asked to end, so that nothing here waits for a reader any longer. Asked
-/// at most every [`stdout::PATIENCE`].
+/// at most every [`stream::stdout::PATIENCE`].
 pub type Stopping = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// An output fails, or works again.

@@ -9,17 +9,19 @@
 //! A reader may tell files apart by their first kilobyte (filebeat does): each begins with a whole line,
 //! whose time and sequence stand at its front and never come twice, so no mark of our own is needed.
 
+mod rotation;
+
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::health::Health;
-use super::pending::{BATCH, Pending};
-use super::rotation::{Housekeeper, Names, rename_away};
-use super::target::Rotate;
-use super::{Line, Sink};
+use crate::sink::health::Health;
+use crate::sink::pending::{BATCH, Pending};
+use crate::sink::target::Rotate;
+use crate::sink::{Line, Sink};
+use rotation::{Housekeeper, Names, rename_away};
 
 /// Who resolved what is for the administrators of a host only.
 const FILE_MODE: u32 = 0o640;

@@ -4,10 +4,10 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::health::Health;
-use super::pending::{BATCH, Pending};
 use super::pipe::{Pipe, Ready};
-use super::{Line, Sink, Stopping};
+use crate::sink::health::Health;
+use crate::sink::pending::{BATCH, Pending};
+use crate::sink::{Line, Sink, Stopping};
 
 /// The longest wait for a reader before looking whether the program is asked to end.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(100);

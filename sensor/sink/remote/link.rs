@@ -4,7 +4,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::Kind;
+use crate::sink::Kind;
 
 /// A line in a chunk.
 #[derive(Debug, Clone, Copy)]

@@ -5,15 +5,12 @@
 //! document's, write a day below ten as `05` where RFC 3164 section 4.1.2 asks for ` 5`, panic where no
 //! local time is to be had, and build several strings per message.
 
-mod tls;
-mod transport;
-
 use std::io::Write;
 
-use super::Kind;
-use super::calendar;
-use super::connection::{Connector, Message, Transport};
-use super::target::{Framing, Receiver, Rfc, Syslog};
+use super::link::{Connector, Message, Transport};
+use crate::sink::Kind;
+use crate::sink::calendar;
+use crate::sink::target::{Framing, Receiver, Rfc, Syslog};
 
 /// RFC 5424 section 6.2.1, table 2.
 mod severity {
@@ -31,22 +28,22 @@ const LONGEST_HOSTNAME: usize = 255;
 ///
 /// # Errors
 /// A certificate, key or server name that cannot be used, as one sentence.
-pub(super) fn connector(target: &Syslog) -> Result<Box<dyn Connector>, String> {
+pub(in crate::sink) fn connector(target: &Syslog) -> Result<Box<dyn Connector>, String> {
     let header = Header::new(target);
     let make: Make = match target.receiver.clone() {
-        Receiver::Unix(path) => Box::new(move |_| transport::unix(&path)),
+        Receiver::Unix(path) => Box::new(move |_| super::transport::unix(&path)),
         Receiver::Udp(address) => {
             let mut failed = false;
             Box::new(move |_| {
-                let udp = transport::udp(&address, failed)?;
+                let udp = super::transport::udp(&address, failed)?;
                 failed = true;
                 Ok(udp)
             })
         }
-        Receiver::Tcp(address) => Box::new(move |deadline| transport::tcp(&address, deadline)),
+        Receiver::Tcp(address) => Box::new(move |deadline| super::transport::tcp(&address, deadline)),
         Receiver::Tls(address, files) => {
-            tls::configuration(&files, &address)?;
-            Box::new(move |deadline| tls::connect(&address, &files, deadline))
+            super::tls::configuration(&files, &address)?;
+            Box::new(move |deadline| super::tls::connect(&address, &files, deadline))
         }
     };
     Ok(Box::new(SyslogConnector { header, framing: target.framing, make }))

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::super::backlog::Backlog;
-use super::super::connection::{Connector, Doubt, Lost, Transport};
-use super::super::pending::BATCH;
-use super::{STEP, Shared};
+use super::backlog::Backlog;
+use super::link::{Connector, Doubt, Lost, Transport};
+use crate::sink::delivery::{STEP, Shared};
+use crate::sink::pending::BATCH;
 
 /// Connecting takes no longer, name and handshake included (a resolver may take longer still).
 const CONNECT: Duration = Duration::from_secs(10);
@@ -32,7 +32,7 @@ const REST: Duration = Duration::from_millis(10);
 const SPARES: usize = 4;
 
 /// The side of the thread.
-pub(super) struct Worker {
+pub(in crate::sink) struct Worker {
     shared: Arc<Shared>,
     connector: Box<dyn Connector>,
     link: Option<Link>,
@@ -64,7 +64,7 @@ struct Retry {
 }
 
 impl Worker {
-    pub(super) fn new(shared: Arc<Shared>, connector: Box<dyn Connector>) -> Self {
+    pub(in crate::sink) fn new(shared: Arc<Shared>, connector: Box<dyn Connector>) -> Self {
         Self {
             shared,
             connector,
@@ -83,7 +83,7 @@ impl Worker {
     }
 
     /// Until everything is sent after the end was asked for, or its deadline has come.
-    pub(super) fn run(mut self) {
+    pub(in crate::sink) fn run(mut self) {
         loop {
             let closing = self.exchange();
             let now = Instant::now();

@@ -14,9 +14,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore};
 
-use super::super::connection::{Doubt, Lost, Transport};
-use super::super::target::{Address, Tls};
+use super::link::{Doubt, Lost, Transport};
 use super::transport::Tcp;
+use crate::sink::target::{Address, Tls};
 
 /// In TLS 1.3 a receiver refuses our certificate only after the handshake is over for us (RFC 8446
 /// section 4.4.2.4): its first word, ticket or alert, is awaited for so long.

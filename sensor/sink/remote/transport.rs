@@ -13,9 +13,9 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{GetSockOpt, setsockopt, sockopt};
 
-use super::super::connection::{Doubt, Lost, Transport};
-use super::super::pipe::{Ready, wait_writable};
-use super::super::target::Address;
+use super::link::{Doubt, Lost, Transport};
+use crate::sink::stream::pipe::{Ready, wait_writable};
+use crate::sink::target::Address;
 
 /// One address of a name is tried for so long, so that the next one has its turn.
 const ATTEMPT: Duration = Duration::from_secs(4);

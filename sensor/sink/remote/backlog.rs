@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 
-use super::connection::{Doubt, Message};
-use super::{Kind, Line};
+use super::link::{Doubt, Message};
+use crate::sink::{Kind, Line};
 
 /// Length, time, kind, severity in front of each line of a chunk.
 const HEADER: usize = 4 + 8 + 1 + 1;

@@ -16,7 +16,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
 
-use super::connection::{Connector, Doubt, Lost, Message, Transport};
+use crate::sink::remote::link::{Connector, Doubt, Lost, Message, Transport};
 
 /// A pipe that says it is writable has room for so many bytes (POSIX `PIPE_BUF`).
 const SURE_ROOM: usize = 4096;

@@ -22,8 +22,8 @@ use flate2::write::GzEncoder;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
-use super::calendar;
-use super::target::Rotate;
+use crate::sink::calendar;
+use crate::sink::target::Rotate;
 
 /// The form of the stamp in a name; `0` stands for a digit.
 const STAMP: &str = "00000000T000000.000Z";
