@@ -4,10 +4,10 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use dnstrail::ecs::{Agent, Host, Writer};
+use dnstrail::ecs::{Agent, Writer};
 use dnstrail::event::{Direction, Event, Packet, ProcessRecord, Task, TaskKey};
+use dnstrail::host::Host;
 use dnstrail::pipeline::{Pipeline, Settings};
-use dnstrail::process;
 
 use super::Bench;
 
@@ -61,8 +61,7 @@ struct Lookups {
 
 impl Lookups {
     fn new() -> Self {
-        let mut pipeline =
-            Pipeline::new(&Settings::default(), process::Host::default(), Arc::default(), Arc::default());
+        let mut pipeline = Pipeline::new(&Settings::default(), Host::default(), Arc::default(), Arc::default());
         let _ = pipeline.push(&Event::Process(record()), &mut |_| ());
         Self { pipeline, number: 0, writer: None, line: Vec::new() }
     }

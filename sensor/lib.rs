@@ -10,6 +10,7 @@ pub mod dns;
 pub mod ecs;
 pub mod event;
 mod framing;
+pub mod host;
 pub mod metrics;
 pub mod net;
 pub mod pipeline;

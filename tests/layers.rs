@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of `sensor/`, and the modules that it may use. `main` may use everything.
-const MODULES: [(&str, &[&str]); 18] = [
+const MODULES: [(&str, &[&str]); 19] = [
     ("lib", &[]),
     ("skeleton", &[]),
     ("metrics", &[]),
@@ -14,11 +14,12 @@ const MODULES: [(&str, &[&str]); 18] = [
     ("dns", &["metrics"]),
     ("framing", &[]),
     ("net", &["framing", "metrics"]),
-    ("process", &["event", "dns", "metrics"]),
+    ("host", &["event"]),
+    ("process", &["host", "event", "metrics"]),
     ("rules", &["event", "dns", "metrics"]),
-    ("ecs", &["net", "process", "rules", "event", "dns", "metrics"]),
+    ("ecs", &["net", "process", "host", "rules", "event", "dns", "metrics"]),
     ("transaction", &["ecs", "net", "process", "event", "dns", "metrics"]),
-    ("pipeline", &["transaction", "ecs", "net", "process", "rules", "event", "dns", "metrics"]),
+    ("pipeline", &["transaction", "ecs", "net", "process", "host", "rules", "event", "dns", "metrics"]),
     ("probe", &["skeleton", "event", "metrics"]),
     ("replay", &["event", "metrics"]),
     ("sink", &["metrics"]),
@@ -26,7 +27,7 @@ const MODULES: [(&str, &[&str]); 18] = [
     ("view", &[]),
     (
         "command",
-        &["cli", "view", "probe", "replay", "pipeline", "sink", "ecs", "net", "process", "rules", "event", "metrics"],
+        &["cli", "view", "probe", "replay", "pipeline", "sink", "ecs", "net", "host", "rules", "event", "metrics"],
     ),
 ];
 
@@ -51,6 +52,7 @@ const SHARED: [(&str, &[(&str, &str)]); 6] = [
         "nix",
         &[
             ("command", "signals, clocks"),
+            ("host", "clocks"),
             ("probe", "poll on the ring, clocks"),
             ("rules", "inotify"),
             ("sink", "files, pipes and sockets as the kernel has them"),

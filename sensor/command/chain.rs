@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::ecs::{Agent, Body, Document, Host, Report, Schema, Writer};
+use crate::ecs::{Agent, Body, Document, Report, Schema, Writer};
 use crate::event::Event;
+use crate::host::Host;
 use crate::metrics::Metrics;
 use crate::net::Verdict;
 use crate::pipeline::Pipeline;

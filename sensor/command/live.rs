@@ -3,8 +3,6 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,11 +19,11 @@ use super::{Failure, replay};
 use crate::cli::{HooksArg, ObserveArg, config};
 use crate::ecs::{Report, WayIn};
 use crate::event::Event;
+use crate::host::Host;
 use crate::metrics::Metrics;
 use crate::net::Verdict;
 use crate::pipeline::{self, Follow, Pipeline};
 use crate::probe::{self, Probes, Watched};
-use crate::process;
 use crate::sink::WhenFull;
 
 /// How long the ring is still emptied after the end was asked for.
@@ -48,7 +46,8 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
     let names: Vec<_> = outputs.tallies().map(|(name, ..)| name.to_owned()).collect();
     let mut shown = Shown::new(Exposition::new(Arc::clone(&metrics), names.iter().map(String::as_str)), settings)?;
     let mut service = Service::of_environment();
-    let pipeline = Pipeline::new(&pipeline_settings(settings), this_host(), rulebook.current(), Arc::clone(&metrics));
+    let pipeline =
+        Pipeline::new(&pipeline_settings(settings), Host::read("/".as_ref()), rulebook.current(), Arc::clone(&metrics));
     let chain = Rc::new(RefCell::new(Chain::new(pipeline, outputs, Arc::clone(&metrics))));
     let reader = Rc::new(Reader::new(Rc::clone(&chain), Arc::clone(&metrics)));
     let mut probes = {
@@ -247,25 +246,6 @@ fn way_in(way: &probe::WayIn) -> WayIn {
         taken: (!way.taken.is_empty()).then(|| way.taken.join(", ")),
         refused: way.refused.iter().map(|refusal| (refusal.hook().to_owned(), refusal.told())).collect(),
         not_seen: way.not_seen.map(str::to_owned),
-    }
-}
-
-/// What the process table has to know about this host.
-fn this_host() -> process::Host {
-    let line = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
-    let time = |clock| clock_gettime(clock).map_or(0, |time| nanoseconds(Duration::from(time)));
-    process::Host {
-        machine_id: line("/etc/machine-id"),
-        boot_id: line("/proc/sys/kernel/random/boot_id"),
-        boot_time: time(ClockId::CLOCK_REALTIME).saturating_sub(time(ClockId::CLOCK_BOOTTIME)),
-        // The link's own inode is not the namespace's; following it gives that.
-        mount_namespace: fs::metadata("/proc/self/ns/mnt")
-            .ok()
-            .and_then(|namespace| u32::try_from(namespace.ino()).ok())
-            .unwrap_or_default(),
-        proc: Path::new("/proc").into(),
-        passwd: Path::new("/etc/passwd").into(),
-        group: Path::new("/etc/group").into(),
     }
 }
 

@@ -12,9 +12,9 @@ use super::rulebook::Rulebook;
 use super::signals::Signals;
 use crate::cli::config;
 use crate::event::Event;
+use crate::host::Host;
 use crate::metrics::Metrics;
 use crate::pipeline::{self, Pipeline};
-use crate::process;
 use crate::replay::Capture;
 use crate::sink::{Outputs, Target, WhenFull};
 
@@ -37,7 +37,7 @@ pub fn replay(files: &[PathBuf], settings: &config::Common) -> Result<(), Failur
             alert_window: 0,
         },
         // The processes of a capture are not this host's.
-        process::Host::default(),
+        Host::default(),
         rulebook.current(),
         Arc::clone(&metrics),
     );

@@ -1,52 +1,48 @@
 //! `host.*`, `agent.*` and `ecs.version`: the same in every line, so they are read and written
 //! once. They stand last, since they never say what happened.
 
-use std::collections::HashMap;
-use std::fs;
-use std::path::Path;
-
 use serde::Serialize;
 use sha1::{Digest, Sha1};
 
 use super::json::Json;
 use super::text::beginning;
+use crate::host::Host;
 
-/// What this host is. Absent where it cannot be read.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Host {
-    pub hostname: String,
-    /// The same as `hostname`, unless somebody gives the host a better one.
-    pub name: String,
-    /// machine-id(5)
+/// `host.*`: a fact that could not be read is absent.
+#[derive(Debug, Serialize)]
+struct HostFields<'a> {
+    hostname: &'a str,
+    /// The same as `hostname`.
+    name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    pub architecture: &'static str,
+    id: Option<&'a str>,
+    architecture: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub boot: Option<Boot>,
-    pub os: OperatingSystem,
+    boot: Option<Boot<'a>>,
+    os: SystemFields<'a>,
 }
 
-#[derive(Debug, Clone, Serialize)]
-pub struct Boot {
-    pub id: String,
+#[derive(Debug, Serialize)]
+struct Boot<'a> {
+    id: &'a str,
 }
 
-/// os-release(5) and uname(2).
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct OperatingSystem {
-    pub r#type: &'static str,
+/// `host.os.*`
+#[derive(Debug, Serialize)]
+struct SystemFields<'a> {
+    r#type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub platform: Option<String>,
+    platform: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub family: Option<String>,
+    family: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
+    version: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub full: Option<String>,
+    full: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub kernel: Option<String>,
+    kernel: Option<&'a str>,
 }
 
 /// The sensor itself.
@@ -65,63 +61,36 @@ pub struct Agent {
 /// together leave room in the shortest line.
 const TEXT: usize = 128;
 
-impl Host {
-    /// Reads what the files below `root` tell: `/` on a live host.
-    #[must_use]
-    pub fn read(root: &Path) -> Self {
-        let line = |path: &str| {
-            let text = fs::read_to_string(root.join(path)).ok()?;
-            let line = text.lines().next()?.trim();
-            (!line.is_empty()).then(|| beginning(line, TEXT).to_owned())
-        };
-        let hostname = line("proc/sys/kernel/hostname").unwrap_or_else(|| "localhost".to_owned());
+impl<'a> HostFields<'a> {
+    fn new(host: &'a Host) -> Self {
+        let os = &host.os;
         Self {
-            name: hostname.clone(),
-            hostname,
-            // systemd writes "uninitialized" until the first boot is done.
-            id: line("etc/machine-id").filter(|id| id != "uninitialized"),
-            architecture: std::env::consts::ARCH,
-            boot: line("proc/sys/kernel/random/boot_id").map(|id| Boot { id }),
-            os: OperatingSystem::read(root, line("proc/sys/kernel/osrelease")),
+            hostname: short(&host.hostname),
+            name: short(&host.hostname),
+            id: optional(host.id.as_deref()),
+            architecture: host.architecture,
+            boot: optional(host.boot_id.as_deref()).map(|id| Boot { id }),
+            os: SystemFields {
+                r#type: "linux",
+                platform: optional(os.platform.as_deref()),
+                family: optional(os.family.as_deref()),
+                name: optional(os.name.as_deref()),
+                version: optional(os.version.as_deref()),
+                full: optional(os.full.as_deref()),
+                kernel: optional(os.kernel.as_deref()),
+            },
         }
     }
 }
 
-impl OperatingSystem {
-    fn read(root: &Path, kernel: Option<String>) -> Self {
-        let text = ["etc/os-release", "usr/lib/os-release"]
-            .into_iter()
-            .find_map(|path| fs::read_to_string(root.join(path)).ok())
-            .unwrap_or_default();
-        let release: HashMap<&str, &str> = text
-            .lines()
-            .filter_map(|line| line.trim().split_once('='))
-            .map(|(key, value)| (key, value.trim_matches(['"', '\''])))
-            .collect();
-        let value = |key| release.get(key).filter(|value| !value.is_empty()).map(|value| beginning(value, TEXT));
-        let platform = value("ID");
-        Self {
-            r#type: "linux",
-            platform: platform.map(str::to_owned),
-            family: family(platform, value("ID_LIKE")).map(str::to_owned),
-            name: value("NAME").map(str::to_owned),
-            version: value("VERSION_ID").map(str::to_owned),
-            full: value("PRETTY_NAME").map(str::to_owned),
-            kernel,
-        }
-    }
+/// The beginning of a fact, which every line has room for.
+pub(super) fn short(fact: &str) -> &str {
+    beginning(fact, TEXT)
 }
 
-/// As Elastic's agents name families: whoever derives from Fedora is `redhat`.
-fn family<'a>(platform: Option<&'a str>, like: Option<&'a str>) -> Option<&'a str> {
-    let mut ancestors = platform.into_iter().chain(like.unwrap_or_default().split_whitespace());
-    let known = ancestors.clone().find_map(|name| match name {
-        "debian" | "suse" | "arch" | "alpine" | "gentoo" => Some(name),
-        "rhel" | "fedora" | "centos" => Some("redhat"),
-        "opensuse" | "sles" => Some("suse"),
-        _ => None,
-    });
-    known.or_else(|| ancestors.next_back())
+/// As [`short`], of a fact that may be absent.
+pub(super) fn optional(fact: Option<&str>) -> Option<&str> {
+    fact.map(short)
 }
 
 impl Agent {
@@ -129,13 +98,13 @@ impl Agent {
     #[must_use]
     pub fn new(host: &Host, run: &str) -> Self {
         let machine = host.id.as_deref().unwrap_or(&host.hostname);
-        let boot = host.boot.as_ref().map(|boot| boot.id.as_str()).unwrap_or_default();
+        let boot = host.boot_id.as_deref().unwrap_or_default();
         Self {
             r#type: "dnstrail",
             version: env!("CARGO_PKG_VERSION"),
             id: identity(&[machine]),
             ephemeral_id: identity(&[machine, boot, run]),
-            name: host.name.clone(),
+            name: short(&host.hostname).to_owned(),
         }
     }
 }
@@ -158,7 +127,7 @@ fn identity(names: &[&str]) -> String {
 /// The same in every line of ECS.
 #[derive(Serialize)]
 pub(super) struct Tail<'a> {
-    host: &'a Host,
+    host: HostFields<'a>,
     agent: &'a Agent,
     ecs: Ecs,
 }
@@ -170,7 +139,7 @@ struct Ecs {
 
 impl<'a> Tail<'a> {
     pub(super) fn new(host: &'a Host, agent: &'a Agent) -> Self {
-        Self { host, agent, ecs: Ecs { version: super::VERSION } }
+        Self { host: HostFields::new(host), agent, ecs: Ecs { version: super::VERSION } }
     }
 }
 
@@ -192,68 +161,23 @@ pub(super) fn tail<T: Serialize>(tail: &T) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn host(files: &[(&str, &str)]) -> Host {
-        let root = tempfile::tempdir().unwrap();
-        for (path, text) in files {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        Host::read(root.path())
-    }
-
     #[test]
-    fn debian() {
-        let host = host(&[
-            ("etc/machine-id", "0123456789abcdef0123456789abcdef\n"),
-            (
-                "etc/os-release",
-                "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\nID=debian\n",
-            ),
-            ("proc/sys/kernel/hostname", "web-1\n"),
-            ("proc/sys/kernel/osrelease", "6.1.0-13-amd64\n"),
-            ("proc/sys/kernel/random/boot_id", "88a1f0ed-5ae5-41ee-af6b-41921c311872\n"),
-        ]);
-        let json = serde_json::to_value(&host).unwrap();
-        let expected = serde_json::json!({
-            "hostname": "web-1",
-            "name": "web-1",
-            "id": "0123456789abcdef0123456789abcdef",
-            "architecture": std::env::consts::ARCH,
-            "boot": { "id": "88a1f0ed-5ae5-41ee-af6b-41921c311872" },
-            "os": {
-                "type": "linux",
-                "platform": "debian",
-                "family": "debian",
-                "name": "Debian GNU/Linux",
-                "version": "12",
-                "full": "Debian GNU/Linux 12 (bookworm)",
-                "kernel": "6.1.0-13-amd64",
-            },
-        });
-        assert_eq!(json, expected);
-    }
-
-    #[test]
-    fn a_bare_root_has_no_inventions() {
-        let json = serde_json::to_value(host(&[("etc/machine-id", "uninitialized\n")])).unwrap();
+    fn absent_facts_are_absent_fields() {
+        let host = Host { hostname: "localhost".into(), architecture: "x86_64", ..Host::default() };
+        let json = serde_json::to_value(HostFields::new(&host)).unwrap();
         let expected = serde_json::json!({
             "hostname": "localhost",
             "name": "localhost",
-            "architecture": std::env::consts::ARCH,
+            "architecture": "x86_64",
             "os": { "type": "linux" },
         });
         assert_eq!(json, expected);
     }
 
     #[test]
-    fn families() {
-        assert_eq!(family(Some("ubuntu"), Some("debian")), Some("debian"));
-        assert_eq!(family(Some("rocky"), Some("rhel centos fedora")), Some("redhat"));
-        assert_eq!(family(Some("fedora"), None), Some("redhat"));
-        assert_eq!(family(Some("opensuse-leap"), Some("suse opensuse")), Some("suse"));
-        assert_eq!(family(Some("nixos"), None), Some("nixos"));
-        assert_eq!(family(None, None), None);
+    fn a_long_fact_is_cut() {
+        let host = Host { hostname: "x".repeat(1_000), ..Host::default() };
+        assert_eq!(HostFields::new(&host).name.len(), TEXT);
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod writer;
 
 use std::net::SocketAddr;
 
-pub use host::{Agent, Boot, Host, OperatingSystem};
+pub use host::Agent;
 pub use limits::{DEFAULT_LINE, LONGEST_LINE, SHORTEST_LINE};
 pub use writer::{Schema, Writer};
 

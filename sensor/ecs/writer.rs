@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::cim;
 use super::connection::Flow;
 use super::event::{Event, Type};
-use super::host::{self, Agent, Host};
+use super::host::{self, Agent};
 use super::json::Json;
 use super::limits::{DEFAULT_LINE, LONGEST_LINE, Limits, SHORTEST_LINE};
 use super::lookup::Lookup;
@@ -14,6 +14,7 @@ use super::ocsf;
 use super::report::Statement;
 use super::time::Instant;
 use super::{Body, Document};
+use crate::host::Host;
 
 /// The words of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

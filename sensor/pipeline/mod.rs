@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use crate::ecs::{Body, Document, Report};
 use crate::event::{Event, Packet};
+use crate::host::Host;
 use crate::metrics::Metrics;
 use crate::net::{FlowKey, Payload, Reassembler, Streams, Verdict};
-use crate::process::{Host, Processes};
+use crate::process::Processes;
 use crate::rules::Rules;
 use crate::transaction::Transactions;
 pub use connections::Follow;

@@ -3,21 +3,17 @@
 
 mod container;
 mod image;
-mod procfs;
-mod users;
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, VecDeque};
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
 pub use container::Container;
 
 use crate::event::{Exit, Fork, ProcessRecord, Task, TaskKey};
+use crate::host::{Host, ProcFs, Users};
 use crate::metrics::Metrics;
-use procfs::ProcFs;
-use users::Users;
 
 /// One program image in one process, as documents show it. Immutable once made.
 #[derive(Debug, Clone)]
@@ -83,24 +79,6 @@ pub const RETIRED: usize = 8_192;
 /// Nanoseconds that such an image is kept: the answer of a slow server may come after its asker is gone.
 pub const RETIRED_TIME: u64 = 10_000_000_000;
 
-/// What the table has to know about this host. The default knows nothing, so no names are given and
-/// no `/proc` is read.
-#[derive(Debug, Clone, Default)]
-pub struct Host {
-    pub machine_id: String,
-    pub boot_id: String,
-    /// Nanoseconds from the Unix epoch to the zero of `CLOCK_BOOTTIME`.
-    pub boot_time: u64,
-    /// Inode number of the mount namespace in which `passwd` and `group` are read; 0 when not known.
-    pub mount_namespace: u32,
-    /// Where proc(5) of the initial pid namespace is mounted; empty when nowhere.
-    pub proc: PathBuf,
-    /// The host's passwd(5).
-    pub passwd: PathBuf,
-    /// The host's group(5).
-    pub group: PathBuf,
-}
-
 /// Every image that may still be named.
 #[derive(Debug)]
 pub struct Processes {
@@ -136,7 +114,10 @@ impl Processes {
     #[must_use]
     pub fn new(host: Host, metrics: Arc<Metrics>) -> Self {
         Self {
-            host_hash: image::host_hash(&host.machine_id, &host.boot_id),
+            host_hash: image::host_hash(
+                host.id.as_deref().unwrap_or_default(),
+                host.boot_id.as_deref().unwrap_or_default(),
+            ),
             proc: ProcFs::new(&host.proc),
             users: Users::new(&host.passwd, &host.group),
             host,

@@ -266,9 +266,9 @@ fn a_pid_that_went_to_another_process_vouches_for_nothing() {
 #[test]
 fn proc_completes_only_the_same_program() {
     let root = tempfile::tempdir().unwrap();
-    procfs::tests::record(root.path(), 10, 3, "/usr/bin/curl", b"curl\0-v\0");
-    procfs::tests::record(root.path(), 11, 3, "/usr/bin/wget", b"wget\0");
-    procfs::tests::record(root.path(), 12, 3, "/usr/bin/wget", b"wget\0");
+    crate::host::proc::tests::record(root.path(), 10, 3, "/usr/bin/curl", b"curl\0-v\0");
+    crate::host::proc::tests::record(root.path(), 11, 3, "/usr/bin/wget", b"wget\0");
+    crate::host::proc::tests::record(root.path(), 12, 3, "/usr/bin/wget", b"wget\0");
     let mut table = Processes::new(Host { proc: root.path().to_owned(), ..Host::default() }, Arc::default());
     let told = |pid| ProcessRecord {
         at_exec: false,

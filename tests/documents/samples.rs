@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use dnstrail::dns::{Kind, Message};
-use dnstrail::ecs::{Agent, Body, Boot, Connection, Dns, Document, Host, Match, Occurrence, OperatingSystem, Writer};
+use dnstrail::ecs::{Agent, Body, Connection, Dns, Document, Match, Occurrence, Writer};
 use dnstrail::event::{self, ConnectionId, Direction, Stage, Task, TaskKey};
+use dnstrail::host::{Host, OperatingSystem};
 use dnstrail::net::Transport;
 use dnstrail::process::{Container, Process, Written};
 use dnstrail::rules::{Hit, List, Metadata};
@@ -17,12 +18,10 @@ pub const TIME: u64 = 1_795_230_630_123_456_789;
 pub fn host() -> Host {
     Host {
         hostname: "web-1".into(),
-        name: "web-1".into(),
         id: Some("0123456789abcdef0123456789abcdef".into()),
         architecture: "x86_64",
-        boot: Some(Boot { id: "88a1f0ed-5ae5-41ee-af6b-41921c311872".into() }),
+        boot_id: Some("88a1f0ed-5ae5-41ee-af6b-41921c311872".into()),
         os: OperatingSystem {
-            r#type: "linux",
             platform: Some("debian".into()),
             family: Some("debian".into()),
             name: Some("Debian GNU/Linux".into()),
@@ -30,6 +29,7 @@ pub fn host() -> Host {
             full: Some("Debian GNU/Linux 12 (bookworm)".into()),
             kernel: Some("6.1.0-13-amd64".into()),
         },
+        ..Host::default()
     }
 }
 

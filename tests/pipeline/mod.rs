@@ -12,10 +12,10 @@ use std::sync::Arc;
 use dnstrail::dns::Message;
 use dnstrail::ecs::{Body, Document, Occurrence, Report};
 use dnstrail::event::{Direction, Event, Packet, ProcessRecord, Task, TaskKey};
+use dnstrail::host::Host;
 use dnstrail::metrics::Metrics;
 use dnstrail::net::Transport;
 use dnstrail::pipeline::{Pipeline, Settings};
-use dnstrail::process::Host;
 use dnstrail::rules::Rules;
 
 use crate::dns::{ANSWER, Builder, QUERY, name};

@@ -16,12 +16,13 @@ use serde::{Serialize, Serializer};
 pub(super) use traffic::Traffic;
 
 use super::event::{self, Event, Kind};
-use super::host::{Agent, Host};
+use super::host::{Agent, optional, short};
 use super::process::{Container, Image, Named, Process};
 use super::report::{self, Statement};
 use super::text::{Id, Keyword};
 use super::threat::{Enrichments, Rule, Threat};
 use super::time::Instant;
+use crate::host::Host;
 
 const VENDOR_PRODUCT: &str = "dnstrail";
 
@@ -248,9 +249,9 @@ pub(super) struct Tail<'a> {
 impl<'a> Tail<'a> {
     pub(super) fn new(host: &'a Host, agent: &'a Agent) -> Self {
         Self {
-            dvc: &host.hostname,
-            dvc_id: host.id.as_deref(),
-            dvc_os: host.os.full.as_deref().or(host.os.name.as_deref()),
+            dvc: short(&host.hostname),
+            dvc_id: optional(host.id.as_deref()),
+            dvc_os: optional(host.os.full.as_deref()).or(optional(host.os.name.as_deref())),
             sensor_id: &agent.id,
             sensor_version: agent.version,
         }

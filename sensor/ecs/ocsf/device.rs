@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::PRODUCT;
-use crate::ecs::host::{Agent, Host};
+use crate::ecs::host::{Agent, optional, short};
+use crate::host::Host;
 
 /// The same in every line.
 #[derive(Debug, Serialize)]
@@ -48,17 +49,17 @@ impl<'a> Tail<'a> {
         let os = &host.os;
         Self {
             device: Device {
-                hostname: &host.hostname,
-                name: &host.name,
-                uid: host.id.as_deref(),
+                hostname: short(&host.hostname),
+                name: short(&host.hostname),
+                uid: optional(host.id.as_deref()),
                 r#type: "Unknown",
                 type_id: 0,
                 os: System {
-                    name: os.full.as_deref().or(os.name.as_deref()).unwrap_or("Linux"),
+                    name: optional(os.full.as_deref()).or(optional(os.name.as_deref())).unwrap_or("Linux"),
                     r#type: "Linux",
                     type_id: 200,
-                    version: os.version.as_deref(),
-                    kernel_release: os.kernel.as_deref(),
+                    version: optional(os.version.as_deref()),
+                    kernel_release: optional(os.kernel.as_deref()),
                 },
                 agent_list: [Sensor {
                     uid: &agent.id,

@@ -20,33 +20,33 @@ const TICK: u64 = 10_000_000;
 
 /// A mounted proc(5), or a recorded one.
 #[derive(Debug)]
-pub(super) struct ProcFs {
+pub(crate) struct ProcFs {
     root: PathBuf,
 }
 
 /// What could be read; each part may lack by itself.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     /// Path, and whether it has no name any more.
-    pub(super) executable: Option<(String, bool)>,
+    pub(crate) executable: Option<(String, bool)>,
     /// Each ended by NUL.
-    pub(super) arguments: Option<Vec<u8>>,
-    pub(super) arguments_total: u32,
-    pub(super) working_directory: Option<String>,
+    pub(crate) arguments: Option<Vec<u8>>,
+    pub(crate) arguments_total: u32,
+    pub(crate) working_directory: Option<String>,
 }
 
 impl ProcFs {
-    pub(super) fn new(root: &Path) -> Self {
+    pub(crate) fn new(root: &Path) -> Self {
         Self { root: root.to_owned() }
     }
 
     /// What it shows of a process, whichever has the pid now.
-    pub(super) fn directory(&self, pid: u32) -> PathBuf {
+    pub(crate) fn directory(&self, pid: u32) -> PathBuf {
         self.root.join(pid.to_string())
     }
 
     /// `None` where the pid is free, or another process's, before or after the reading.
-    pub(super) fn read(&self, process: &TaskKey) -> Option<Facts> {
+    pub(crate) fn read(&self, process: &TaskKey) -> Option<Facts> {
         let directory = self.directory(process.pid);
         if start_ticks(&directory)? != process.start / TICK {
             return None;
@@ -104,7 +104,7 @@ fn start_ticks(directory: &Path) -> Option<u64> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 

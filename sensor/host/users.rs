@@ -22,7 +22,7 @@ const NAMESPACES: usize = 1024;
 
 /// The host's `passwd(5)` and `group(5)`.
 #[derive(Debug)]
-pub(super) struct Users {
+pub(crate) struct Users {
     passwd: Names,
     group: Names,
     checked: Option<u64>,
@@ -42,14 +42,14 @@ struct Sight {
 }
 
 impl Users {
-    pub(super) fn new(passwd: &Path, group: &Path) -> Self {
+    pub(crate) fn new(passwd: &Path, group: &Path) -> Self {
         Self { passwd: Names::new(passwd), group: Names::new(group), checked: None, namespaces: HashMap::new() }
     }
 
     /// The names of `uid` and `gid` as the process sees them that `/proc` shows in `directory`; absent
     /// where it has other files than the host, or they cannot be seen. Files are looked at once for
     /// each mount namespace.
-    pub(super) fn seen_by(
+    pub(crate) fn seen_by(
         &mut self,
         (pid, directory): (u32, &Path),
         mount_namespace: u32,
@@ -72,14 +72,14 @@ impl Users {
     }
 
     /// The process has ended, or is in that mount namespace no longer.
-    pub(super) fn left(&mut self, pid: u32, mount_namespace: u32) {
+    pub(crate) fn left(&mut self, pid: u32, mount_namespace: u32) {
         if self.namespaces.get(&mount_namespace).is_some_and(|sight| sight.witness == pid) {
             self.namespaces.remove(&mount_namespace);
         }
     }
 
     /// `now`: nanoseconds of any clock that goes on.
-    pub(super) fn refresh(&mut self, now: u64) {
+    pub(crate) fn refresh(&mut self, now: u64) {
         if self.checked.is_none_or(|checked| now.abs_diff(checked) >= RECHECK) {
             self.checked = Some(now);
             let passwd_changed = self.passwd.refresh();
@@ -91,11 +91,11 @@ impl Users {
         }
     }
 
-    pub(super) fn user(&self, uid: u32) -> Option<Rc<str>> {
+    pub(crate) fn user(&self, uid: u32) -> Option<Rc<str>> {
         self.passwd.by_number.get(&uid).cloned()
     }
 
-    pub(super) fn group(&self, gid: u32) -> Option<Rc<str>> {
+    pub(crate) fn group(&self, gid: u32) -> Option<Rc<str>> {
         self.group.by_number.get(&gid).cloned()
     }
 }
