@@ -6,7 +6,7 @@ SENSOR := $(or $(CARGO_TARGET_DIR),target)/release/dnstrail
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
 RUNNER := $(if $(AS_ROOT),--config "target.'cfg(all())'.runner = '$(AS_ROOT)'")
 
-.PHONY: help run test demo check bench fuzz vm-test install package
+.PHONY: help run quick test demo check bench fuzz vm-test install package
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,9 +16,13 @@ run: ## build it, and print every DNS message of this host with its process, unt
 	$(CARGO) build --release --quiet
 	$(AS_ROOT) $(SENSOR) run --rules rules/rules.toml
 
-test: ## everything that this kernel can run, the live tests as root included
+quick: ## the tests that need no root, network, daemon or other package
+	@packaging/needs build
+	$(CARGO) test --lib --test tests
+
+test: quick ## the quick tests, then those that need root: live, daemons, packages
 	@packaging/needs build test
-	$(CARGO) test --release $(RUNNER)
+	$(CARGO) test --release --test system $(RUNNER)
 
 demo: ## a resolver of its own, listed names asked for, and the alerts that come of it
 	@packaging/needs build test
@@ -36,11 +40,11 @@ bench: ## nanoseconds a message, CPU a message live, memory at rest
 
 fuzz: ## the property tests of all readers, with CASES (100000) random inputs each
 	@packaging/needs build
-	PROPTEST_CASES=$${CASES:-100000} $(CARGO) test --release -- --skip live --skip outputs hostile proper random any_order
+	PROPTEST_CASES=$${CASES:-100000} $(CARGO) test --release --test tests -- --skip sink hostile proper random any_order
 
 vm-test: ## the live tests on other kernels, in QEMU; needs no root
 	@packaging/needs build
-	tests/vm/run
+	tests/system/vm/run
 
 install: ## put the built sensor under PREFIX (/usr/local)
 	@packaging/needs build

@@ -7,7 +7,7 @@ use dnstrail::ecs::{Agent, Body, Dns, Document, Occurrence, Schema, Writer};
 use nix::time::{ClockId, clock_gettime};
 
 #[expect(dead_code, reason = "the tests use all of it")]
-#[path = "../tests/documents/samples.rs"]
+#[path = "../tests/support/samples.rs"]
 mod samples;
 
 const ROUNDS: u64 = 200_000;

@@ -2,7 +2,7 @@
 /*
  * The records that cross the ring: plain C types in host byte order, the one
  * truth for the kernel and the sensor. The sensor's types are generated from
- * the BTF of the built object; tests/layout.rs checks them again.
+ * the BTF of the built object; tests/event/mod.rs checks them again.
  */
 #ifndef DNSTRAIL_EVENT_H
 #define DNSTRAIL_EVENT_H

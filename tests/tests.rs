@@ -1,19 +1,14 @@
-//! All cases that need more than one module, in one binary.
+//! `make quick`: the tests that need neither root, network, daemons nor another package, in one binary.
 
-mod bytes;
-mod captures;
-mod conformance;
+mod cli;
 mod dns;
-mod documents;
-mod formats;
-mod kits;
+mod event;
 mod layers;
-mod layout;
-mod live;
-mod manual;
 mod net;
-mod outputs;
-mod package;
 mod pipeline;
-mod readme;
+mod replay;
 mod rules;
+mod schema;
+mod sink;
+#[allow(dead_code, reason = "the system tests use the rest")]
+mod support;

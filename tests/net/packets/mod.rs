@@ -10,7 +10,7 @@ use dnstrail::net::{PacketError, Payload, Reassembler, Tcp};
 use proptest::prelude::*;
 
 use self::fragments::fragments;
-use crate::bytes::{self, CLIENT_PORT, CLIENT4, CLIENT6, SERVER4, SERVER6, TCP, UDP};
+use crate::support::bytes::{self, CLIENT_PORT, CLIENT4, CLIENT6, SERVER4, SERVER6, TCP, UDP};
 
 const SECOND: u64 = 1_000_000_000;
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use dnstrail::metrics::Metrics;
 use dnstrail::net::{FlowKey, Streams, Tcp, Verdict};
 
-use crate::bytes::{self, CLIENT_PORT, CLIENT4, SERVER4, answer, data, framed, query};
+use crate::support::bytes::{self, CLIENT_PORT, CLIENT4, SERVER4, answer, data, framed, query};
 
 const SECOND: u64 = 1_000_000_000;
 const FIRST: u32 = 1000;

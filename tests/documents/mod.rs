@@ -1,8 +1,0 @@
-//! The documents as lines: golden ones for each occurrence, what is cut, and what hostile text
-//! cannot do.
-
-pub mod allocations;
-mod cuts;
-mod golden;
-mod hostile;
-pub mod samples;

@@ -1,0 +1,319 @@
+//! One line of each kind in each format, to the byte. A line that differs is left in the target folder.
+
+use std::fs;
+use std::path::Path;
+
+use dnstrail::dns::{Kind, Message};
+use dnstrail::ecs::{
+    AlertSummary, Body, Connection, DEFAULT_LINE, Dns, Document, ListState, Match, Occurrence, Report, Schema, WayIn,
+};
+use dnstrail::event::{self, Stage};
+use dnstrail::metrics::Metrics;
+use dnstrail::net::Transport;
+
+use crate::support::conformance::{check_line, check_lines};
+use crate::support::formats;
+use crate::support::samples::{self, ANSWER, CDN, QUERY, TIME, WWW, Wire};
+
+#[track_caller]
+fn is_golden(name: &str, sequence: u64, body: Body) {
+    let document = Document { time: TIME, sequence, body };
+    for (schema, folder) in [(Schema::Ecs, "ecs"), (Schema::SplunkCim, "splunk-cim"), (Schema::Ocsf, "ocsf")] {
+        let mut line = b"what stood there before\n".to_vec();
+        let before = line.len();
+        formats::writer(schema).write(&document, &mut line);
+        let line = &line[before..];
+        formats::check(schema, line, DEFAULT_LINE);
+        if schema == Schema::Ecs {
+            check_line(line);
+        }
+        let file = format!("{folder}/{name}.json");
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schema/golden").join(&file);
+        let expected = fs::read_to_string(&golden).unwrap_or_default().replace("%VERSION%", env!("CARGO_PKG_VERSION"));
+        if expected.as_bytes() != line {
+            let actual = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&file);
+            fs::create_dir_all(actual.parent().unwrap()).unwrap();
+            fs::write(&actual, line).unwrap();
+            panic!("{} is not {}", actual.display(), golden.display());
+        }
+    }
+}
+
+#[track_caller]
+fn is_golden_lookup(name: &str, lookup: Dns) {
+    is_golden(name, 2, Body::Dns(lookup));
+}
+
+#[test]
+fn query() {
+    let (message, process, task) = (samples::query(), samples::process(), samples::task());
+    is_golden_lookup("query", samples::asked(&message, &process, &task));
+}
+
+#[test]
+fn query_in_a_container_over_tcp_and_ipv6() {
+    let (message, process, task) = (samples::query(), samples::contained(), samples::task());
+    is_golden_lookup(
+        "query-container-tcp6",
+        Dns {
+            transport: Transport::Tcp,
+            source: "[2001:db8::7]:40123".parse().unwrap(),
+            destination: "[2001:db8::53]:53".parse().unwrap(),
+            ..samples::asked(&message, &process, &task)
+        },
+    );
+}
+
+#[test]
+fn query_of_whom_only_the_pid_is_known() {
+    let (message, process, task) = (samples::query(), samples::process(), samples::task());
+    is_golden_lookup("query-pid-only", Dns { process: None, ..samples::asked(&message, &process, &task) });
+}
+
+#[test]
+fn query_in_a_capture() {
+    let (message, process, task) = (samples::query(), samples::process(), samples::task());
+    is_golden_lookup(
+        "query-capture",
+        Dns {
+            process: None,
+            task: None,
+            network_namespace: 0,
+            direction: None,
+            ..samples::asked(&message, &process, &task)
+        },
+    );
+}
+
+#[test]
+fn answer() {
+    let (message, process, task) = (samples::answer(), samples::process(), samples::task());
+    is_golden_lookup("answer", samples::answered(&message, &process, &task));
+}
+
+#[test]
+fn answer_no_such_name_late_and_unasked() {
+    let filtered = [&15_u16.to_be_bytes()[..], &6_u16.to_be_bytes(), &17_u16.to_be_bytes(), b"ads\n"].concat();
+    let message = Wire::new(4711, ANSWER | 3).question(WWW, 28).edns(&filtered).message();
+    let (process, task) = (samples::process(), samples::task());
+    let occurrence = Occurrence::Answer { query_time: None, late: true, duplicate: true };
+    is_golden_lookup("answer-nxdomain", Dns { occurrence, ..samples::answered(&message, &process, &task) });
+}
+
+#[test]
+fn answer_of_which_a_part_is_readable() {
+    let wire = Wire::new(4711, ANSWER).question(WWW, 1).cname(WWW, CDN).answer(CDN, 1, &[192, 0, 2, 1]).cut(2);
+    let (process, task) = (samples::process(), samples::task());
+    is_golden_lookup("answer-malformed", samples::answered(&wire.message(), &process, &task));
+}
+
+#[test]
+fn multicast_answer() {
+    let name: &[&[u8]] = &[b"printer", b"local"];
+    let bytes = Wire::new(0, 0x8400).record(1, name, 1, 0x8001, 120, &[198, 51, 100, 9]).bytes();
+    let mut message = Message::default();
+    message.decode(&bytes, Kind::Mdns).unwrap();
+    let (process, task) = (samples::process(), samples::task());
+    is_golden_lookup(
+        "answer-mdns",
+        Dns {
+            occurrence: Occurrence::Answer { query_time: None, late: false, duplicate: false },
+            source: "198.51.100.9:5353".parse().unwrap(),
+            destination: "224.0.0.251:5353".parse().unwrap(),
+            source_is_client: false,
+            ..samples::asked(&message, &process, &task)
+        },
+    );
+}
+
+#[test]
+fn timeout() {
+    let (message, process, task) = (samples::query(), samples::process(), samples::task());
+    let occurrence = Occurrence::Timeout { query_time: TIME - 5_000_000_000 };
+    is_golden_lookup("timeout", Dns { occurrence, ..samples::asked(&message, &process, &task) });
+}
+
+#[test]
+fn alert_of_a_query() {
+    let (message, process, task) = (samples::query(), samples::process(), samples::task());
+    let matches = samples::matches();
+    is_golden_lookup(
+        "alert-query",
+        Dns { matches: &matches, alert: true, ..samples::asked(&message, &process, &task) },
+    );
+}
+
+/// Three lists, of which the name was known from the query and the address is new.
+#[test]
+fn alert_of_an_answer() {
+    let (message, process, task) = (samples::answer(), samples::process(), samples::task());
+    let mut matches = samples::matches();
+    for (indicator, field, atomic) in [
+        ("cdn.test", "dns.answers.data", "edge-7.cdn.test"),
+        ("192.0.2.3", "dns.resolved_ip", "192.0.2.3"),
+        ("192.0.2.0/24", "dns.resolved_ip", "192.0.2.1"),
+    ] {
+        let mut hit = samples::hit(indicator);
+        hit.metadata = None;
+        matches.push(Match { hit, field, atomic: atomic.to_owned() });
+    }
+    is_golden_lookup(
+        "alert-answer",
+        Dns { matches: &matches, alert: true, ..samples::answered(&message, &process, &task) },
+    );
+}
+
+#[test]
+fn answer_that_carries_the_labels_of_its_query() {
+    let (message, process, task) = (samples::answer(), samples::process(), samples::task());
+    let matches = samples::matches();
+    is_golden_lookup("answer-labelled", Dns { matches: &matches, ..samples::answered(&message, &process, &task) });
+}
+
+#[test]
+fn question_of_a_root_user_whose_image_is_of_another() {
+    let message = Wire::new(1, QUERY).question(&[], 2).message();
+    let (process, mut task) = (samples::process(), samples::task());
+    task.uid = 0;
+    is_golden_lookup("query-root-root", samples::asked(&message, &process, &task));
+}
+
+#[test]
+fn connections() {
+    let (process, task, matches) = (samples::contained(), samples::task(), samples::matches_of_address());
+    for (name, stage, error) in [
+        ("connection-opened", Stage::Opened, 0),
+        ("connection-failed", Stage::Failed, 111),
+        ("connection-closed", Stage::Closed, 0),
+    ] {
+        let event = event::Connection { error, ..samples::connection(stage) };
+        is_golden(name, 3, Body::Connection(samples::connected(&event, &process, &task, &matches)));
+    }
+    let event = event::Connection {
+        task: None,
+        source: "[2001:db8::7]:40999".parse().unwrap(),
+        destination: "[2001:db8::3]:443".parse().unwrap(),
+        network_namespace: 0,
+        error: 104,
+        ..samples::connection(Stage::Closed)
+    };
+    let unknown = Connection { process: None, task: None, ..samples::connected(&event, &process, &task, &matches) };
+    is_golden("connection-closed-unknown6", 4, Body::Connection(unknown));
+}
+
+#[test]
+fn start() {
+    let ways_in = [
+        WayIn {
+            role: "sends",
+            taken: Some("cgroup_skb/egress".into()),
+            refused: vec![
+                ("fentry/udp_sendmsg".into(), "EPERM: the kernel is locked down".into()),
+                ("kprobe/udp_sendmsg".into(), "ENOENT: CONFIG_KPROBES is off".into()),
+            ],
+            not_seen: None,
+        },
+        WayIn {
+            role: "was there before",
+            taken: None,
+            refused: Vec::new(),
+            not_seen: Some("sockets that were open before".into()),
+        },
+    ];
+    is_golden("start", 1, Body::Report(Report::Start { ways_in: &ways_in, command_line: "dnstrail run" }));
+}
+
+#[test]
+fn stop() {
+    let metrics = Metrics::default();
+    metrics.traffic.packets.add(12);
+    metrics.losses.kernel_packet_ring.add(3);
+    let mut line = Vec::new();
+    let body = Body::Report(Report::Stop { reason: "SIGTERM", metrics: &metrics });
+    samples::writer().write(&Document { time: TIME, sequence: 9, body }, &mut line);
+    let value = check_line(&line);
+    assert_eq!(value["event"]["action"], "sensor-stop");
+    assert_eq!(value["event"]["reason"], "SIGTERM");
+    assert_eq!(value["dnstrail"]["traffic"]["packets"], 12);
+    assert_eq!(value["dnstrail"]["loss"]["kernel_packet_ring"]["total"], 3);
+    // All of them, as they grow in number: silence about a loss must mean that there was none.
+    assert_eq!(value["dnstrail"]["traffic"].as_object().unwrap().len(), metrics.traffic.each().count());
+    assert_eq!(value["dnstrail"]["loss"].as_object().unwrap().len(), metrics.losses.each().count());
+}
+
+#[test]
+fn loss() {
+    let losses = [("kernel_packet_ring", 12, 40), ("stream_bytes", 1, 1)];
+    is_golden("loss", 7, Body::Report(Report::Loss { losses: &losses }));
+}
+
+#[test]
+fn rules_loaded() {
+    let lists = [
+        ListState {
+            id: "demo".into(),
+            path: "/etc/dnstrail/rules/demo.txt".into(),
+            version: "1b2c3d4e".into(),
+            names: 120,
+            addresses: 3,
+            skipped: 1,
+            error: None,
+        },
+        ListState {
+            id: "gone".into(),
+            path: "/etc/dnstrail/rules/gone.txt".into(),
+            error: Some("no such file".into()),
+            ..ListState::default()
+        },
+    ];
+    is_golden("rules-loaded", 3, Body::Report(Report::RulesLoaded { lists: &lists, elapsed: 1_500_000 }));
+    is_golden("rules-loaded-well", 3, Body::Report(Report::RulesLoaded { lists: &lists[..1], elapsed: 1_500_000 }));
+}
+
+#[test]
+fn alert_summary() {
+    let (process, task, matches) = (samples::contained(), samples::task(), samples::matches());
+    let summary = AlertSummary {
+        process: Some(&process),
+        task: Some(&task),
+        matched: &matches[0],
+        repeats: 1_234,
+        first: TIME - 60_000_000_000,
+        last: TIME - 1_000_000_000,
+        reason: "the alert window has ended",
+    };
+    is_golden("alert-summary", 8, Body::Report(Report::AlertSummary(summary)));
+    let unknown = AlertSummary {
+        process: None,
+        task: Some(&task),
+        matched: &matches[0],
+        repeats: 1,
+        first: TIME - 2,
+        last: TIME - 1,
+        reason: "the sensor stops",
+    };
+    is_golden("alert-summary-pid-only", 9, Body::Report(Report::AlertSummary(unknown)));
+}
+
+#[test]
+fn output() {
+    let report = |failing, message, dropped| {
+        Body::Report(Report::Output { output: "file:/var/log/dnstrail/events.json", failing, message, dropped })
+    };
+    is_golden("output-failing", 4, report(true, "No space left on device", 5));
+    is_golden("output-back", 5, report(false, "", 1_234));
+}
+
+#[test]
+fn documents_follow_each_other() {
+    let (message, process, task) = (samples::query(), samples::process(), samples::task());
+    let writer = samples::writer();
+    let mut output = Vec::new();
+    for sequence in 1..=3 {
+        let body = Body::Dns(samples::asked(&message, &process, &task));
+        writer.write(&Document { time: TIME + sequence, sequence, body }, &mut output);
+    }
+    let sequences: Vec<u64> =
+        check_lines(&output).iter().map(|line| line["event"]["sequence"].as_u64().unwrap()).collect();
+    assert_eq!(sequences, [1, 2, 3]);
+}

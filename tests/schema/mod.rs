@@ -1,0 +1,9 @@
+//! The documents as lines: golden ones for each occurrence, what is cut, and what hostile text
+//! cannot do.
+
+mod allocations;
+mod conformance;
+mod cuts;
+mod documents;
+mod formats;
+mod hostile;

@@ -1,0 +1,8 @@
+//! Builders of input and checks of output, for both test binaries.
+
+pub mod bytes;
+pub mod commands;
+pub mod conformance;
+pub mod formats;
+pub mod outputs;
+pub mod samples;
