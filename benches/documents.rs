@@ -3,7 +3,9 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use dnstrail::ecs::{Agent, Body, Dns, Document, Occurrence, Schema, Writer};
+use dnstrail::ecs::{Agent, Schema, Writer};
+use dnstrail::journal::{Body, Document};
+use dnstrail::sighting::dns::{self, Occurrence};
 use nix::time::{ClockId, clock_gettime};
 
 #[expect(dead_code, reason = "the tests use all of it")]
@@ -17,19 +19,19 @@ const REPEATS: usize = 5;
 
 pub fn run() {
     let (query, answer) = (samples::query(), samples::answer());
-    let (process, task, matches) = (samples::process(), samples::task(), samples::matches());
-    let asked = || samples::asked(&query, &process, &task);
+    let (actor, matches) = (samples::actor(samples::process()), samples::matches());
+    let asked = || samples::asked(&query, &actor);
     let query_time = samples::TIME - 5_000_000_000;
     for schema in [Schema::Ecs, Schema::SplunkCim, Schema::Ocsf] {
         let measure = |name, lookup| measure(schema, name, lookup);
         measure("query", asked());
-        measure("answer, CNAME + 4 A", samples::answered(&answer, &process, &task));
-        measure("alert", Dns { matches: &matches, alert: true, ..asked() });
-        measure("timeout", Dns { occurrence: Occurrence::Timeout { query_time }, ..asked() });
+        measure("answer, CNAME + 4 A", samples::answered(&answer, &actor));
+        measure("alert", dns::Document { matches: &matches, alert: true, ..asked() });
+        measure("timeout", dns::Document { occurrence: Occurrence::Timeout { query_time }, ..asked() });
     }
 }
 
-fn measure(schema: Schema, name: &str, lookup: Dns) {
+fn measure(schema: Schema, name: &str, lookup: dns::Document) {
     let writer = Writer::of(schema, &samples::host(), &Agent::new(&samples::host(), "1795230630"));
     let mut document = Document { time: samples::TIME, sequence: 0, body: Body::Dns(lookup) };
     let mut line = Vec::new();

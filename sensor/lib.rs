@@ -4,6 +4,7 @@
 //! `command → {cli, view, probe, replay, pipeline, sink}`,
 //! `pipeline → ecs → {net, process, rules} → {event, dns, metrics}`.
 
+pub mod alert;
 pub mod cli;
 pub mod command;
 pub mod dns;
@@ -11,6 +12,7 @@ pub mod ecs;
 pub mod event;
 mod framing;
 pub mod host;
+pub mod journal;
 pub mod metrics;
 pub mod net;
 pub mod pipeline;
@@ -18,6 +20,8 @@ pub mod probe;
 pub mod process;
 pub mod replay;
 pub mod rules;
+pub mod schema;
+pub mod sighting;
 pub mod sink;
 #[doc(hidden)]
 #[allow(unsafe_code, reason = "generated")]

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of `sensor/`, and the modules that it may use. `main` may use everything.
-const MODULES: [(&str, &[&str]); 19] = [
+const MODULES: [(&str, &[&str]); 23] = [
     ("lib", &[]),
     ("skeleton", &[]),
     ("metrics", &[]),
@@ -17,9 +17,29 @@ const MODULES: [(&str, &[&str]); 19] = [
     ("host", &["event"]),
     ("process", &["host", "event", "metrics"]),
     ("rules", &["event", "dns", "metrics"]),
-    ("ecs", &["net", "process", "host", "rules", "event", "dns", "metrics"]),
-    ("transaction", &["ecs", "net", "process", "event", "dns", "metrics"]),
-    ("pipeline", &["transaction", "ecs", "net", "process", "host", "rules", "event", "dns", "metrics"]),
+    ("schema", &[]),
+    ("alert", &["schema", "process", "rules"]),
+    ("sighting", &["alert", "schema", "net", "process", "event", "dns"]),
+    ("journal", &["sighting", "alert", "metrics"]),
+    ("ecs", &["journal", "sighting", "alert", "schema", "net", "process", "host", "rules", "event", "dns", "metrics"]),
+    ("transaction", &["alert", "net", "process", "event", "dns", "metrics"]),
+    (
+        "pipeline",
+        &[
+            "transaction",
+            "journal",
+            "sighting",
+            "alert",
+            "schema",
+            "net",
+            "process",
+            "host",
+            "rules",
+            "event",
+            "dns",
+            "metrics",
+        ],
+    ),
     ("probe", &["skeleton", "event", "metrics"]),
     ("replay", &["event", "metrics"]),
     ("sink", &["metrics"]),
@@ -27,7 +47,10 @@ const MODULES: [(&str, &[&str]); 19] = [
     ("view", &[]),
     (
         "command",
-        &["cli", "view", "probe", "replay", "pipeline", "sink", "ecs", "net", "host", "rules", "event", "metrics"],
+        &[
+            "cli", "view", "probe", "replay", "pipeline", "sink", "ecs", "journal", "net", "host", "rules", "event",
+            "metrics",
+        ],
     ),
 ];
 

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::ecs::{Agent, Body, Document, Report, Schema, Writer};
+use crate::ecs::{Agent, Schema, Writer};
 use crate::event::Event;
 use crate::host::Host;
+use crate::journal::{Body, Document, Report};
 use crate::metrics::Metrics;
 use crate::net::Verdict;
 use crate::pipeline::Pipeline;
@@ -142,7 +143,7 @@ fn kind_of(document: &Document<'_>) -> (Kind, Option<u8>) {
     match &document.body {
         Body::Dns(dns) if dns.alert => (Kind::Alert, dns.severity()),
         Body::Dns(_) | Body::Connection(_) => (Kind::Event, None),
-        Body::Report(Report::AlertSummary(summary)) => (Kind::Alert, summary.severity()),
+        Body::Report(Report::AlertSummary(summary)) => (Kind::Alert, summary.matched.severity()),
         Body::Report(Report::Loss { .. }) => (Kind::Metric, None),
         Body::Report(_) => (Kind::State, None),
     }

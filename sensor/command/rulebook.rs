@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use super::chain::Chain;
 use super::exposition::Levels;
-use crate::ecs::{ListState, Report};
+use crate::journal::{ListState, Report};
 use crate::rules::{Load, Reload, Rules, Unusable, Watcher, load};
 
 pub struct Rulebook {

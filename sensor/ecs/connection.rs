@@ -3,7 +3,6 @@
 
 use serde::Serialize;
 
-use super::Connection;
 use super::community_id::CommunityId;
 use super::event::{Category, Event, Outcome, Type};
 use super::limits::{Cuts, Limits, Part};
@@ -13,6 +12,7 @@ use super::process::{Container, Named, Process};
 use super::threat::{Rule, Threat};
 use super::time::Instant;
 use crate::event::Stage;
+use crate::sighting::connection::Document;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Flow<'a> {
@@ -84,21 +84,19 @@ struct OwnConnection {
 }
 
 impl<'a> Flow<'a> {
-    pub(super) fn new(time: u64, sequence: u64, connection: &'a Connection<'a>, limits: Limits) -> Self {
+    pub(super) fn new(time: u64, sequence: u64, connection: &'a Document<'a>, limits: Limits) -> Self {
         let mut cuts = Cuts::default();
-        let Connection { event: seen, process: image, task, name, resolved, matches } = *connection;
-        let user = Named::asker(image, task, limits, &mut cuts);
+        let Document { event: seen, actor, name, resolved, matches } = *connection;
+        let user = Named::asker(actor, limits, &mut cuts);
         let [sent, received] = [seen.sent, seen.received].map(|bytes| (seen.stage == Stage::Closed).then_some(bytes));
         let ends = (End::new(seen.source), End::new(seen.destination));
         Self {
             time: Instant(time),
             event: event(time, sequence, connection),
             rule: matches.first().map(|first| Rule::new(&first.hit, limits, &mut cuts)),
-            process: Process::new(image, task, limits, &mut cuts),
+            process: Process::new(actor, limits, &mut cuts),
             user,
-            container: image
-                .and_then(|process| process.container.as_ref())
-                .map(|container| Container::new(container, limits, &mut cuts)),
+            container: Container::of(actor, limits, &mut cuts),
             client: ends.0,
             server: ends.1,
             source: Sender { end: ends.0, domain: None, bytes: sent },
@@ -124,7 +122,7 @@ impl<'a> Flow<'a> {
                 &mut cuts,
             ),
             dnstrail: Own {
-                process: OwnProcess::new(image),
+                process: OwnProcess::new(actor),
                 network_namespace: Some(seen.network_namespace).filter(|inode| *inode != 0),
                 connection: OwnConnection { resolved: Instant(resolved) },
                 matches: Entries::new(matches, limits, &mut cuts),
@@ -135,7 +133,7 @@ impl<'a> Flow<'a> {
 }
 
 /// Never an alert: its lookup was one.
-fn event<'a>(time: u64, sequence: u64, connection: &Connection<'a>) -> Event<'a> {
+fn event<'a>(time: u64, sequence: u64, connection: &Document<'a>) -> Event<'a> {
     let seen = connection.event;
     let (action, r#type, outcome): (_, &[Type], _) = match seen.stage {
         Stage::Opened => ("connection-opened", &[Type::Connection, Type::Start], Outcome::Success),

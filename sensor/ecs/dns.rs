@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use super::limits::{Cuts, Limits, Part};
 use super::text::{self, Address, Id, Mnemonic};
 use crate::dns::{self, Class, Message, Opcode, Rcode, Record, Section, Suffix, Type};
+use crate::sighting::dns::Document;
 
 /// The question stands first and the answers, which may be long, last.
 #[derive(Debug, Serialize)]
@@ -40,7 +41,7 @@ pub(super) struct Question<'a> {
 }
 
 impl<'a> Dns<'a> {
-    pub(super) fn new(lookup: &super::Dns<'a>, limits: Limits, cuts: &mut Cuts) -> Self {
+    pub(super) fn new(lookup: &Document<'a>, limits: Limits, cuts: &mut Cuts) -> Self {
         let message = lookup.message;
         let answers = Answers::new(message, limits.answers, cuts);
         Self {

@@ -14,8 +14,9 @@ use super::process::{Container, Named, Process};
 use super::text::Keyword;
 use super::threat::{Rule, Threat};
 use super::time::Instant;
-use super::{Dns, Occurrence};
 use crate::dns;
+use crate::schema::Field;
+use crate::sighting::dns::{Document, Occurrence};
 
 #[derive(Debug, Serialize)]
 pub(super) struct Lookup<'a> {
@@ -49,7 +50,7 @@ pub(super) struct Lookup<'a> {
 impl<'a> Lookup<'a> {
     pub(super) fn new(
         (time, sequence): (u64, u64),
-        lookup: &'a Dns<'a>,
+        lookup: &'a Document<'a>,
         limits: Limits,
         related: &'a mut Related<'a>,
     ) -> Self {
@@ -57,10 +58,9 @@ impl<'a> Lookup<'a> {
         let first = lookup.matches.first();
         let rule = first.map(|first| Rule::new(&first.hit, limits, &mut cuts));
         let dns = DnsFields::new(lookup, limits, &mut cuts);
-        let process = Process::new(lookup.process, lookup.task, limits, &mut cuts);
-        let user = Named::asker(lookup.process, lookup.task, limits, &mut cuts);
-        let container = lookup.process.and_then(|process| process.container.as_ref());
-        let container = container.map(|container| Container::new(container, limits, &mut cuts));
+        let process = Process::new(lookup.actor, limits, &mut cuts);
+        let user = Named::asker(lookup.actor, limits, &mut cuts);
+        let container = Container::of(lookup.actor, limits, &mut cuts);
         let ends = (End::new(lookup.source), End::new(lookup.destination));
         let (client, server) = if lookup.source_is_client { ends } else { (ends.1, ends.0) };
         let threat = Threat::new(lookup.matches, limits, &mut cuts);
@@ -95,7 +95,7 @@ impl<'a> Lookup<'a> {
     }
 }
 
-fn event<'a>(time: u64, sequence: u64, lookup: &Dns) -> Event<'a> {
+fn event<'a>(time: u64, sequence: u64, lookup: &Document) -> Event<'a> {
     let (action, outcome, query_time) = match lookup.occurrence {
         Occurrence::Query => ("dns-query", Outcome::Unknown, None),
         Occurrence::Answer { query_time, .. } => {
@@ -132,7 +132,7 @@ pub(super) struct Sentence<'a> {
     occurrence: Occurrence,
     process: Option<(&'a str, u32)>,
     question: Option<(dns::Type, &'a str)>,
-    field: &'static str,
+    field: &'static Field,
     indicator: &'a str,
     list: &'a str,
     /// Further matches.
@@ -154,7 +154,7 @@ impl Display for Sentence<'_> {
             Some((kind, name)) => write!(formatter, "{kind} {name}")?,
             None => formatter.write_str("nothing readable")?,
         }
-        write!(formatter, ": {} matches {} in {}", self.field, self.indicator, self.list)?;
+        write!(formatter, ": {} matches {} in {}", self.field.ecs, self.indicator, self.list)?;
         match self.more {
             0 => Ok(()),
             more => write!(formatter, ", and {more} more"),

@@ -5,13 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Serialize, Serializer};
 
-use super::Dns;
 use super::community_id::CommunityId;
 use super::dns::Answers;
 use super::limits::{Cuts, Limits, Part};
 use super::text::Address;
 use crate::event::Direction;
 use crate::net::Transport;
+use crate::sighting::dns::Document;
 
 /// One end of the conversation.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -39,7 +39,7 @@ pub(super) struct Network {
 }
 
 impl Network {
-    pub(super) fn new(dns: &Dns) -> Self {
+    pub(super) fn new(dns: &Document) -> Self {
         let (transport, iana_number, number) = match dns.transport {
             Transport::Tcp => ("tcp", "6", 6),
             Transport::Udp => ("udp", "17", 17),
@@ -79,7 +79,7 @@ impl<'a> Related<'a> {
     /// What `answers` shows is what is related: it bounds the work for a hostile message too.
     pub(super) fn add(
         &mut self,
-        dns: &Dns<'a>,
+        dns: &Document<'a>,
         answers: &Answers<'a>,
         user: Option<&'a str>,
         limits: Limits,

@@ -4,9 +4,10 @@ use serde::{Serialize, Serializer};
 
 use super::limits::{Cuts, Limits, Part};
 use super::text::Address;
-use super::{Dns, Match, Occurrence};
+use crate::alert::Match;
 use crate::dns::{Edns, ErrorInfo, ExtendedError, Kind, Message, Section};
-use crate::process::Process;
+use crate::process::Actor;
+use crate::sighting::dns::{Document, Occurrence};
 
 #[derive(Debug, Serialize)]
 pub(super) struct Own<'a> {
@@ -26,13 +27,13 @@ pub(super) struct Own<'a> {
 
 impl<'a> Own<'a> {
     /// Last, when all cuts are known.
-    pub(super) fn new(lookup: &Dns<'a>, limits: Limits, mut cuts: Cuts) -> Self {
+    pub(super) fn new(lookup: &Document<'a>, limits: Limits, mut cuts: Cuts) -> Self {
         let dns = OwnDns::new(lookup, limits, &mut cuts);
         let matches = Entries::new(lookup.matches, limits, &mut cuts);
         Self {
             cut: cuts,
             dns,
-            process: OwnProcess::new(lookup.process),
+            process: OwnProcess::new(lookup.actor),
             network_namespace: lookup.network_namespace,
             matches,
         }
@@ -50,7 +51,8 @@ pub(super) struct OwnProcess {
 }
 
 impl OwnProcess {
-    pub(super) fn new(image: Option<&Process>) -> Self {
+    pub(super) fn new(actor: &Actor) -> Self {
+        let image = actor.process.as_deref();
         Self {
             executable_deleted: image.is_some_and(|process| process.executable_deleted),
             args_cut: image.map_or(0, |process| process.args_cut),
@@ -98,7 +100,7 @@ struct OwnDns<'a> {
 }
 
 impl<'a> OwnDns<'a> {
-    fn new(lookup: &Dns<'a>, limits: Limits, cuts: &mut Cuts) -> Self {
+    fn new(lookup: &Document<'a>, limits: Limits, cuts: &mut Cuts) -> Self {
         let message = lookup.message;
         let ports = [lookup.source.port(), lookup.destination.port()].map(Kind::of_port);
         let (late, duplicate) = match lookup.occurrence {

@@ -8,8 +8,8 @@ use super::json::{Json, Piece};
 use super::limits::{Cuts, Limits, Part};
 use super::text::{self, Id, KernelName};
 use super::time::Instant;
-use crate::event::{Task, TaskKey};
-use crate::process;
+use crate::event::TaskKey;
+use crate::process::{self, Actor};
 
 /// Who asked: its image, of which every document says the same, and the thread of this one.
 #[derive(Debug)]
@@ -69,14 +69,9 @@ const WRITTEN: usize = 2_048;
 
 impl<'a> Process<'a> {
     /// `None` when nothing is known of who asked.
-    pub(super) fn new(
-        image: Option<&'a process::Process>,
-        task: Option<&'a Task>,
-        limits: Limits,
-        cuts: &mut Cuts,
-    ) -> Option<Self> {
-        let pid = image.map(|image| image.key.pid).or(task.map(|task| task.process.pid))?;
-        let thread = task.map(|task| Thread { id: task.tid, name: KernelName(&task.name) });
+    pub(super) fn new(actor: &'a Actor, limits: Limits, cuts: &mut Cuts) -> Option<Self> {
+        let (pid, image) = (actor.pid()?, actor.process.as_deref());
+        let thread = actor.task.as_ref().map(|task| Thread { id: task.tid, name: KernelName(&task.name) });
         let written =
             image.filter(|_| limits.allow_what_any_line_does()).and_then(|image| image.written.get(|| write(image)));
         if let Some(image) = image.filter(|_| written.is_none()) {
@@ -254,12 +249,8 @@ impl<'a> Image<'a> {
 
 impl<'a> Named<'a> {
     /// The user of the thread that asked; its name is known when it is that of the image.
-    pub(super) fn asker(
-        image: Option<&'a process::Process>,
-        task: Option<&'a Task>,
-        limits: Limits,
-        cuts: &mut Cuts,
-    ) -> Option<Self> {
+    pub(super) fn asker(actor: &'a Actor, limits: Limits, cuts: &mut Cuts) -> Option<Self> {
+        let (image, task) = (actor.process.as_deref(), actor.task.as_ref());
         let id = task.map(|task| task.uid).or(image.map(|image| image.uid))?;
         let name = image.filter(|image| image.uid == id).and_then(|image| image.user_name.as_deref());
         Some(Self { id: Id(id), name: name.map(|name| cuts.text(name, limits.text, Part::UserName)) })
@@ -267,8 +258,9 @@ impl<'a> Named<'a> {
 }
 
 impl<'a> Container<'a> {
-    pub(super) fn new(container: &'a process::Container, limits: Limits, cuts: &mut Cuts) -> Self {
-        Self { id: cuts.text(&container.id, limits.text, Part::ContainerId), runtime: container.runtime }
+    pub(super) fn of(actor: &'a Actor, limits: Limits, cuts: &mut Cuts) -> Option<Self> {
+        let container = actor.process.as_deref()?.container.as_ref()?;
+        Some(Self { id: cuts.text(&container.id, limits.text, Part::ContainerId), runtime: container.runtime })
     }
 }
 

@@ -13,7 +13,8 @@ use super::process::{Container, Named, Process};
 use super::text::{Keyword, beginning};
 use super::threat::{Rule, Threat};
 use super::time::Instant;
-use super::{AlertSummary, ListState, Report, WayIn};
+use crate::alert::Summary;
+use crate::journal::{ListState, Report, WayIn};
 use crate::metrics::Metrics;
 
 #[derive(Debug, Serialize)]
@@ -44,14 +45,13 @@ pub(super) struct Alert<'a> {
 }
 
 impl<'a> Alert<'a> {
-    fn new(summary: &AlertSummary<'a>, limits: Limits, cuts: &mut Cuts) -> Self {
-        let AlertSummary { process, task, matched, .. } = *summary;
-        let container = process.and_then(|process| process.container.as_ref());
+    fn new(summary: &Summary<'a>, limits: Limits, cuts: &mut Cuts) -> Self {
+        let Summary { actor, matched, .. } = *summary;
         Self {
             rule: Rule::new(&matched.hit, limits, cuts),
-            process: Process::new(process, task, limits, cuts),
-            user: Named::asker(process, task, limits, cuts),
-            container: container.map(|container| Container::new(container, limits, cuts)),
+            process: Process::new(actor, limits, cuts),
+            user: Named::asker(actor, limits, cuts),
+            container: Container::of(actor, limits, cuts),
             threat: Threat::new(slice::from_ref(matched), limits, cuts),
         }
     }
@@ -132,7 +132,7 @@ impl<'a> Statement<'a> {
                 own.matches = Some(Entries::new(slice::from_ref(summary.matched), limits, &mut cuts));
                 Event {
                     category: &[Category::Network, Category::IntrusionDetection],
-                    severity: summary.severity(),
+                    severity: summary.matched.severity(),
                     duration: Some(summary.last.saturating_sub(summary.first)),
                     start: Some(Instant(summary.first)),
                     end: Some(Instant(summary.last)),
@@ -405,8 +405,8 @@ impl Display for Sentence<'_> {
                 let entries: u64 = lists.iter().map(|list| list.names + list.addresses).sum();
                 write!(formatter, "{} of {} lists loaded, {entries} entries", lists.len() - failed, lists.len())
             }
-            Report::AlertSummary(AlertSummary { process, task, matched, repeats, .. }) => {
-                match (process, task) {
+            Report::AlertSummary(Summary { actor, matched, repeats, .. }) => {
+                match (&actor.process, &actor.task) {
                     (Some(process), _) => write!(formatter, "{} ({})", text(&process.name), process.key.pid)?,
                     (None, Some(task)) => write!(formatter, "a process ({})", task.process.pid)?,
                     (None, None) => formatter.write_str("an unknown process")?,

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 
-use super::Match;
 use super::limits::{Cuts, Limits, Part};
 use super::text::Address;
+use crate::alert::Match;
 use crate::rules::Hit;
+use crate::schema::Field;
 
 /// The list of the first match; the others stand in [`Threat`].
 #[derive(Debug, Serialize)]
@@ -41,11 +42,6 @@ impl<'a> Rule<'a> {
 
 fn uuid(hit: &Hit) -> Option<&str> {
     hit.metadata.as_deref()?.uuid.as_deref()
-}
-
-/// Of the entry, else of its list, 0 to 100.
-pub(super) fn severity(hit: &Hit) -> Option<u8> {
-    hit.metadata.as_deref().and_then(|metadata| metadata.severity).or(hit.list.severity)
 }
 
 #[derive(Debug, Serialize)]
@@ -132,7 +128,8 @@ pub(super) struct Url<'a> {
 
 #[derive(Debug, Serialize)]
 pub(super) struct Matched<'a> {
-    pub field: &'static str,
+    #[serde(serialize_with = "path")]
+    pub field: &'static Field,
     pub atomic: &'a str,
     pub r#type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,6 +164,10 @@ impl<'a> Enrichment<'a> {
             },
         }
     }
+}
+
+fn path<S: Serializer>(field: &'static Field, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(field.ecs)
 }
 
 const DOMAIN: &str = "domain-name";

@@ -13,8 +13,8 @@ use super::network::Related;
 use super::ocsf;
 use super::report::Statement;
 use super::time::Instant;
-use super::{Body, Document};
 use crate::host::Host;
+use crate::journal::{Body, Document};
 
 /// The words of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

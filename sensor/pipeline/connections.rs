@@ -7,12 +7,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Outlet;
+use crate::alert::Match;
 use crate::dns::{Message, Section};
-use crate::ecs::{self, Body, Document, Match};
-use crate::event::{self, ConnectionId, Stage, Task};
+use crate::event::{self, ConnectionId, Stage};
+use crate::journal::{Body, Document};
 use crate::metrics::Metrics;
-use crate::process::{Process, Processes};
+use crate::process::{Actor, Processes};
 use crate::rules::Rules;
+use crate::sighting::connection::{self, DESTINATION_IP};
 
 /// Addresses watched at a time, as many as the kernel's map holds: few answers match anything. The one
 /// that was resolved longest ago goes first.
@@ -63,8 +65,7 @@ struct Resolution {
 /// Told as opened; held until it is closed, however long its process and its watch are gone.
 #[derive(Debug)]
 struct Open {
-    process: Option<Rc<Process>>,
-    task: Option<Task>,
+    actor: Actor,
     resolution: Rc<Resolution>,
 }
 
@@ -100,7 +101,7 @@ impl Connections {
                 .iter()
                 .filter(is_meant)
                 .map(|Match { hit, atomic, .. }| {
-                    (atomic.clone(), Match { hit: hit.clone(), field: "destination.ip", atomic: address.to_string() })
+                    (atomic.clone(), Match { hit: hit.clone(), field: &DESTINATION_IP, atomic: address.to_string() })
                 })
                 .unzip();
             self.watch(address, Resolution { time, name, matches, listed });
@@ -135,7 +136,7 @@ impl Connections {
             process
         });
         self.metrics.traffic.connections.add(1);
-        let connection = Open { process, task: event.task, resolution };
+        let connection = Open { actor: Actor { process, task: event.task }, resolution };
         connection.write(event, outlet, emit);
         if event.stage == Stage::Opened {
             if self.open.len() >= OPEN && self.open.pop_first().is_some() {
@@ -197,11 +198,10 @@ impl Connections {
 
 impl Open {
     fn write(&self, event: &event::Connection, outlet: &mut Outlet, emit: &mut impl FnMut(&Document<'_>)) {
-        let Self { process, task, resolution } = self;
-        let connection = ecs::Connection {
+        let Self { actor, resolution } = self;
+        let connection = connection::Document {
             event,
-            process: process.as_deref(),
-            task: task.as_ref(),
+            actor,
             name: &resolution.name,
             resolved: resolution.time,
             matches: &resolution.matches,

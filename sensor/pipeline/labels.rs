@@ -1,8 +1,10 @@
 //! Which entries of which lists a message matches, and in which field of its document.
 
+use crate::alert::Match;
 use crate::dns::{Message, Section};
-use crate::ecs::Match;
 use crate::rules::{Found, Hit, Rules};
+use crate::schema::Field;
+use crate::sighting::dns::{ANSWER_DATA, ANSWER_NAME, QUESTION_NAME, RESOLVED_IP};
 
 /// Matches of one document. An answer of hostile length may name thousands of listed addresses; some
 /// dozens say as much, and a line has a cap.
@@ -22,7 +24,7 @@ impl Labels {
 
     pub(super) fn question(&mut self, rules: &Rules, message: &Message) {
         for question in message.questions() {
-            self.name(rules, question.name, "dns.question.name");
+            self.name(rules, question.name, &QUESTION_NAME);
         }
     }
 
@@ -33,17 +35,17 @@ impl Labels {
         let (mut owner, mut led_to) = (question, None);
         for record in message.records().filter(|record| record.section == Section::Answer) {
             if owner != Some(record.name) && led_to != Some(record.name) {
-                self.name(rules, record.name, "dns.answers.name");
+                self.name(rules, record.name, &ANSWER_NAME);
             }
             owner = Some(record.name);
             if let Some(target) = record.target {
-                self.name(rules, target, "dns.answers.data");
+                self.name(rules, target, &ANSWER_DATA);
                 led_to = Some(target);
             }
         }
         for (address, record) in message.addresses().filter(|(_, record)| record.section == Section::Answer) {
             rules.match_address(address, &mut self.found);
-            let field = if record.address.is_some() { "dns.resolved_ip" } else { "dns.answers.data" };
+            let field = if record.address.is_some() { &RESOLVED_IP } else { &ANSWER_DATA };
             let mut found = std::mem::take(&mut self.found);
             found
                 .drain(..)
@@ -55,7 +57,7 @@ impl Labels {
     /// Adds those that the query's documents had of its question: the answer may have no question,
     /// and the lists may have changed since.
     pub(super) fn question_before(&mut self, before: &[Match]) {
-        for label in before.iter().filter(|label| label.field == "dns.question.name") {
+        for label in before.iter().filter(|label| *label.field == QUESTION_NAME) {
             if !self.matches.iter().any(|known| known.field == label.field && same_entry(&known.hit, &label.hit)) {
                 self.matches.push(Match { hit: label.hit.clone(), field: label.field, atomic: label.atomic.clone() });
             }
@@ -80,14 +82,14 @@ impl Labels {
         }
     }
 
-    fn name(&mut self, rules: &Rules, name: &str, field: &'static str) {
+    fn name(&mut self, rules: &Rules, name: &str, field: &'static Field) {
         rules.match_name(name, &mut self.found);
         let mut found = std::mem::take(&mut self.found);
         found.drain(..).for_each(|entry| self.keep(field, rules.hit_of_name(name, entry), || name.to_owned()));
         self.found = found;
     }
 
-    fn keep(&mut self, field: &'static str, hit: Option<Hit>, atomic: impl Fn() -> String) {
+    fn keep(&mut self, field: &'static Field, hit: Option<Hit>, atomic: impl Fn() -> String) {
         let Some(hit) = hit else { return };
         let known = self.matches.iter().any(|known| known.field == field && same_entry(&known.hit, &hit));
         if !known && self.matches.len() < MATCHES {
@@ -112,7 +114,7 @@ mod tests {
         Hit { list, line: 1, indicator: indicator.into(), metadata: None }
     }
 
-    fn labels(hits: &[(&'static str, &str, &str)]) -> Labels {
+    fn labels(hits: &[(&'static Field, &str, &str)]) -> Labels {
         let mut labels = Labels::default();
         for (field, list, indicator) in hits {
             labels.keep(field, Some(hit(list, indicator)), || "the name".to_owned());
@@ -123,28 +125,28 @@ mod tests {
     #[test]
     fn each_entry_once_a_field() {
         let labels = labels(&[
-            ("dns.question.name", "one", "evil.example"),
-            ("dns.question.name", "one", "evil.example"),
-            ("dns.question.name", "two", "evil.example"),
-            ("dns.answers.data", "one", "evil.example"),
+            (&QUESTION_NAME, "one", "evil.example"),
+            (&QUESTION_NAME, "one", "evil.example"),
+            (&QUESTION_NAME, "two", "evil.example"),
+            (&ANSWER_DATA, "one", "evil.example"),
         ]);
         let fields: Vec<_> = labels.matches.iter().map(|one| (one.field, &*one.hit.list.id)).collect();
-        assert_eq!(fields, [("dns.question.name", "one"), ("dns.question.name", "two"), ("dns.answers.data", "one")]);
+        assert_eq!(fields, [(&QUESTION_NAME, "one"), (&QUESTION_NAME, "two"), (&ANSWER_DATA, "one")]);
     }
 
     #[test]
     fn news_is_an_entry_that_was_not_told() {
         let mut told = Vec::new();
-        let mut query = labels(&[("dns.question.name", "one", "evil.example")]);
+        let mut query = labels(&[(&QUESTION_NAME, "one", "evil.example")]);
         assert_eq!(query.news(&told).count(), 1);
         query.remember(&mut told);
         assert!(query.matches.is_empty());
         // The same entry in another field is the same alert, even of a list that was loaded again.
-        assert_eq!(labels(&[("dns.answers.data", "one", "evil.example")]).news(&told).count(), 0);
+        assert_eq!(labels(&[(&ANSWER_DATA, "one", "evil.example")]).news(&told).count(), 0);
         // And in two fields of one document.
-        let twice = labels(&[("dns.question.name", "two", "a.example"), ("dns.answers.data", "two", "a.example")]);
-        assert_eq!(twice.news(&told).map(|one| one.field).collect::<Vec<_>>(), ["dns.question.name"]);
-        let mut answer = labels(&[("dns.resolved_ip", "one", "192.0.2.1")]);
+        let twice = labels(&[(&QUESTION_NAME, "two", "a.example"), (&ANSWER_DATA, "two", "a.example")]);
+        assert_eq!(twice.news(&told).map(|one| one.field).collect::<Vec<_>>(), [&QUESTION_NAME]);
+        let mut answer = labels(&[(&RESOLVED_IP, "one", "192.0.2.1")]);
         assert_eq!(answer.news(&told).count(), 1);
         answer.question_before(&told);
         assert_eq!(answer.matches.len(), 2);
@@ -153,7 +155,7 @@ mod tests {
         // A second answer has only what stands in it, and the question.
         let mut second = labels(&[]);
         second.question_before(&told);
-        assert_eq!(second.matches.iter().map(|one| one.field).collect::<Vec<_>>(), ["dns.question.name"]);
+        assert_eq!(second.matches.iter().map(|one| one.field).collect::<Vec<_>>(), [&QUESTION_NAME]);
         assert_eq!(second.news(&told).count(), 0);
     }
 
@@ -161,7 +163,7 @@ mod tests {
     fn a_hostile_answer_adds_no_end_of_labels() {
         let mut labels = Labels::default();
         for number in 0..10_000 {
-            labels.keep("dns.resolved_ip", Some(hit("one", &number.to_string())), String::new);
+            labels.keep(&RESOLVED_IP, Some(hit("one", &number.to_string())), String::new);
         }
         assert_eq!(labels.matches.len(), MATCHES);
         let mut told = Vec::new();

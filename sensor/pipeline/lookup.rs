@@ -7,13 +7,14 @@ use super::Outlet;
 use super::connections::Connections;
 use super::labels::Labels;
 use super::sighting::{Observe, Sighting};
-use super::window::{Asker, Window};
+use super::window::Window;
 use crate::dns::{Kind, Message, looks_like_dns};
-use crate::ecs::{Body, Dns, Document, Occurrence};
 use crate::event;
+use crate::journal::{Body, Document};
 use crate::metrics::Metrics;
-use crate::process::{Process, Processes};
+use crate::process::{Actor, Processes};
 use crate::rules::Rules;
+use crate::sighting::dns::{self, Occurrence};
 use crate::transaction::{Answered, Conversation, Query, Transactions};
 
 /// All that outlives a message, and the buffers that are used again for the next.
@@ -104,10 +105,9 @@ impl Lookups {
             if self.query.decode(&transaction.bytes, Kind::of_port(port)).is_err() {
                 continue;
             }
-            let dns = Dns {
+            let dns = dns::Document {
                 occurrence: Occurrence::Timeout { query_time: transaction.time },
-                process: transaction.process.as_deref(),
-                task: transaction.task.as_ref(),
+                actor: &transaction.actor,
                 network_namespace: transaction.network_namespace,
                 transport: transaction.transport,
                 source: transaction.client,
@@ -132,28 +132,19 @@ impl Lookups {
         outlet: &mut Outlet,
         emit: &mut impl FnMut(&Document<'_>),
     ) {
-        let process = self.process_of(sighting);
+        let actor = self.actor_of(sighting);
         // A message that calls itself a query but comes from the server asks nothing of anybody.
         let transaction = source_is_client.then(|| {
-            let query = Query {
-                time: sighting.time,
-                bytes,
-                process: process.clone(),
-                task: sighting.task,
-                direction: sighting.direction,
-            };
+            let query = Query { time: sighting.time, bytes, actor: actor.clone(), direction: sighting.direction };
             self.transactions.query(&conversation(sighting, true, self.message.id), query)
         });
         // Of a repetition the first sighting has told it.
         let told = transaction.as_ref().map_or(&[][..], |(_, transaction)| &transaction.labels);
-        let asker = Asker { process: process.as_ref(), task: sighting.task.as_ref(), time: sighting.time };
-        let alert = self.window.is_alert(asker, self.labels.news(told), outlet, emit);
-        let dns = Dns {
-            process: process.as_deref(),
-            task: sighting.task.as_ref(),
+        let alert = self.window.is_alert((sighting.time, &actor), self.labels.news(told), outlet, emit);
+        let dns = dns::Document {
             matches: &self.labels.matches,
             alert,
-            ..dns(sighting, source_is_client, bytes, &self.message, Occurrence::Query)
+            ..document(sighting, &actor, source_is_client, bytes, &self.message, Occurrence::Query)
         };
         outlet.write(sighting.time, Body::Dns(dns), emit);
         if let Some((_, transaction)) = transaction {
@@ -181,27 +172,25 @@ impl Lookups {
                 let asked = self.message.questions().next().map(|question| question.name);
                 self.connections.resolved(sighting.time, asked, &self.message, &self.labels.matches);
             }
-            let process = self.process_of(sighting);
-            let asker = Asker { process: process.as_ref(), task: sighting.task.as_ref(), time: sighting.time };
-            let alert = self.window.is_alert(asker, self.labels.news(&[]), outlet, emit);
+            let actor = self.actor_of(sighting);
+            let alert = self.window.is_alert((sighting.time, &actor), self.labels.news(&[]), outlet, emit);
             let occurrence = Occurrence::Answer { query_time: None, late: false, duplicate: false };
-            let dns = Dns {
-                process: process.as_deref(),
-                task: sighting.task.as_ref(),
+            let dns = dns::Document {
                 matches: &self.labels.matches,
                 alert,
-                ..dns(sighting, source_is_client, bytes, &self.message, occurrence)
+                ..document(sighting, &actor, source_is_client, bytes, &self.message, occurrence)
             };
             outlet.write(sighting.time, Body::Dns(dns), emit);
             return;
         };
         // Who sent the query, as far as that is known; else whose socket the answer came to.
-        let task = transaction.task.or(sighting.task);
-        let process = match (&transaction.process, &task) {
+        let task = transaction.actor.task.or(sighting.task);
+        let process = match (&transaction.actor.process, &task) {
             (Some(process), _) => Some(Rc::clone(process)),
             (None, Some(task)) => self.processes.of_task(task, sighting.time),
             (None, None) => None,
         };
+        let actor = Actor { process, task };
         let has_question = self.message.questions().next().is_some();
         let query =
             (!has_question && self.query.decode(&transaction.bytes, kind(sighting)).is_ok()).then_some(&self.query);
@@ -212,28 +201,28 @@ impl Lookups {
             let asked = asked.map(|question| question.name);
             self.connections.resolved(sighting.time, asked, &self.message, &self.labels.matches);
         }
-        let asker = Asker { process: process.as_ref(), task: task.as_ref(), time: sighting.time };
-        let alert = self.window.is_alert(asker, self.labels.news(&transaction.labels), outlet, emit);
+        let alert = self.window.is_alert((sighting.time, &actor), self.labels.news(&transaction.labels), outlet, emit);
         let occurrence = Occurrence::Answer { query_time: Some(transaction.time), late, duplicate };
-        let dns = Dns {
-            process: process.as_deref(),
-            task: task.as_ref(),
+        let dns = dns::Document {
             query,
             matches: &self.labels.matches,
             alert,
-            ..dns(sighting, source_is_client, bytes, &self.message, occurrence)
+            ..document(sighting, &actor, source_is_client, bytes, &self.message, occurrence)
         };
         outlet.write(sighting.time, Body::Dns(dns), emit);
         self.labels.remember(&mut transaction.labels);
     }
 
-    /// Who holds the socket; counted where the kernel names a process that is not known here.
-    fn process_of(&mut self, sighting: &Sighting) -> Option<Rc<Process>> {
-        let process = self.processes.of_task(sighting.task.as_ref()?, sighting.time);
-        if process.is_none() {
-            self.metrics.losses.process_unknown.add(1);
-        }
-        process
+    /// The holder of the socket. A process that the kernel names and that is not known here is counted.
+    fn actor_of(&mut self, sighting: &Sighting) -> Actor {
+        let process = sighting.task.as_ref().and_then(|task| {
+            let process = self.processes.of_task(task, sighting.time);
+            if process.is_none() {
+                self.metrics.losses.process_unknown.add(1);
+            }
+            process
+        });
+        Actor { process, task: sighting.task }
     }
 }
 
@@ -258,17 +247,17 @@ fn conversation(sighting: &Sighting, source_is_client: bool, id: u16) -> Convers
 }
 
 /// What follows from the sighting alone.
-fn dns<'a>(
+fn document<'a>(
     sighting: &Sighting,
+    actor: &'a Actor,
     source_is_client: bool,
     bytes: &[u8],
     message: &'a Message,
     occurrence: Occurrence,
-) -> Dns<'a> {
-    Dns {
+) -> dns::Document<'a> {
+    dns::Document {
         occurrence,
-        process: None,
-        task: None,
+        actor,
         network_namespace: sighting.network_namespace,
         transport: sighting.transport,
         source: sighting.source,

@@ -9,9 +9,9 @@ mod window;
 
 use std::sync::Arc;
 
-use crate::ecs::{Body, Document, Report};
 use crate::event::{Event, Packet};
 use crate::host::Host;
+use crate::journal::{Body, Document, Report};
 use crate::metrics::Metrics;
 use crate::net::{FlowKey, Payload, Reassembler, Streams, Verdict};
 use crate::process::Processes;

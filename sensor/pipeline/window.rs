@@ -3,14 +3,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{Hash, Hasher};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Outlet;
-use crate::ecs::{AlertSummary, Body, Document, Match, Report};
-use crate::event::{Task, TaskKey};
+use crate::alert::{Match, Summary};
+use crate::event::TaskKey;
+use crate::journal::{Body, Document, Report};
 use crate::metrics::Metrics;
-use crate::process::Process;
+use crate::process::Actor;
 use crate::rules::{Hit, List};
 
 /// Windows open at once. Few processes of a host match anything; where thousands do, the oldest window
@@ -19,14 +19,6 @@ const WINDOWS: usize = 4_096;
 
 /// `event.reason` of most summaries.
 const ENDED: &str = "the alert window has ended";
-
-/// Who raised an alert, and when.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Asker<'a> {
-    pub(super) process: Option<&'a Rc<Process>>,
-    pub(super) task: Option<&'a Task>,
-    pub(super) time: u64,
-}
 
 /// The windows that are open.
 #[derive(Debug)]
@@ -49,8 +41,7 @@ struct Key {
 
 #[derive(Debug)]
 struct Open {
-    process: Option<Rc<Process>>,
-    task: Option<Task>,
+    actor: Actor,
     matched: Match,
     first: u64,
     last: u64,
@@ -66,28 +57,27 @@ impl Window {
     /// that are repeats are counted. Of an asker that nobody knows each is an alert.
     pub(super) fn is_alert<'a>(
         &mut self,
-        asker: Asker<'_>,
+        (time, actor): (u64, &Actor),
         mut news: impl Iterator<Item = &'a Match>,
         outlet: &mut Outlet,
         emit: &mut impl FnMut(&Document<'_>),
     ) -> bool {
-        let process = asker.process.map(|process| process.key).or(asker.task.map(|task| task.process));
-        let Some(process) = process.filter(|_| self.length > 0) else { return news.next().is_some() };
+        let Some(process) = actor.key().filter(|_| self.length > 0) else { return news.next().is_some() };
         let mut alert = false;
         for matched in news {
             let Hit { list, indicator, .. } = &matched.hit;
             let key = Key { process, list: Arc::clone(list), indicator: Arc::clone(indicator) };
             match self.open.get_mut(&key) {
-                Some(open) if open.first.abs_diff(asker.time) < self.length => {
+                Some(open) if open.first.abs_diff(time) < self.length => {
                     open.repeats += 1;
-                    open.last = open.last.max(asker.time);
+                    open.last = open.last.max(time);
                     self.metrics.traffic.alert_repeats.add(1);
                 }
                 _ => {
                     if let Some(open) = self.open.remove(&key) {
-                        open.tell(asker.time, ENDED, outlet, emit);
+                        open.tell(time, ENDED, outlet, emit);
                     }
-                    self.begin(key, asker, matched, outlet, emit);
+                    self.begin(key, (time, actor), matched, outlet, emit);
                     alert = true;
                 }
             }
@@ -113,24 +103,16 @@ impl Window {
     fn begin(
         &mut self,
         key: Key,
-        asker: Asker<'_>,
+        (time, actor): (u64, &Actor),
         matched: &Match,
         outlet: &mut Outlet,
         emit: &mut impl FnMut(&Document<'_>),
     ) {
         if self.order.len() >= WINDOWS {
-            self.end_oldest(asker.time, "there is no room for more windows", outlet, emit);
+            self.end_oldest(time, "there is no room for more windows", outlet, emit);
         }
-        let Match { hit, field, atomic } = matched;
-        let open = Open {
-            process: asker.process.cloned(),
-            task: asker.task.copied(),
-            matched: Match { hit: hit.clone(), field, atomic: atomic.clone() },
-            first: asker.time,
-            last: asker.time,
-            repeats: 0,
-        };
-        self.order.push_back((asker.time, key.clone()));
+        let open = Open { actor: actor.clone(), matched: matched.clone(), first: time, last: time, repeats: 0 };
+        self.order.push_back((time, key.clone()));
         self.open.insert(key, open);
     }
 
@@ -154,17 +136,9 @@ impl Window {
 impl Open {
     /// An alert that nothing repeated has said all.
     fn tell(self, now: u64, reason: &'static str, outlet: &mut Outlet, emit: &mut impl FnMut(&Document<'_>)) {
-        let Self { process, task, matched, first, last, repeats } = self;
+        let Self { actor, matched, first, last, repeats } = self;
         if repeats > 0 {
-            let summary = AlertSummary {
-                process: process.as_deref(),
-                task: task.as_ref(),
-                matched: &matched,
-                repeats,
-                first,
-                last,
-                reason,
-            };
+            let summary = Summary { actor: &actor, matched: &matched, repeats, first, last, reason };
             outlet.write(now, Body::Report(Report::AlertSummary(summary)), emit);
         }
     }

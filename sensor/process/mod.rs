@@ -1,6 +1,7 @@
 //! Who a task is: every program image seen on this host, by [`TaskKey`], in bounded memory.
 //! Reading the kernel's records is left to `event`; what a document shows is left to `ecs`.
 
+mod actor;
 mod container;
 mod image;
 
@@ -9,6 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
+pub use actor::Actor;
 pub use container::Container;
 
 use crate::event::{Exit, Fork, ProcessRecord, Task, TaskKey};

@@ -7,14 +7,13 @@ mod question;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::ecs::Match;
+use crate::alert::Match;
 use crate::event::{Direction, Task};
 use crate::metrics::Metrics;
 use crate::net::Transport;
-use crate::process::Process;
+use crate::process::Actor;
 use key::Key;
 pub use key::{Conversation, Side};
 use question::{keep, same_question};
@@ -24,9 +23,8 @@ use question::{keep, same_question};
 pub struct Transaction {
     /// When it was first sent, nanoseconds since the Unix epoch.
     pub time: u64,
-    /// Who asked.
-    pub process: Option<Rc<Process>>,
-    pub task: Option<Task>,
+    /// The process and thread that asked.
+    pub actor: Actor,
     pub client: SocketAddr,
     pub server: SocketAddr,
     pub transport: Transport,
@@ -72,8 +70,7 @@ const NONE: u32 = u32::MAX;
 pub struct Query<'a> {
     pub time: u64,
     pub bytes: &'a [u8],
-    pub process: Option<Rc<Process>>,
-    pub task: Option<Task>,
+    pub actor: Actor,
     pub direction: Option<Direction>,
 }
 
@@ -131,8 +128,8 @@ impl Transactions {
         let newest = self.newest.get(&key).copied().unwrap_or(NONE);
         if let Some(index) = self.repeated(newest, &query) {
             let known = &mut self.slots[index as usize];
-            if known.process.is_none() && query.process.is_some() {
-                (known.process, known.task) = (query.process, query.task);
+            if known.actor.process.is_none() && query.actor.process.is_some() {
+                known.actor = query.actor;
             }
             return (false, known);
         }
@@ -208,7 +205,7 @@ impl Transactions {
         let mut best = 0;
         let mut index = *self.newest.get(key)?;
         while let Some(known) = self.slots.get(index as usize) {
-            let owner = match (&known.task, task) {
+            let owner = match (&known.actor.task, task) {
                 (Some(asker), Some(owner)) => Some(asker.process == owner.process),
                 _ => None,
             };
@@ -233,7 +230,7 @@ impl Transactions {
     fn repeated(&self, newest: u32, query: &Query<'_>) -> Option<u32> {
         let mut index = newest;
         while let Some(known) = self.slots.get(index as usize) {
-            let same_asker = match (&known.task, &query.task) {
+            let same_asker = match (&known.actor.task, &query.actor.task) {
                 (Some(known), Some(asker)) => known.process == asker.process,
                 _ => true,
             };
@@ -275,8 +272,7 @@ impl Transactions {
         let older = self.newest.insert(key, index).unwrap_or(NONE);
         let transaction = &mut self.slots[index as usize];
         transaction.older = older;
-        transaction.process = query.process;
-        transaction.task = query.task;
+        transaction.actor = query.actor;
         self.put(index, Place::Pending);
         index
     }
@@ -293,8 +289,7 @@ impl Transactions {
         });
         let transaction = Transaction {
             time: query.time,
-            process: None,
-            task: None,
+            actor: Actor::default(),
             client: conversation.client,
             server: conversation.server,
             transport: conversation.transport,
@@ -351,7 +346,7 @@ impl Transactions {
             }
         }
         let transaction = &mut self.slots[index as usize];
-        transaction.process = None;
+        transaction.actor = Actor::default();
         transaction.labels.clear();
         self.put(index, Place::Free);
     }

@@ -25,7 +25,7 @@ fn task(pid: u32) -> Task {
 }
 
 fn query(time: u64, bytes: &[u8], pid: u32) -> Query<'_> {
-    Query { time, bytes, process: None, task: Some(task(pid)), direction: Some(Direction::Egress) }
+    Query { time, bytes, actor: Actor { process: None, task: Some(task(pid)) }, direction: Some(Direction::Egress) }
 }
 
 fn table() -> Transactions {
@@ -33,7 +33,7 @@ fn table() -> Transactions {
 }
 
 fn asker(answered: &Answered<'_>) -> u32 {
-    answered.transaction.task.unwrap().process.pid
+    answered.transaction.actor.task.unwrap().process.pid
 }
 
 #[test]
@@ -248,7 +248,7 @@ proptest! {
                     now += time;
                     let mut told = Vec::new();
                     while let Some(one) = table.expire(now) {
-                        told.push((one.task.unwrap().process.pid, one.time));
+                        told.push((one.actor.task.unwrap().process.pid, one.time));
                     }
                     let mut due = Vec::new();
                     for one in model.iter_mut().filter(|one| one.5 && one.4 + 5 * SECOND <= now) {

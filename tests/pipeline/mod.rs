@@ -10,13 +10,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use dnstrail::dns::Message;
-use dnstrail::ecs::{Body, Document, Occurrence, Report};
 use dnstrail::event::{Direction, Event, Packet, ProcessRecord, Task, TaskKey};
 use dnstrail::host::Host;
+use dnstrail::journal::{Body, Document, Report};
 use dnstrail::metrics::Metrics;
 use dnstrail::net::Transport;
 use dnstrail::pipeline::{Pipeline, Settings};
 use dnstrail::rules::Rules;
+use dnstrail::sighting::dns::Occurrence;
 
 use crate::dns::{ANSWER, Builder, QUERY, name};
 
@@ -71,14 +72,14 @@ impl Told {
             Body::Connection(connection) => {
                 told.what = format!("{:?}", connection.event.stage).to_lowercase();
                 connection.name.clone_into(&mut told.name);
-                told.pid = connection.process.map(|process| process.key.pid);
-                told.tid = connection.task.map(|task| task.tid);
+                told.pid = connection.actor.process.as_ref().map(|process| process.key.pid);
+                told.tid = connection.actor.task.map(|task| task.tid);
                 told.query_time = Some(connection.resolved);
                 told.source = Some(connection.event.source);
                 told.matches = connection
                     .matches
                     .iter()
-                    .map(|one| (format!("{} {}", one.field, one.atomic), one.hit.indicator.to_string()))
+                    .map(|one| (format!("{} {}", one.field.ecs, one.atomic), one.hit.indicator.to_string()))
                     .collect();
                 return told;
             }
@@ -96,10 +97,10 @@ impl Told {
             }
             Body::Report(Report::AlertSummary(summary)) => {
                 told.what = format!("{} more: {}", summary.repeats, summary.reason);
-                told.pid = summary.process.map(|process| process.key.pid);
-                told.tid = summary.task.map(|task| task.tid);
+                told.pid = summary.actor.process.as_ref().map(|process| process.key.pid);
+                told.tid = summary.actor.task.map(|task| task.tid);
                 told.query_time = Some(summary.first);
-                told.matches = vec![(summary.matched.field.to_owned(), summary.matched.hit.indicator.to_string())];
+                told.matches = vec![(summary.matched.field.ecs.to_owned(), summary.matched.hit.indicator.to_string())];
                 told.lists = vec![summary.matched.hit.list.id.clone()];
                 assert!(summary.first <= summary.last && summary.last <= document.time);
                 return told;
@@ -122,14 +123,15 @@ impl Told {
         };
         let asked = |message: &Message| message.questions().next().map(|question| question.name.to_owned());
         told.name = asked(dns.message).or_else(|| asked(dns.query?)).unwrap_or_default();
-        told.pid = dns.process.map(|process| process.key.pid);
-        told.tid = dns.task.map(|task| task.tid);
+        told.pid = dns.actor.process.as_ref().map(|process| process.key.pid);
+        told.tid = dns.actor.task.map(|task| task.tid);
         told.source = Some(dns.source);
         told.client = Some(if dns.source_is_client { dns.source } else { dns.destination });
         told.transport = Some(dns.transport);
         told.bytes = dns.message_bytes;
         told.alert = dns.alert;
-        told.matches = dns.matches.iter().map(|one| (one.field.to_owned(), one.hit.indicator.to_string())).collect();
+        told.matches =
+            dns.matches.iter().map(|one| (one.field.ecs.to_owned(), one.hit.indicator.to_string())).collect();
         told.lists = dns.matches.iter().map(|one| one.hit.list.id.clone()).collect();
         told
     }

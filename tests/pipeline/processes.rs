@@ -18,7 +18,9 @@ fn executables(scene: &mut Scene, sent: Vec<Sent>) -> Vec<Option<String>> {
         };
         let _ = scene.pipeline.push(&Event::Packet(packet), &mut |document| {
             if let Body::Dns(dns) = &document.body {
-                list.push(dns.process.and_then(|process| process.executable.as_deref()).map(str::to_owned));
+                list.push(
+                    dns.actor.process.as_ref().and_then(|process| process.executable.as_deref()).map(str::to_owned),
+                );
             }
         });
     }

@@ -3,8 +3,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use dnstrail::ecs::{Body, Dns, Document, Occurrence};
 use dnstrail::event::Stage;
+use dnstrail::journal::{Body, Document};
+use dnstrail::sighting::dns::{self, Occurrence};
 
 use crate::support::samples;
 
@@ -53,16 +54,16 @@ fn the_count_counts() {
 #[test]
 fn documents_need_none() {
     let (query, answer) = (samples::query(), samples::answer());
-    let (process, task, matches) = (samples::contained(), samples::task(), samples::matches());
-    let asked = || samples::asked(&query, &process, &task);
+    let (actor, matches) = (samples::actor(samples::contained()), samples::matches());
+    let asked = || samples::asked(&query, &actor);
     let documents = [
         asked(),
-        samples::answered(&answer, &process, &task),
-        Dns { matches: &matches, alert: true, ..asked() },
-        Dns { occurrence: Occurrence::Timeout { query_time: 1 }, ..asked() },
+        samples::answered(&answer, &actor),
+        dns::Document { matches: &matches, alert: true, ..asked() },
+        dns::Document { occurrence: Occurrence::Timeout { query_time: 1 }, ..asked() },
     ];
     let (closed, matches) = (samples::connection(Stage::Closed), samples::matches_of_address());
-    let connection = Body::Connection(samples::connected(&closed, &process, &task, &matches));
+    let connection = Body::Connection(samples::connected(&closed, &actor, &matches));
     let writer = samples::writer();
     let mut line = Vec::with_capacity(dnstrail::ecs::DEFAULT_LINE);
     for body in documents.into_iter().map(Body::Dns).chain([connection]) {

@@ -2,14 +2,17 @@
 
 use std::rc::Rc;
 
-use dnstrail::ecs::{Body, DEFAULT_LINE, Dns, Document, LONGEST_LINE, Match, SHORTEST_LINE};
+use dnstrail::alert::Match;
+use dnstrail::ecs::{DEFAULT_LINE, LONGEST_LINE, SHORTEST_LINE};
+use dnstrail::journal::{Body, Document};
 use dnstrail::process::Process;
+use dnstrail::sighting::dns::{self, ANSWER_NAME};
 use serde_json::Value;
 
 use crate::support::conformance::{check_line, check_line_below};
 use crate::support::samples::{self, ANSWER, TIME, WWW, Wire};
 
-fn write(lookup: Dns) -> (Value, String) {
+fn write(lookup: dns::Document) -> (Value, String) {
     let mut line = Vec::new();
     samples::writer().write(&Document { time: TIME, sequence: 1, body: Body::Dns(lookup) }, &mut line);
     (check_line(&line), String::from_utf8(line).unwrap())
@@ -26,20 +29,20 @@ fn verbose(arguments: usize) -> Process {
 
 #[test]
 fn arguments_give_way_first() {
-    let (message, process, task) = (samples::answer(), verbose(500), samples::task());
-    let (document, _) = write(samples::answered(&message, &process, &task));
+    let (message, actor) = (samples::answer(), samples::actor(verbose(500)));
+    let (document, _) = write(samples::answered(&message, &actor));
     assert_eq!(cut(&document), ["process.command_line", "process.args"]);
     assert_eq!(document["process"]["args_count"], 500);
     assert_eq!(document["dns"]["answers"].as_array().unwrap().len(), 5);
     let shown = document["process"]["command_line"].as_str().unwrap();
-    assert!(shown.len() >= 512 && process.command_line.unwrap().starts_with(shown));
+    assert!(shown.len() >= 512 && actor.process.unwrap().command_line.as_deref().unwrap().starts_with(shown));
     assert!(document["process"]["args"].as_array().unwrap().len() >= 5);
 }
 
 #[test]
 fn a_browser_is_not_cut() {
-    let (message, process, task) = (samples::answer(), verbose(16), samples::task());
-    let (document, _) = write(samples::answered(&message, &process, &task));
+    let (message, actor) = (samples::answer(), samples::actor(verbose(16)));
+    let (document, _) = write(samples::answered(&message, &actor));
     assert_eq!(cut(&document), [""; 0]);
     assert_eq!(document["process"]["args"].as_array().unwrap().len(), 16);
 }
@@ -50,8 +53,8 @@ fn answers_say_how_many_there_were() {
     for number in 0..200 {
         wire = wire.answer(WWW, 1, &[192, 0, 2, number]);
     }
-    let (process, task) = (samples::process(), samples::task());
-    let (document, line) = write(samples::answered(&wire.message(), &process, &task));
+    let actor = samples::actor(samples::process());
+    let (document, line) = write(samples::answered(&wire.message(), &actor));
     assert_eq!(cut(&document)[0], "dns.answers");
     assert_eq!(document["dnstrail"]["dns"]["answers_count"], 200);
     let shown = document["dns"]["answers"].as_array().unwrap().len();
@@ -67,9 +70,9 @@ fn identity_stands_first() {
     for number in 0..100_u8 {
         wire = wire.answer(WWW, 16, &[&[200][..], &[b'a' + number % 26; 200]].concat());
     }
-    let (process, task, matches) = (verbose(500), samples::task(), samples::matches());
+    let (actor, matches) = (samples::actor(verbose(500)), samples::matches());
     let message = wire.message();
-    let (_, line) = write(Dns { matches: &matches, alert: true, ..samples::answered(&message, &process, &task) });
+    let (_, line) = write(dns::Document { matches: &matches, alert: true, ..samples::answered(&message, &actor) });
     for field in [
         "\"sequence\":",
         "\"action\":",
@@ -87,8 +90,8 @@ fn identity_stands_first() {
 fn a_long_text_shows_its_beginning() {
     let text: Vec<u8> = (0..60).flat_map(|_| [&[100][..], &[b'q'; 100]].concat()).collect();
     let message = Wire::new(1, ANSWER).question(WWW, 16).answer(WWW, 16, &text).message();
-    let (process, task) = (samples::process(), samples::task());
-    let (document, _) = write(samples::answered(&message, &process, &task));
+    let actor = samples::actor(samples::process());
+    let (document, _) = write(samples::answered(&message, &actor));
     assert_eq!(cut(&document), ["dns.answers"]);
     let shown = document["dns"]["answers"][0]["data"].as_str().unwrap();
     assert!(shown.len() > 2_000 && message.records().next().unwrap().data.starts_with(shown));
@@ -96,8 +99,8 @@ fn a_long_text_shows_its_beginning() {
 
 #[test]
 fn a_wider_cap_shows_more() {
-    let (message, process, task) = (samples::answer(), verbose(500), samples::task());
-    let lookup = samples::answered(&message, &process, &task);
+    let (message, actor) = (samples::answer(), samples::actor(verbose(500)));
+    let lookup = samples::answered(&message, &actor);
     let document = Document { time: TIME, sequence: 1, body: Body::Dns(lookup) };
     let mut line = Vec::new();
     samples::writer().with_limit(usize::MAX).write(&document, &mut line);
@@ -108,13 +111,13 @@ fn a_wider_cap_shows_more() {
 
 #[test]
 fn many_matches_keep_the_first() {
-    let (message, process, task) = (samples::answer(), samples::process(), samples::task());
+    let (message, actor) = (samples::answer(), samples::actor(samples::process()));
     let mut matches = samples::matches();
     for number in 0..200 {
         let name = format!("host-{number}.evil.example");
-        matches.push(Match { hit: samples::hit(&name), field: "dns.answers.name", atomic: name });
+        matches.push(Match { hit: samples::hit(&name), field: &ANSWER_NAME, atomic: name });
     }
-    let lookup = || Dns { matches: &matches, alert: true, ..samples::answered(&message, &process, &task) };
+    let lookup = || dns::Document { matches: &matches, alert: true, ..samples::answered(&message, &actor) };
     let (document, _) = write(lookup());
     assert!(cut(&document).contains(&"threat.enrichments"));
     assert_eq!(document["threat"]["enrichments"][0]["indicator"]["name"], "evil.example");
@@ -129,11 +132,12 @@ fn many_matches_keep_the_first() {
 /// What is kept of an image is used only where it is what would be written.
 #[test]
 fn an_image_is_written_once_and_read_in_every_line() {
-    let (query, task) = (samples::query(), samples::task());
+    let query = samples::query();
     let lines = |process: &Process, limit: usize| {
+        let actor = samples::actor(process.clone());
         let writer = samples::writer().with_limit(limit);
         [(); 2].map(|()| {
-            let body = Body::Dns(samples::asked(&query, process, &task));
+            let body = Body::Dns(samples::asked(&query, &actor));
             let mut line = Vec::new();
             writer.write(&Document { time: TIME, sequence: 1, body }, &mut line);
             line

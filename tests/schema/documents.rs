@@ -3,13 +3,16 @@
 use std::fs;
 use std::path::Path;
 
+use dnstrail::alert::{Match, Summary};
 use dnstrail::dns::{Kind, Message};
-use dnstrail::ecs::{
-    AlertSummary, Body, Connection, DEFAULT_LINE, Dns, Document, ListState, Match, Occurrence, Report, Schema, WayIn,
-};
-use dnstrail::event::{self, Stage};
+use dnstrail::ecs::{DEFAULT_LINE, Schema};
+use dnstrail::event::{self, Stage, Task};
+use dnstrail::journal::{Body, Document, ListState, Report, WayIn};
 use dnstrail::metrics::Metrics;
 use dnstrail::net::Transport;
+use dnstrail::process::Actor;
+use dnstrail::sighting::connection;
+use dnstrail::sighting::dns::{self, ANSWER_DATA, Occurrence, RESOLVED_IP};
 
 use crate::support::conformance::{check_line, check_lines};
 use crate::support::formats;
@@ -40,71 +43,71 @@ fn is_golden(name: &str, sequence: u64, body: Body) {
 }
 
 #[track_caller]
-fn is_golden_lookup(name: &str, lookup: Dns) {
+fn is_golden_lookup(name: &str, lookup: dns::Document) {
     is_golden(name, 2, Body::Dns(lookup));
 }
 
 #[test]
 fn query() {
-    let (message, process, task) = (samples::query(), samples::process(), samples::task());
-    is_golden_lookup("query", samples::asked(&message, &process, &task));
+    let (message, actor) = (samples::query(), samples::actor(samples::process()));
+    is_golden_lookup("query", samples::asked(&message, &actor));
 }
 
 #[test]
 fn query_in_a_container_over_tcp_and_ipv6() {
-    let (message, process, task) = (samples::query(), samples::contained(), samples::task());
+    let (message, actor) = (samples::query(), samples::actor(samples::contained()));
     is_golden_lookup(
         "query-container-tcp6",
-        Dns {
+        dns::Document {
             transport: Transport::Tcp,
             source: "[2001:db8::7]:40123".parse().unwrap(),
             destination: "[2001:db8::53]:53".parse().unwrap(),
-            ..samples::asked(&message, &process, &task)
+            ..samples::asked(&message, &actor)
         },
     );
 }
 
 #[test]
 fn query_of_whom_only_the_pid_is_known() {
-    let (message, process, task) = (samples::query(), samples::process(), samples::task());
-    is_golden_lookup("query-pid-only", Dns { process: None, ..samples::asked(&message, &process, &task) });
+    let (message, actor) = (samples::query(), samples::actor(samples::process()));
+    let unknown = Actor { process: None, ..actor.clone() };
+    is_golden_lookup("query-pid-only", dns::Document { actor: &unknown, ..samples::asked(&message, &actor) });
 }
 
 #[test]
 fn query_in_a_capture() {
-    let (message, process, task) = (samples::query(), samples::process(), samples::task());
+    let (message, actor) = (samples::query(), samples::actor(samples::process()));
     is_golden_lookup(
         "query-capture",
-        Dns {
-            process: None,
-            task: None,
+        dns::Document {
+            actor: &Actor::default(),
             network_namespace: 0,
             direction: None,
-            ..samples::asked(&message, &process, &task)
+            ..samples::asked(&message, &actor)
         },
     );
 }
 
 #[test]
 fn answer() {
-    let (message, process, task) = (samples::answer(), samples::process(), samples::task());
-    is_golden_lookup("answer", samples::answered(&message, &process, &task));
+    let (message, actor) = (samples::answer(), samples::actor(samples::process()));
+    is_golden_lookup("answer", samples::answered(&message, &actor));
 }
 
 #[test]
 fn answer_no_such_name_late_and_unasked() {
     let filtered = [&15_u16.to_be_bytes()[..], &6_u16.to_be_bytes(), &17_u16.to_be_bytes(), b"ads\n"].concat();
     let message = Wire::new(4711, ANSWER | 3).question(WWW, 28).edns(&filtered).message();
-    let (process, task) = (samples::process(), samples::task());
+    let actor = samples::actor(samples::process());
     let occurrence = Occurrence::Answer { query_time: None, late: true, duplicate: true };
-    is_golden_lookup("answer-nxdomain", Dns { occurrence, ..samples::answered(&message, &process, &task) });
+    is_golden_lookup("answer-nxdomain", dns::Document { occurrence, ..samples::answered(&message, &actor) });
 }
 
 #[test]
 fn answer_of_which_a_part_is_readable() {
     let wire = Wire::new(4711, ANSWER).question(WWW, 1).cname(WWW, CDN).answer(CDN, 1, &[192, 0, 2, 1]).cut(2);
-    let (process, task) = (samples::process(), samples::task());
-    is_golden_lookup("answer-malformed", samples::answered(&wire.message(), &process, &task));
+    let actor = samples::actor(samples::process());
+    is_golden_lookup("answer-malformed", samples::answered(&wire.message(), &actor));
 }
 
 #[test]
@@ -113,45 +116,45 @@ fn multicast_answer() {
     let bytes = Wire::new(0, 0x8400).record(1, name, 1, 0x8001, 120, &[198, 51, 100, 9]).bytes();
     let mut message = Message::default();
     message.decode(&bytes, Kind::Mdns).unwrap();
-    let (process, task) = (samples::process(), samples::task());
+    let actor = samples::actor(samples::process());
     is_golden_lookup(
         "answer-mdns",
-        Dns {
+        dns::Document {
             occurrence: Occurrence::Answer { query_time: None, late: false, duplicate: false },
             source: "198.51.100.9:5353".parse().unwrap(),
             destination: "224.0.0.251:5353".parse().unwrap(),
             source_is_client: false,
-            ..samples::asked(&message, &process, &task)
+            ..samples::asked(&message, &actor)
         },
     );
 }
 
 #[test]
 fn timeout() {
-    let (message, process, task) = (samples::query(), samples::process(), samples::task());
+    let (message, actor) = (samples::query(), samples::actor(samples::process()));
     let occurrence = Occurrence::Timeout { query_time: TIME - 5_000_000_000 };
-    is_golden_lookup("timeout", Dns { occurrence, ..samples::asked(&message, &process, &task) });
+    is_golden_lookup("timeout", dns::Document { occurrence, ..samples::asked(&message, &actor) });
 }
 
 #[test]
 fn alert_of_a_query() {
-    let (message, process, task) = (samples::query(), samples::process(), samples::task());
+    let (message, actor) = (samples::query(), samples::actor(samples::process()));
     let matches = samples::matches();
     is_golden_lookup(
         "alert-query",
-        Dns { matches: &matches, alert: true, ..samples::asked(&message, &process, &task) },
+        dns::Document { matches: &matches, alert: true, ..samples::asked(&message, &actor) },
     );
 }
 
 /// Three lists, of which the name was known from the query and the address is new.
 #[test]
 fn alert_of_an_answer() {
-    let (message, process, task) = (samples::answer(), samples::process(), samples::task());
+    let (message, actor) = (samples::answer(), samples::actor(samples::process()));
     let mut matches = samples::matches();
     for (indicator, field, atomic) in [
-        ("cdn.test", "dns.answers.data", "edge-7.cdn.test"),
-        ("192.0.2.3", "dns.resolved_ip", "192.0.2.3"),
-        ("192.0.2.0/24", "dns.resolved_ip", "192.0.2.1"),
+        ("cdn.test", &ANSWER_DATA, "edge-7.cdn.test"),
+        ("192.0.2.3", &RESOLVED_IP, "192.0.2.3"),
+        ("192.0.2.0/24", &RESOLVED_IP, "192.0.2.1"),
     ] {
         let mut hit = samples::hit(indicator);
         hit.metadata = None;
@@ -159,35 +162,35 @@ fn alert_of_an_answer() {
     }
     is_golden_lookup(
         "alert-answer",
-        Dns { matches: &matches, alert: true, ..samples::answered(&message, &process, &task) },
+        dns::Document { matches: &matches, alert: true, ..samples::answered(&message, &actor) },
     );
 }
 
 #[test]
 fn answer_that_carries_the_labels_of_its_query() {
-    let (message, process, task) = (samples::answer(), samples::process(), samples::task());
+    let (message, actor) = (samples::answer(), samples::actor(samples::process()));
     let matches = samples::matches();
-    is_golden_lookup("answer-labelled", Dns { matches: &matches, ..samples::answered(&message, &process, &task) });
+    is_golden_lookup("answer-labelled", dns::Document { matches: &matches, ..samples::answered(&message, &actor) });
 }
 
 #[test]
 fn question_of_a_root_user_whose_image_is_of_another() {
     let message = Wire::new(1, QUERY).question(&[], 2).message();
-    let (process, mut task) = (samples::process(), samples::task());
-    task.uid = 0;
-    is_golden_lookup("query-root-root", samples::asked(&message, &process, &task));
+    let task = Task { uid: 0, ..samples::task() };
+    let actor = Actor { task: Some(task), ..samples::actor(samples::process()) };
+    is_golden_lookup("query-root-root", samples::asked(&message, &actor));
 }
 
 #[test]
 fn connections() {
-    let (process, task, matches) = (samples::contained(), samples::task(), samples::matches_of_address());
+    let (actor, matches) = (samples::actor(samples::contained()), samples::matches_of_address());
     for (name, stage, error) in [
         ("connection-opened", Stage::Opened, 0),
         ("connection-failed", Stage::Failed, 111),
         ("connection-closed", Stage::Closed, 0),
     ] {
         let event = event::Connection { error, ..samples::connection(stage) };
-        is_golden(name, 3, Body::Connection(samples::connected(&event, &process, &task, &matches)));
+        is_golden(name, 3, Body::Connection(samples::connected(&event, &actor, &matches)));
     }
     let event = event::Connection {
         task: None,
@@ -197,7 +200,7 @@ fn connections() {
         error: 104,
         ..samples::connection(Stage::Closed)
     };
-    let unknown = Connection { process: None, task: None, ..samples::connected(&event, &process, &task, &matches) };
+    let unknown = connection::Document { actor: &Actor::default(), ..samples::connected(&event, &actor, &matches) };
     is_golden("connection-closed-unknown6", 4, Body::Connection(unknown));
 }
 
@@ -272,10 +275,9 @@ fn rules_loaded() {
 
 #[test]
 fn alert_summary() {
-    let (process, task, matches) = (samples::contained(), samples::task(), samples::matches());
-    let summary = AlertSummary {
-        process: Some(&process),
-        task: Some(&task),
+    let (actor, matches) = (samples::actor(samples::contained()), samples::matches());
+    let summary = Summary {
+        actor: &actor,
         matched: &matches[0],
         repeats: 1_234,
         first: TIME - 60_000_000_000,
@@ -283,9 +285,8 @@ fn alert_summary() {
         reason: "the alert window has ended",
     };
     is_golden("alert-summary", 8, Body::Report(Report::AlertSummary(summary)));
-    let unknown = AlertSummary {
-        process: None,
-        task: Some(&task),
+    let unknown = Summary {
+        actor: &Actor { process: None, ..actor.clone() },
         matched: &matches[0],
         repeats: 1,
         first: TIME - 2,
@@ -306,11 +307,11 @@ fn output() {
 
 #[test]
 fn documents_follow_each_other() {
-    let (message, process, task) = (samples::query(), samples::process(), samples::task());
+    let (message, actor) = (samples::query(), samples::actor(samples::process()));
     let writer = samples::writer();
     let mut output = Vec::new();
     for sequence in 1..=3 {
-        let body = Body::Dns(samples::asked(&message, &process, &task));
+        let body = Body::Dns(samples::asked(&message, &actor));
         writer.write(&Document { time: TIME + sequence, sequence, body }, &mut output);
     }
     let sequences: Vec<u64> =

@@ -3,10 +3,14 @@
 
 use std::collections::BTreeSet;
 
+use dnstrail::alert::Summary;
 use dnstrail::dns::Message;
-use dnstrail::ecs::{AlertSummary, Body, DEFAULT_LINE, Dns, Document, Occurrence, Report, SHORTEST_LINE, Schema};
+use dnstrail::ecs::{DEFAULT_LINE, SHORTEST_LINE, Schema};
 use dnstrail::event::{self, Stage};
+use dnstrail::journal::{Body, Document, Report};
 use dnstrail::metrics::Metrics;
+use dnstrail::process::Actor;
+use dnstrail::sighting::dns::{self, Occurrence};
 use serde_json::{Value, json};
 
 use super::allocations::allocations;
@@ -20,10 +24,10 @@ fn written(schema: Schema, body: Body) -> Value {
 }
 
 /// What is said of a message, asked or answered by the process of the samples.
-fn lookup(schema: Schema, message: &Message, change: impl FnOnce(Dns) -> Dns) -> Value {
-    let (process, task) = (samples::contained(), samples::task());
-    let asked = samples::asked(message, &process, &task);
-    let lookup = if message.response { samples::answered(message, &process, &task) } else { asked };
+fn lookup(schema: Schema, message: &Message, change: impl FnOnce(dns::Document) -> dns::Document) -> Value {
+    let actor = samples::actor(samples::contained());
+    let asked = samples::asked(message, &actor);
+    let lookup = if message.response { samples::answered(message, &actor) } else { asked };
     // The process must outlive the line, so the line is made here.
     let matches = samples::matches();
     let mut lookup = change(lookup);
@@ -74,13 +78,13 @@ fn cim_of_a_query_a_timeout_and_failures() {
     assert_eq!(cim(&Wire::new(7, QUERY | 5 << 11).question(WWW, 6).message())["query_type"], "Update");
     let message = samples::query();
     let occurrence = Occurrence::Timeout { query_time: TIME - 5_000_000_000 };
-    let timeout = lookup(Schema::SplunkCim, &message, |lookup| Dns { occurrence, ..lookup });
+    let timeout = lookup(Schema::SplunkCim, &message, |lookup| dns::Document { occurrence, ..lookup });
     assert_eq!((&timeout["event_action"], &timeout["duration"]), (&json!("dns-timeout"), &json!(5)));
 }
 
 #[test]
 fn cim_of_an_alert() {
-    let value = lookup(Schema::SplunkCim, &samples::query(), |lookup| Dns { alert: true, ..lookup });
+    let value = lookup(Schema::SplunkCim, &samples::query(), |lookup| dns::Document { alert: true, ..lookup });
     let expected = json!({
         "event_kind": "alert", "signature": "Demo list", "signature_id": "demo", "category": "malware",
         "severity": "critical", "severity_id": 90, "threat_match_field": "dns.question.name",
@@ -117,7 +121,7 @@ fn ocsf_of_an_answer() {
 
 #[test]
 fn ocsf_of_an_alert() {
-    let value = lookup(Schema::Ocsf, &samples::query(), |lookup| Dns { alert: true, ..lookup });
+    let value = lookup(Schema::Ocsf, &samples::query(), |lookup| dns::Document { alert: true, ..lookup });
     let expected = json!({
         "/is_alert": true, "/severity": "Critical", "/activity_id": 1, "/status_id": 0,
         "/firewall_rule/uid": "demo", "/osint/0/value": "evil.example", "/osint/0/type_id": 2,
@@ -129,10 +133,10 @@ fn ocsf_of_an_alert() {
 }
 
 fn connection(schema: Schema, stage: Stage) -> Value {
-    let (process, task, matches) = (samples::contained(), samples::task(), samples::matches_of_address());
+    let (actor, matches) = (samples::actor(samples::contained()), samples::matches_of_address());
     let error = if stage == Stage::Failed { 110 } else { 0 };
     let event = event::Connection { error, ..samples::connection(stage) };
-    written(schema, Body::Connection(samples::connected(&event, &process, &task, &matches)))
+    written(schema, Body::Connection(samples::connected(&event, &actor, &matches)))
 }
 
 #[test]
@@ -205,17 +209,10 @@ fn reports() {
 #[test]
 fn a_summary_of_repeats() {
     let (process, matches) = (samples::process(), samples::matches());
+    let actor = Actor { process: Some(process.into()), task: None };
     let summary = || {
         let (first, last, reason) = (TIME - 2_500_000_000, TIME - 1_000_000_000, "it is time");
-        Report::AlertSummary(AlertSummary {
-            process: Some(&process),
-            task: None,
-            matched: &matches[0],
-            repeats: 12,
-            first,
-            last,
-            reason,
-        })
+        Report::AlertSummary(Summary { actor: &actor, matched: &matches[0], repeats: 12, first, last, reason })
     };
     let value = written(Schema::SplunkCim, Body::Report(summary()));
     let expected = json!({
@@ -238,12 +235,11 @@ fn a_summary_of_repeats() {
 
 #[test]
 fn no_allocation() {
-    let (message, process, task, matches) =
-        (samples::answer(), samples::contained(), samples::task(), samples::matches());
+    let (message, actor, matches) = (samples::answer(), samples::actor(samples::contained()), samples::matches());
     for schema in OTHERS {
-        let lookup = Dns { matches: &matches, alert: true, ..samples::answered(&message, &process, &task) };
+        let lookup = dns::Document { matches: &matches, alert: true, ..samples::answered(&message, &actor) };
         let closed = samples::connection(Stage::Closed);
-        let connection = samples::connected(&closed, &process, &task, &matches);
+        let connection = samples::connected(&closed, &actor, &matches);
         for body in [Body::Dns(lookup), Body::Connection(connection)] {
             let document = Document { time: TIME, sequence: 1, body };
             let writer = writer(schema);
@@ -265,9 +261,8 @@ fn cuts() {
     }
     let message = wire.message();
     for schema in OTHERS {
-        let (process, task) = (samples::process(), samples::task());
-        let document =
-            Document { time: TIME, sequence: 1, body: Body::Dns(samples::answered(&message, &process, &task)) };
+        let actor = samples::actor(samples::process());
+        let document = Document { time: TIME, sequence: 1, body: Body::Dns(samples::answered(&message, &actor)) };
         let mut line = Vec::new();
         writer(schema).with_limit(SHORTEST_LINE).write(&document, &mut line);
         let value = check(schema, &line, SHORTEST_LINE);

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use dnstrail::ecs::{
-    AlertSummary, Body, Connection, DEFAULT_LINE, Dns, Document, ListState, Match, Report, SHORTEST_LINE, Schema, WayIn,
-};
+use dnstrail::alert::{Match, Summary};
+use dnstrail::ecs::{DEFAULT_LINE, SHORTEST_LINE, Schema};
 use dnstrail::event::{self, Stage, Task};
-use dnstrail::process::{Container, Process};
+use dnstrail::journal::{Body, Document, ListState, Report, WayIn};
+use dnstrail::process::{Actor, Container, Process};
 use dnstrail::rules::{Hit, List, Metadata};
+use dnstrail::sighting::connection;
+use dnstrail::sighting::dns::{self, ANSWER_DATA};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -88,7 +90,7 @@ fn hit() -> impl Strategy<Value = Match> {
                 severity,
             })),
         };
-        Match { hit, field: "dns.answers.data", atomic: indicator }
+        Match { hit, field: &ANSWER_DATA, atomic: indicator }
     })
 }
 
@@ -158,6 +160,7 @@ fn everything_at_once() {
     };
     let process = Process { parent: Some(Rc::new(image.clone())), ..image };
     let task = Task { process: process.key, name: [1; 16], ..samples::task() };
+    let actor = Actor { process: Some(Rc::new(process)), task: Some(task) };
     let mut hit = samples::hit(&long);
     let text = || Some(long.clone());
     hit.metadata = Some(Arc::new(Metadata { uuid: text(), source: text(), description: text(), severity: None }));
@@ -172,16 +175,15 @@ fn everything_at_once() {
         version: long.clone(),
     });
     let matches: Vec<Match> =
-        (0..50).map(|_| Match { hit: hit.clone(), field: "dns.answers.data", atomic: long.clone() }).collect();
+        (0..50).map(|_| Match { hit: hit.clone(), field: &ANSWER_DATA, atomic: long.clone() }).collect();
     let name: &[&[u8]] = &[&[1; 63], &[2; 63], &[3; 63], &[4; 61]];
     let mut wire = Wire::new(u16::MAX, ANSWER | 0x0630).question(name, 65_535);
     for _ in 0..100 {
         wire = wire.answer(name, 16, &[&[255][..], &[1; 255]].concat());
     }
     let message = wire.edns(&[&15_u16.to_be_bytes()[..], &1_000_u16.to_be_bytes(), &[1; 1_000]].concat()).message();
-    let summary = AlertSummary {
-        process: Some(&process),
-        task: Some(&task),
+    let summary = Summary {
+        actor: &actor,
         matched: &matches[0],
         repeats: u64::MAX >> 1,
         first: 0,
@@ -199,12 +201,12 @@ fn everything_at_once() {
         ..samples::connection(Stage::Closed)
     };
     let asked = message.questions().next().unwrap().name;
-    let connection = Connection { name: asked, ..samples::connected(&event, &process, &task, &matches) };
+    let connection = connection::Document { name: asked, ..samples::connected(&event, &actor, &matches) };
     let connection = Document { time: TIME, sequence: 1, body: Body::Connection(connection) };
     for cap in [SHORTEST_LINE, DEFAULT_LINE, 65_507] {
         check(&connection, cap).unwrap();
     }
-    let lookup = Dns { matches: &matches, alert: true, ..samples::answered(&message, &process, &task) };
+    let lookup = dns::Document { matches: &matches, alert: true, ..samples::answered(&message, &actor) };
     let document = Document { time: TIME, sequence: u64::MAX >> 1, body: Body::Dns(lookup) };
     for cap in [SHORTEST_LINE, DEFAULT_LINE, 65_507] {
         check(&document, cap).unwrap();
@@ -225,13 +227,14 @@ proptest! {
     ) {
         let message = wire.message();
         let task = Task { process: samples::parent().key, name, ..samples::task() };
+        let actor = Actor { process: Some(Rc::new(process)), task: Some(task) };
         let lookup = if message.response {
-            samples::answered(&message, &process, &task)
+            samples::answered(&message, &actor)
         } else {
-            samples::asked(&message, &process, &task)
+            samples::asked(&message, &actor)
         };
         let alert = alert && !matches.is_empty();
-        let body = Body::Dns(Dns { matches: &matches, alert, ..lookup });
+        let body = Body::Dns(dns::Document { matches: &matches, alert, ..lookup });
         check(&Document { time: TIME, sequence: 1, body }, cap)?;
     }
 

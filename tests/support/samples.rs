@@ -4,13 +4,17 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use dnstrail::alert::Match;
 use dnstrail::dns::{Kind, Message};
-use dnstrail::ecs::{Agent, Body, Connection, Dns, Document, Match, Occurrence, Writer};
+use dnstrail::ecs::{Agent, Writer};
 use dnstrail::event::{self, ConnectionId, Direction, Stage, Task, TaskKey};
 use dnstrail::host::{Host, OperatingSystem};
+use dnstrail::journal::{Body, Document};
 use dnstrail::net::Transport;
-use dnstrail::process::{Container, Process, Written};
+use dnstrail::process::{Actor, Container, Process, Written};
 use dnstrail::rules::{Hit, List, Metadata};
+use dnstrail::sighting::connection::{self, DESTINATION_IP};
+use dnstrail::sighting::dns::{self, Occurrence, QUESTION_NAME};
 
 /// 2026-11-21T03:10:30.123456789Z
 pub const TIME: u64 = 1_795_230_630_123_456_789;
@@ -188,6 +192,11 @@ pub fn task() -> Task {
     Task { process: process().key, tid: 4243, uid: 1000, gid: 1000, name: *b"resolver-1\0\0\0\0\0\0" }
 }
 
+/// A process of the samples, and its thread that asks.
+pub fn actor(process: Process) -> Actor {
+    Actor { process: Some(Rc::new(process)), task: Some(task()) }
+}
+
 pub fn client() -> SocketAddr {
     "198.51.100.7:40123".parse().unwrap()
 }
@@ -220,14 +229,13 @@ pub fn hit(indicator: &str) -> Hit {
 }
 
 pub fn matches() -> Vec<Match> {
-    vec![Match { hit: hit("evil.example"), field: "dns.question.name", atomic: "www.evil.example".into() }]
+    vec![Match { hit: hit("evil.example"), field: &QUESTION_NAME, atomic: "www.evil.example".into() }]
 }
 
-pub fn asked<'a>(message: &'a Message, process: &'a Process, task: &'a Task) -> Dns<'a> {
-    Dns {
+pub fn asked<'a>(message: &'a Message, actor: &'a Actor) -> dns::Document<'a> {
+    dns::Document {
         occurrence: Occurrence::Query,
-        process: Some(process),
-        task: Some(task),
+        actor,
         network_namespace: 4_026_531_840,
         transport: Transport::Udp,
         source: client(),
@@ -242,15 +250,15 @@ pub fn asked<'a>(message: &'a Message, process: &'a Process, task: &'a Task) -> 
     }
 }
 
-pub fn answered<'a>(message: &'a Message, process: &'a Process, task: &'a Task) -> Dns<'a> {
-    Dns {
+pub fn answered<'a>(message: &'a Message, actor: &'a Actor) -> dns::Document<'a> {
+    dns::Document {
         occurrence: Occurrence::Answer { query_time: Some(TIME - 1_234_567), late: false, duplicate: false },
         source: server(),
         destination: client(),
         source_is_client: false,
         direction: Some(Direction::Ingress),
         message_bytes: 141,
-        ..asked(message, process, task)
+        ..asked(message, actor)
     }
 }
 
@@ -270,25 +278,20 @@ pub fn connection(stage: Stage) -> event::Connection {
     }
 }
 
-pub fn connected<'a>(
-    event: &'a event::Connection,
-    process: &'a Process,
-    task: &'a Task,
-    matches: &'a [Match],
-) -> Connection<'a> {
+pub fn connected<'a>(event: &'a event::Connection, actor: &'a Actor, matches: &'a [Match]) -> connection::Document<'a> {
     let resolved = event.start - 1_234_567;
-    Connection { event, process: Some(process), task: Some(task), name: "www.evil.example", resolved, matches }
+    connection::Document { event, actor, name: "www.evil.example", resolved, matches }
 }
 
 /// Of an address that `www.evil.example` resolved to.
 pub fn matches_of_address() -> Vec<Match> {
-    vec![Match { hit: hit("evil.example"), field: "destination.ip", atomic: "192.0.2.3".into() }]
+    vec![Match { hit: hit("evil.example"), field: &DESTINATION_IP, atomic: "192.0.2.3".into() }]
 }
 
 /// A line as it should be.
 pub fn line_of_answer() -> Vec<u8> {
-    let (message, process, task) = (answer(), process(), task());
-    let body = Body::Dns(answered(&message, &process, &task));
+    let (message, actor) = (answer(), actor(process()));
+    let body = Body::Dns(answered(&message, &actor));
     let mut line = Vec::new();
     writer().write(&Document { time: TIME, sequence: 2, body }, &mut line);
     line

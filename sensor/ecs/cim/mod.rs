@@ -130,7 +130,7 @@ impl<'a> Indication<'a> {
     fn new(threat: Option<&'a Threat<'a>>) -> Self {
         let first = threat.and_then(|threat| threat.enrichments.first());
         Self {
-            threat_match_field: first.as_ref().map(|first| first.matched.field),
+            threat_match_field: first.as_ref().map(|first| first.matched.field.ecs),
             threat_match_value: first.map(|first| first.matched.atomic),
             threat_indicators: threat.map(|threat| Indicators(&threat.enrichments)),
         }

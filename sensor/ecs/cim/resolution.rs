@@ -9,7 +9,7 @@ use crate::ecs::lookup::{self, Lookup};
 use crate::ecs::own::Own;
 use crate::ecs::process::Process;
 use crate::ecs::text::{Address, Keyword, Mnemonic};
-use crate::ecs::{Dns, Occurrence};
+use crate::sighting::dns::{Document, Occurrence};
 
 /// A DNS message, or the absence of one.
 #[derive(Debug, Serialize)]
@@ -70,7 +70,7 @@ struct Told<'a> {
 }
 
 impl<'a> Resolution<'a> {
-    pub(in crate::ecs) fn new(fields: &'a Lookup<'a>, lookup: &'a Dns<'a>) -> Self {
+    pub(in crate::ecs) fn new(fields: &'a Lookup<'a>, lookup: &'a Document<'a>) -> Self {
         let Lookup { event, dns, process, network, client, server, .. } = fields;
         let message = lookup.message;
         let [_, _, authorities, additionals] = message.counts;

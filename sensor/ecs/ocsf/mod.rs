@@ -19,7 +19,6 @@ pub(super) use device::Tail;
 pub(super) use lifecycle::Lifecycle;
 
 use crate::dns::{Class, Message, Type};
-use crate::ecs::Dns;
 use crate::ecs::dns::Answers;
 use crate::ecs::event::{Event, Outcome};
 use crate::ecs::lookup::{self, Lookup};
@@ -29,6 +28,7 @@ use crate::ecs::text::{Address, Keyword, Mnemonic};
 use crate::ecs::threat::{Enrichment, Enrichments, Rule};
 use crate::ecs::time::Instant;
 use crate::event::Direction;
+use crate::sighting::dns::Document;
 use numbers::{Operation, ResponseCode, flag, severity};
 
 /// `metadata.version`
@@ -116,7 +116,7 @@ struct Activity<'a> {
 }
 
 impl<'a> DnsActivity<'a> {
-    pub(in crate::ecs) fn new(fields: &'a Lookup<'a>, lookup: &'a Dns<'a>) -> Self {
+    pub(in crate::ecs) fn new(fields: &'a Lookup<'a>, lookup: &'a Document<'a>) -> Self {
         let Lookup { time, event, dns, network, .. } = fields;
         let message = lookup.message;
         let response = message.response;
@@ -337,7 +337,7 @@ struct Connection {
 
 impl Connection {
     /// The direction is that of the conversation: whose query it is, not which packet.
-    fn new(network: &Network, lookup: &Dns) -> Self {
+    fn new(network: &Network, lookup: &Document) -> Self {
         let (direction_id, direction) = match (lookup.direction, lookup.source_is_client) {
             (None, _) => (0, "Unknown"),
             (Some(Direction::Egress), true) | (Some(Direction::Ingress), false) => (2, "Outbound"),
@@ -386,11 +386,7 @@ impl<'a> Indicator<'a> {
             value: indicator.name,
             type_id,
             r#type: kind,
-            name: match matched.field {
-                "dns.question.name" => "query.hostname",
-                "destination.ip" => "dst_endpoint.ip",
-                _ => "answers.rdata",
-            },
+            name: matched.field.ocsf,
             uid: matched.id,
             vendor_name: indicator.provider,
             desc: indicator.description,

@@ -1,7 +1,8 @@
 //! What the add-on makes of connections.
 
-use dnstrail::ecs::{Body, DEFAULT_LINE, Document, Schema};
+use dnstrail::ecs::{DEFAULT_LINE, Schema};
 use dnstrail::event::{self, Stage};
+use dnstrail::journal::{Body, Document};
 use serde_json::Value;
 
 use super::{extract, is_own, made};
@@ -10,9 +11,9 @@ use crate::support::samples::{self, TIME};
 
 /// A line of ECS and its twin in the words of CIM.
 pub fn connection_twins(stage: Stage) -> [Value; 2] {
-    let (process, task, matches) = (samples::contained(), samples::task(), samples::matches_of_address());
+    let (actor, matches) = (samples::actor(samples::contained()), samples::matches_of_address());
     let event = event::Connection { error: 111, ..samples::connection(stage) };
-    let body = Body::Connection(samples::connected(&event, &process, &task, &matches));
+    let body = Body::Connection(samples::connected(&event, &actor, &matches));
     let document = Document { time: TIME, sequence: 1, body };
     [Schema::Ecs, Schema::SplunkCim].map(|schema| {
         let mut line = Vec::new();

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use dnstrail::ecs::{Body, Document, Schema};
+use dnstrail::ecs::Schema;
 use dnstrail::event::Stage;
+use dnstrail::journal::{Body, Document};
 use serde_json::Value;
 
 use super::connections::connection_twins;
@@ -113,13 +114,13 @@ fn the_add_on_hangs_together() {
 #[test]
 fn the_time_stands_behind_its_prefix() {
     let props = settings("props.conf");
-    let (message, process, task) = (samples::query(), samples::process(), samples::task());
+    let (message, actor) = (samples::query(), samples::actor(samples::process()));
     for (source_type, schema, time) in [
         ("dnstrail:ecs", Schema::Ecs, "2026-11-21T03:10:30.123456789Z"),
         ("dnstrail:cim", Schema::SplunkCim, "2026-11-21T03:10:30.123456789Z"),
         ("dnstrail:ocsf", Schema::Ocsf, "1795230630123"),
     ] {
-        let body = Body::Dns(samples::asked(&message, &process, &task));
+        let body = Body::Dns(samples::asked(&message, &actor));
         let mut line = Vec::new();
         formats::writer(schema).write(&Document { time: samples::TIME, sequence: 1, body }, &mut line);
         let line = String::from_utf8(line).unwrap();
@@ -212,7 +213,7 @@ fn searches_name_only_fields_that_exist() {
     assert_eq!(searches, 5);
 
     let message = samples::answer();
-    let [line, _] = twins(&message, |lookup| dnstrail::ecs::Dns { alert: true, ..lookup });
+    let [line, _] = twins(&message, |lookup| dnstrail::sighting::dns::Document { alert: true, ..lookup });
     let [closed, _] = connection_twins(Stage::Closed);
     let fields: BTreeSet<String> =
         [line, closed].iter().flat_map(|line| made("dnstrail:ecs", &extract(line)).into_keys()).collect();

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dnstrail::dns::Message;
-use dnstrail::ecs::{Body, DEFAULT_LINE, Dns, Document, Occurrence, Schema};
+use dnstrail::ecs::{DEFAULT_LINE, Schema};
+use dnstrail::journal::{Body, Document};
+use dnstrail::sighting::dns::{self, Occurrence};
 use evaluate::{Fields, apply, extract};
 use serde_json::{Map, Value};
 
@@ -72,10 +74,10 @@ fn as_json(fields: &Fields) -> Value {
 }
 
 /// A line of ECS and its twin in the words of CIM.
-fn twins(message: &Message, change: impl FnOnce(Dns) -> Dns) -> [Value; 2] {
-    let (process, task, matches) = (samples::contained(), samples::task(), samples::matches());
-    let asked = samples::asked(message, &process, &task);
-    let mut lookup = change(if message.response { samples::answered(message, &process, &task) } else { asked });
+fn twins(message: &Message, change: impl FnOnce(dns::Document) -> dns::Document) -> [Value; 2] {
+    let (actor, matches) = (samples::actor(samples::contained()), samples::matches());
+    let asked = samples::asked(message, &actor);
+    let mut lookup = change(if message.response { samples::answered(message, &actor) } else { asked });
     if lookup.alert {
         lookup.matches = &matches;
     }
@@ -123,10 +125,10 @@ fn agree([ecs, cim]: &[Value; 2]) {
 fn splunk_sees_the_same_in_lines_of_ecs_and_of_cim() {
     agree(&twins(&samples::query(), |lookup| lookup));
     agree(&twins(&samples::answer(), |lookup| lookup));
-    agree(&twins(&samples::query(), |lookup| Dns { alert: true, ..lookup }));
-    agree(&twins(&samples::answer(), |lookup| Dns { alert: true, ..lookup }));
+    agree(&twins(&samples::query(), |lookup| dns::Document { alert: true, ..lookup }));
+    agree(&twins(&samples::answer(), |lookup| dns::Document { alert: true, ..lookup }));
     let occurrence = Occurrence::Timeout { query_time: TIME - 5_000_000_000 };
-    agree(&twins(&samples::query(), |lookup| Dns { occurrence, ..lookup }));
+    agree(&twins(&samples::query(), |lookup| dns::Document { occurrence, ..lookup }));
     for code in 0..16 {
         agree(&twins(&Wire::new(7, ANSWER | code).question(WWW, 28).message(), |lookup| lookup));
     }
