@@ -1,28 +1,37 @@
-//! Bytes in order into messages: the two-byte length (RFC 1035 4.2.2), and where to begin when the
-//! start was not seen.
+//! DNS messages in a stream of bytes: the two-byte length before each (RFC 1035 4.2.2, RFC 7766 8),
+//! and where to begin when the start of the stream was not seen.
+//!
+//! A stream whose first byte was seen is framed exactly, so every message of it is handed out,
+//! however odd. Where the first byte, or more than the rest of one message, was not seen, the start
+//! of a packet is taken as the start of a message if what stands there looks like one.
+
+use crate::net::Framing;
 
 /// The length of a message, and its header (RFC 1035 4.1.1).
 const PREFIX: usize = 2;
 const HEADER: usize = 12;
 const HEAD: usize = PREFIX + HEADER;
-/// Doubt at which a flow is said not to be DNS.
+/// Packets passed over in search of a first message, at which a stream counts as foreign. A long zone
+/// transfer that was joined half-way gives many such packets.
 const DOUBT_LIMIT: u32 = 64;
-/// What a message whose header cannot be one of DNS adds to the doubt: four in a row suffice.
-const DOUBT_MESSAGE: u32 = 16;
-/// What a packet adds that was passed over in search of a message: less, because a long zone
-/// transfer that was joined half-way gives many such.
-const DOUBT_PACKET: u32 = 1;
 
+/// The state of one stream.
 #[derive(Debug, Default)]
-pub(crate) struct Framing {
+pub struct LengthPrefix {
     state: State,
-    /// The message that is not complete yet, with its length; while searching, up to [`HEAD`]
-    /// bytes that may be the start of one.
+    /// The message that is not complete yet, with its length. While searching: up to [`HEAD`] bytes that
+    /// may be the start of one.
     partial: Vec<u8>,
     /// Bytes to pass over: the rest of a message that has a gap.
     skip: u64,
+    /// Packets that were passed over in search of a message.
     doubt: u32,
-    doubt_told: bool,
+    /// The stream is DNS beyond doubt: framed from its first byte, or a message was found in it. Such a
+    /// stream is never foreign, for whoever writes it could otherwise hide the rest of it behind a few
+    /// odd messages that servers answer all the same.
+    trusted: bool,
+    /// The stream was called foreign.
+    reported: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -36,17 +45,14 @@ enum State {
     Searching,
 }
 
-impl Framing {
-    /// Begins anew, at the first byte of a connection or somewhere in it.
-    pub(crate) fn restart(&mut self, exact: bool) {
+impl Framing for LengthPrefix {
+    fn restart(&mut self, exact: bool) {
         self.state = if exact { State::Exact } else { State::Searching };
         self.partial.clear();
-        (self.skip, self.doubt, self.doubt_told) = (0, 0, false);
+        (self.skip, self.doubt, self.trusted, self.reported) = (0, 0, exact, false);
     }
 
-    /// The next bytes, from the start of a packet on where that matters. Gives how many of them,
-    /// and of those before, were passed over.
-    pub(crate) fn push(&mut self, mut bytes: &[u8], message: &mut dyn FnMut(&[u8])) -> u64 {
+    fn push(&mut self, mut bytes: &[u8], message: &mut dyn FnMut(&[u8])) -> u64 {
         let mut lost = 0;
         if self.skip > 0 {
             let count = bytes.len().min(usize::try_from(self.skip).unwrap_or(usize::MAX));
@@ -62,8 +68,7 @@ impl Framing {
         lost + self.frame(bytes, message)
     }
 
-    /// Bytes that will never come. Gives how many bytes that costs so far, the gap included.
-    pub(crate) fn gap(&mut self, gap: u64) -> u64 {
+    fn gap(&mut self, gap: u64) -> u64 {
         let rest = match (self.state, message_length(&self.partial)) {
             (State::Exact | State::Guessed, Some(length)) => (PREFIX + length - self.partial.len()) as u64,
             _ => self.skip,
@@ -79,8 +84,7 @@ impl Framing {
         lost
     }
 
-    /// Gives up the message that is not complete; gives its bytes so far.
-    pub(crate) fn close(&mut self) -> u64 {
+    fn close(&mut self) -> u64 {
         let unread = self.unread();
         let inside = unread > 0 || self.skip > 0;
         self.partial.clear();
@@ -91,26 +95,26 @@ impl Framing {
         unread
     }
 
-    pub(crate) fn unread(&self) -> u64 {
+    fn unread(&self) -> u64 {
         self.partial.len() as u64
     }
 
-    /// Memory in use.
-    pub(crate) fn capacity(&self) -> usize {
+    fn capacity(&self) -> usize {
         self.partial.capacity()
     }
 
-    pub(crate) fn shrink(&mut self, capacity: usize) {
+    fn shrink(&mut self, capacity: usize) {
         self.partial.shrink_to(capacity);
     }
 
-    /// `true` once, when the doubt is large enough.
-    pub(crate) fn is_doubtful(&mut self) -> bool {
-        let doubtful = self.doubt >= DOUBT_LIMIT && !self.doubt_told;
-        self.doubt_told |= doubtful;
-        doubtful
+    fn is_foreign(&mut self) -> bool {
+        let foreign = !self.trusted && self.doubt >= DOUBT_LIMIT && !self.reported;
+        self.reported |= foreign;
+        foreign
     }
+}
 
+impl LengthPrefix {
     /// Looks for the start of a message at the start of this packet, or of the short ones before
     /// it. Gives the bytes that are to be framed now, and how many were passed over.
     fn search<'a>(&mut self, bytes: &'a [u8]) -> (&'a [u8], u64) {
@@ -126,7 +130,7 @@ impl Framing {
             return (bytes, 0);
         }
         self.partial.clear();
-        self.doubt = self.doubt.saturating_add(DOUBT_PACKET);
+        self.doubt = self.doubt.saturating_add(1);
         if earlier == 0 {
             return (&[], bytes.len() as u64);
         }
@@ -138,9 +142,10 @@ impl Framing {
         while !bytes.is_empty() {
             let whole = if self.partial.is_empty() { split_message(bytes) } else { None };
             if let Some((whole, rest)) = whole {
-                if !judge(self.state, &mut self.doubt, whole) {
+                if !self.accepts(whole) {
                     return self.lose(bytes);
                 }
+                self.trusted = true;
                 message(whole.get(PREFIX..).unwrap_or_default());
                 bytes = rest;
                 continue;
@@ -160,10 +165,11 @@ impl Framing {
                 continue;
             };
             let at_head = have == HEAD.min(PREFIX + length) && !now.is_empty();
-            if at_head && !judge(self.state, &mut self.doubt, &self.partial) {
+            if at_head && !self.accepts(&self.partial) {
                 return self.lose(bytes);
             }
             if have == PREFIX + length {
+                self.trusted = true;
                 message(self.partial.get(PREFIX..).unwrap_or_default());
                 self.partial.clear();
             }
@@ -171,23 +177,19 @@ impl Framing {
         0
     }
 
+    /// Whether a message begins with `head`: any bytes do where the frame is known.
+    fn accepts(&self, head: &[u8]) -> bool {
+        self.state == State::Exact || is_plausible(head)
+    }
+
     /// The frame was guessed wrongly: passes over everything at hand.
     fn lose(&mut self, bytes: &[u8]) -> u64 {
         let lost = self.unread() + bytes.len() as u64;
         self.partial.clear();
         self.state = State::Searching;
+        self.doubt = self.doubt.saturating_add(1);
         lost
     }
-}
-
-/// `false`: this is no message, and the frame was only guessed.
-fn judge(state: State, doubt: &mut u32, head: &[u8]) -> bool {
-    if is_plausible(head) {
-        *doubt = 0;
-        return true;
-    }
-    *doubt = doubt.saturating_add(DOUBT_MESSAGE);
-    state == State::Exact
 }
 
 /// A whole message with its length, and what follows.
@@ -199,8 +201,9 @@ fn message_length(bytes: &[u8]) -> Option<usize> {
     bytes.first_chunk::<PREFIX>().map(|prefix| usize::from(u16::from_be_bytes(*prefix)))
 }
 
-/// Whether a length and a header that DNS software writes stand here. Random bytes hardly ever
-/// pass: the counts must fit the length.
+/// Whether a length and a header that a DNS server answers stand here. Servers answer queries with
+/// reserved bits, unknown opcodes and a response code, so that only the counts decide: those of random
+/// bytes hardly ever fit the length.
 fn is_plausible(head: &[u8]) -> bool {
     /// A name takes a byte, type and class four, the rest of a record six (RFC 1035 4.1.2, 4.1.3).
     const QUESTION: usize = 5;
@@ -214,18 +217,17 @@ fn is_plausible(head: &[u8]) -> bool {
         [[q0, q1], [a0, a1], [n0, n1], [r0, r1]].map(|count| usize::from(u16::from_be_bytes(count)));
     let (response, opcode, rcode) = (flags & 0x80 != 0, (flags >> 3) & 0x0f, codes & 0x0f);
     let records = answers + authorities + additionals;
-    if codes & 0x40 != 0 || length < HEADER + questions * QUESTION + records * RECORD {
+    if length < HEADER + questions * QUESTION + records * RECORD {
         return false;
     }
     match opcode {
-        // QUERY, IQUERY, STATUS. A query asks one question (RFC 9619) and answers nothing; what
-        // follows in a transfer need not repeat the question (RFC 5936 2.2.1), nor need errors.
-        0..=2 if !response => questions == 1 && answers == 0 && rcode == 0,
-        0..=2 => questions == 1 || (questions == 0 && (answers > 0 || rcode > 0)),
         // NOTIFY, UPDATE
         4 | 5 => questions == 1 || (questions == 0 && response),
         // Stateful operations (RFC 8490 5.4)
         6 => questions + records == 0,
-        _ => false,
+        // A query asks one question (RFC 9619) and answers nothing. What follows in a transfer need not
+        // repeat the question (RFC 5936 2.2.1), nor need errors.
+        _ if !response => questions == 1 && answers == 0,
+        _ => questions == 1 || (questions == 0 && (answers > 0 || rcode > 0)),
     }
 }

@@ -10,7 +10,7 @@ pub mod command;
 pub mod dns;
 pub mod ecs;
 pub mod event;
-mod framing;
+pub mod framing;
 pub mod host;
 pub mod journal;
 pub mod metrics;

@@ -148,7 +148,7 @@ impl Reader {
             return;
         }
         let mut chain = self.chain.borrow_mut();
-        if let (Verdict::NotDns, Event::Packet(packet)) = (chain.push(event), event) {
+        if let (Verdict::Foreign, Event::Packet(packet)) = (chain.push(event), event) {
             self.muted.borrow_mut().push(packet.socket);
         }
         // Here, not after the drain: while the record is in the ring, the kernel follows every connection.

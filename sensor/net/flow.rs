@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 
 use super::stream::{IDLE, LINGER};
-use super::{Tcp, Verdict};
-use crate::framing::Framing;
+use super::{Framing, Tcp, Verdict};
 
 /// Segments of one flow that wait behind a gap, and their bytes: four of the largest (64 KiB)
 /// super-segments, or a message sent byte by byte in the wrong order.
@@ -20,8 +19,8 @@ const NEW_CONNECTION: u32 = 8 << 20;
 const KEPT_CAPACITY: usize = 512;
 
 #[derive(Debug, Default)]
-pub(super) struct Flow {
-    framing: Framing,
+pub(super) struct Flow<F> {
+    framing: F,
     /// Sequence number of the first byte that belongs to this connection, as far as is known.
     start: u32,
     /// `start` follows a SYN.
@@ -46,7 +45,7 @@ struct Piece {
     bytes: Vec<u8>,
 }
 
-impl Flow {
+impl<F: Framing> Flow<F> {
     /// Begins a connection with this segment, its first that was seen.
     pub(super) fn reset(&mut self, first: &Tcp<'_>) {
         self.clear();
@@ -82,7 +81,7 @@ impl Flow {
         if reset || end == Some(self.next) {
             lost += self.close(message);
         }
-        let verdict = if self.framing.is_doubtful() { Verdict::NotDns } else { Verdict::Dns };
+        let verdict = if self.framing.is_foreign() { Verdict::Foreign } else { Verdict::Expected };
         (lost, verdict)
     }
 
@@ -146,7 +145,7 @@ impl Flow {
                 if before.len() == early.unsigned_abs() as usize {
                     self.start = sequence; // else what lies between may still come
                 }
-                let mut framing = Framing::default();
+                let mut framing = F::default();
                 lost += framing.push(before, message) + framing.close();
             }
             (sequence, bytes) = (sequence.wrapping_add(length32(before)), rest);

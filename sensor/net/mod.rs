@@ -3,12 +3,14 @@
 
 mod flow;
 mod fragment;
+mod framing;
 mod ip;
 mod packet;
 mod stream;
 mod table;
 mod transport;
 
+pub use framing::Framing;
 pub use packet::{PacketError, Payload, Reassembler, Segment, Tcp};
 pub use stream::{FlowKey, Streams, Verdict};
 

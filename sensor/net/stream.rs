@@ -1,17 +1,14 @@
-//! TCP bytes of one flow direction into whole DNS messages (RFC 1035 4.2.2, RFC 7766 8), in
-//! bounded memory. Decoding them is left to `dns`, whose flow it is to `pipeline`.
+//! The TCP bytes of each flow direction in order, given to its [`Framing`], in bounded memory.
 //!
-//! A flow whose SYN was seen is framed exactly, so every message of it is handed out, however odd.
-//! Where the start, or more than the rest of one message, was not seen, the start of a packet is
-//! taken as the start of a message if what stands there looks like one; what is passed over is
-//! counted. Of bytes sent twice with different content, those handed out first count; of those
-//! that wait behind a gap, those that begin at the lower sequence number.
+//! When bytes are sent twice with different content, those handed out first count. Among segments
+//! that wait behind a gap, the one that begins at the lower sequence number counts.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Tcp;
 use super::flow::Flow;
+use super::framing::Framing;
 use super::table::Table;
 use crate::metrics::Metrics;
 
@@ -41,16 +38,16 @@ pub struct FlowKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict {
-    /// DNS, or nothing speaks against it.
-    Dns,
-    /// This does not look like DNS; said once for a connection, so that its socket can be muted.
-    NotDns,
+    /// The flow carries what its framing is for, or nothing speaks against it.
+    Expected,
+    /// The flow carries something else. Given once for a flow, so that its socket can be muted.
+    Foreign,
 }
 
 /// Every flow that DNS messages are awaited from.
 #[derive(Debug)]
-pub struct Streams {
-    flows: Table<Flow>,
+pub struct Streams<F> {
+    flows: Table<Flow<F>>,
     /// Sum of what the flows hold.
     held: usize,
     /// Flows in which segments wait behind a gap.
@@ -58,7 +55,7 @@ pub struct Streams {
     metrics: Arc<Metrics>,
 }
 
-impl Streams {
+impl<F: Framing> Streams<F> {
     #[must_use]
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self { flows: Table::default(), held: 0, gaps: 0, metrics }
@@ -69,11 +66,11 @@ impl Streams {
     /// whole and in order.
     pub fn push(&mut self, key: &FlowKey, time: u64, segment: &Tcp<'_>, mut message: impl FnMut(&[u8])) -> Verdict {
         if segment.bytes.is_empty() && !(segment.syn || segment.fin || segment.rst) {
-            return Verdict::Dns;
+            return Verdict::Expected;
         }
         let index = match self.flows.find(key) {
             Some(index) => index,
-            None if segment.bytes.is_empty() && !segment.syn => return Verdict::Dns,
+            None if segment.bytes.is_empty() && !segment.syn => return Verdict::Expected,
             None => {
                 self.make_room(time);
                 let index = self.flows.insert(*key);
@@ -114,7 +111,7 @@ impl Streams {
 
     fn give_up_gaps(
         &mut self,
-        give_up: impl Fn(&mut Flow, &mut dyn FnMut(&[u8])) -> u64,
+        give_up: impl Fn(&mut Flow<F>, &mut dyn FnMut(&[u8])) -> u64,
         message: &mut impl FnMut(&FlowKey, &[u8]),
     ) {
         let (mut lost, mut held, mut gaps) = (0, 0, 0);

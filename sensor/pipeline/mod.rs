@@ -10,6 +10,7 @@ mod window;
 use std::sync::Arc;
 
 use crate::event::{Event, Packet};
+use crate::framing::LengthPrefix;
 use crate::host::Host;
 use crate::journal::{Body, Document, Report};
 use crate::metrics::Metrics;
@@ -55,7 +56,7 @@ pub struct Pipeline {
     observe: Observe,
     metrics: Arc<Metrics>,
     reassembler: Reassembler,
-    streams: Streams,
+    streams: Streams<LengthPrefix>,
     lookups: Lookups,
     outlet: Outlet,
     losses: Losses,
@@ -97,7 +98,7 @@ impl Pipeline {
             Event::Exit(exit) => self.lookups.processes.exit(exit),
             Event::Connection(connection) => self.lookups.connection(connection, &mut self.outlet, emit),
         }
-        Verdict::Dns
+        Verdict::Expected
     }
 
     /// What is due although nothing happened: timeouts, messages behind a gap that nobody fills,
@@ -166,22 +167,22 @@ impl Pipeline {
         let Self { reassembler, streams, lookups, outlet, ports, observe, .. } = self;
         let segment = match reassembler.parse(packet.time, packet.bytes) {
             Ok(Some(segment)) => segment,
-            Ok(None) => return Verdict::Dns,
+            Ok(None) => return Verdict::Expected,
             Err(error) => {
                 if error.is_malformed() {
                     self.metrics.losses.packet_malformed.add(1);
                 }
-                return Verdict::Dns;
+                return Verdict::Expected;
             }
         };
-        let Some(sighting) = Sighting::of_packet(packet, &segment, ports) else { return Verdict::Dns };
+        let Some(sighting) = Sighting::of_packet(packet, &segment, ports) else { return Verdict::Expected };
         if !sighting.is_observed(*observe, sighting.source_is_client) {
-            return Verdict::Dns;
+            return Verdict::Expected;
         }
         match segment.payload {
             Payload::Udp(bytes) => {
                 lookups.message(&sighting, *observe, bytes, outlet, emit);
-                Verdict::Dns
+                Verdict::Expected
             }
             Payload::Tcp(tcp) => streams.push(&sighting.flow(), packet.time, &tcp, |bytes| {
                 lookups.message(&sighting, *observe, bytes, outlet, emit);

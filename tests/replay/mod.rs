@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use dnstrail::event::Event;
+use dnstrail::framing::LengthPrefix;
 use dnstrail::metrics::Metrics;
 use dnstrail::net::{FlowKey, Payload, Reassembler, Streams};
 use dnstrail::replay::{Capture, ReplayError};
@@ -37,7 +38,7 @@ fn read(path: &Path) -> Result<Seen, ReplayError> {
     let mut seen = Seen::default();
     let mut capture = Capture::open(path, Arc::clone(&seen.metrics))?;
     let mut packets = Reassembler::new(Arc::clone(&seen.metrics));
-    let mut streams = Streams::new(Arc::clone(&seen.metrics));
+    let mut streams = Streams::<LengthPrefix>::new(Arc::clone(&seen.metrics));
     let result = capture.for_each(|event| {
         let Event::Packet(packet) = event else { panic!("{event:?}") };
         assert!(packet.direction.is_none() && packet.task.is_none() && packet.socket == 0);

@@ -1,0 +1,31 @@
+//! What a protocol says about its own messages in a stream of bytes.
+
+/// Cuts the bytes of one flow direction into messages. Bytes come in order, and [`gap`](Self::gap)
+/// says where some will never come.
+pub trait Framing: Default {
+    /// Begins anew, at the first byte of a connection (`exact`) or somewhere in it.
+    fn restart(&mut self, exact: bool);
+
+    /// Takes the next bytes, which begin at the start of a packet where that matters. Returns how many
+    /// of them, and of the bytes before, were passed over.
+    fn push(&mut self, bytes: &[u8], message: &mut dyn FnMut(&[u8])) -> u64;
+
+    /// Takes note of `bytes` that will never come. Returns how many bytes the gap costs so far, the
+    /// gap itself included.
+    fn gap(&mut self, bytes: u64) -> u64;
+
+    /// Gives up the message that is not complete, and returns how many bytes of it were there.
+    fn close(&mut self) -> u64;
+
+    /// Bytes that were taken and neither handed out nor passed over.
+    fn unread(&self) -> u64;
+
+    /// Bytes of memory in use beside the value itself.
+    fn capacity(&self) -> usize;
+
+    /// Gives back memory beyond `capacity` bytes.
+    fn shrink(&mut self, capacity: usize);
+
+    /// Whether the flow carries another protocol. `true` is returned once.
+    fn is_foreign(&mut self) -> bool;
+}
