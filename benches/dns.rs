@@ -2,7 +2,8 @@
 
 use std::hint::black_box;
 
-use dnstrail::dns::{Kind, Message, Suffix, looks_like_dns};
+use dnstrail::dns::{Kind, Message, looks_like_dns};
+use dnstrail::name::Suffix;
 
 use super::Bench;
 

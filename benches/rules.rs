@@ -119,7 +119,7 @@ trait Subject {
     }
 }
 
-impl Subject for (Rules, Vec<rules::Found>) {
+impl Subject for (Rules, Vec<rules::EntryRef>) {
     fn hits(&mut self, name: &str) -> usize {
         self.1.clear();
         self.0.match_name(name, &mut self.1);
@@ -128,7 +128,7 @@ impl Subject for (Rules, Vec<rules::Found>) {
 
     fn told(&mut self, name: &str) -> usize {
         self.hits(name);
-        self.1.iter().filter_map(|found| black_box(self.0.hit_of_name(name, *found))).count()
+        self.1.iter().filter_map(|found| black_box(self.0.entry_of_name(name, *found))).count()
     }
 }
 
@@ -145,7 +145,7 @@ impl Subject for HashSet<String> {
     }
 }
 
-fn load_rules(directory: &Path) -> impl Fn() -> (Rules, Vec<rules::Found>) {
+fn load_rules(directory: &Path) -> impl Fn() -> (Rules, Vec<rules::EntryRef>) {
     let paths: Vec<PathBuf> = vec![directory.to_owned()];
     move || {
         let load = rules::load(&paths, None).complete().expect("lists that can be read");

@@ -14,6 +14,7 @@ pub mod framing;
 pub mod host;
 pub mod journal;
 pub mod metrics;
+pub mod name;
 pub mod net;
 pub mod pipeline;
 pub mod probe;

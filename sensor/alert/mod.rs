@@ -1,13 +1,13 @@
 //! Matches of rules, and the alerts that follow from them.
 
 use crate::process::Actor;
-use crate::rules::Hit;
+use crate::rules::Entry;
 use crate::schema::Field;
 
 /// An entry of a list, and the field of a document that the entry matches.
 #[derive(Debug, Clone)]
 pub struct Match {
-    pub hit: Hit,
+    pub hit: Entry,
     pub field: &'static Field,
     /// The value of the field.
     pub atomic: String,

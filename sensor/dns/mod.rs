@@ -6,7 +6,6 @@ mod decode;
 mod edns;
 mod names;
 mod numbers;
-mod suffix;
 mod text;
 
 use std::net::IpAddr;
@@ -15,7 +14,6 @@ use std::ops::Range;
 pub use decode::looks_like_dns;
 pub use edns::{ClientSubnet, Edns, ExtendedError};
 pub use numbers::{Class, ErrorInfo, Opcode, Rcode, Type};
-pub use suffix::{Labels, Suffix, is_registry};
 
 use text::Span;
 

@@ -6,7 +6,8 @@ use serde::{Serialize, Serializer};
 
 use super::limits::{Cuts, Limits, Part};
 use super::text::{self, Address, Id, Mnemonic};
-use crate::dns::{self, Class, Message, Opcode, Rcode, Record, Section, Suffix, Type};
+use crate::dns::{self, Class, Message, Opcode, Rcode, Record, Section, Type};
+use crate::name::Suffix;
 use crate::sighting::dns::Document;
 
 /// The question stands first and the answers, which may be long, last.

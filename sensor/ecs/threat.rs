@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use super::limits::{Cuts, Limits, Part};
 use super::text::Address;
 use crate::alert::Match;
-use crate::rules::Hit;
+use crate::rules::Entry;
 use crate::schema::Field;
 
 /// The list of the first match; the others stand in [`Threat`].
@@ -26,7 +26,7 @@ pub(super) struct Rule<'a> {
 }
 
 impl<'a> Rule<'a> {
-    pub(super) fn new(hit: &'a Hit, limits: Limits, cuts: &mut Cuts) -> Self {
+    pub(super) fn new(hit: &'a Entry, limits: Limits, cuts: &mut Cuts) -> Self {
         let mut text = |text: &'a str| cuts.text(text, limits.text, Part::Rule);
         let list = &hit.list;
         Self {
@@ -40,7 +40,7 @@ impl<'a> Rule<'a> {
     }
 }
 
-fn uuid(hit: &Hit) -> Option<&str> {
+fn uuid(hit: &Entry) -> Option<&str> {
     hit.metadata.as_deref()?.uuid.as_deref()
 }
 

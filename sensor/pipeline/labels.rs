@@ -2,7 +2,7 @@
 
 use crate::alert::Match;
 use crate::dns::{Message, Section};
-use crate::rules::{Found, Hit, Rules};
+use crate::rules::{Entry, EntryRef, Rules};
 use crate::schema::Field;
 use crate::sighting::dns::{ANSWER_DATA, ANSWER_NAME, QUESTION_NAME, RESOLVED_IP};
 
@@ -14,7 +14,7 @@ const MATCHES: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Labels {
     pub(super) matches: Vec<Match>,
-    found: Vec<Found>,
+    found: Vec<EntryRef>,
 }
 
 impl Labels {
@@ -49,7 +49,7 @@ impl Labels {
             let mut found = std::mem::take(&mut self.found);
             found
                 .drain(..)
-                .for_each(|entry| self.keep(field, rules.hit_of_address(address, entry), || address.to_string()));
+                .for_each(|entry| self.keep(field, rules.entry_of_address(address, entry), || address.to_string()));
             self.found = found;
         }
     }
@@ -85,11 +85,11 @@ impl Labels {
     fn name(&mut self, rules: &Rules, name: &str, field: &'static Field) {
         rules.match_name(name, &mut self.found);
         let mut found = std::mem::take(&mut self.found);
-        found.drain(..).for_each(|entry| self.keep(field, rules.hit_of_name(name, entry), || name.to_owned()));
+        found.drain(..).for_each(|entry| self.keep(field, rules.entry_of_name(name, entry), || name.to_owned()));
         self.found = found;
     }
 
-    fn keep(&mut self, field: &'static Field, hit: Option<Hit>, atomic: impl Fn() -> String) {
+    fn keep(&mut self, field: &'static Field, hit: Option<Entry>, atomic: impl Fn() -> String) {
         let Some(hit) = hit else { return };
         let known = self.matches.iter().any(|known| known.field == field && same_entry(&known.hit, &hit));
         if !known && self.matches.len() < MATCHES {
@@ -99,7 +99,7 @@ impl Labels {
 }
 
 /// The same entry of the same list, also of a list that was loaded again.
-fn same_entry(one: &Hit, other: &Hit) -> bool {
+fn same_entry(one: &Entry, other: &Entry) -> bool {
     one.indicator == other.indicator && one.list.id == other.list.id
 }
 
@@ -109,9 +109,9 @@ mod tests {
     use crate::rules::List;
     use std::sync::Arc;
 
-    fn hit(list: &str, indicator: &str) -> Hit {
+    fn hit(list: &str, indicator: &str) -> Entry {
         let list = Arc::new(List { id: list.to_owned(), ..List::default() });
-        Hit { list, line: 1, indicator: indicator.into(), metadata: None }
+        Entry { list, line: 1, indicator: indicator.into(), metadata: None }
     }
 
     fn labels(hits: &[(&'static Field, &str, &str)]) -> Labels {

@@ -11,7 +11,7 @@ use crate::event::TaskKey;
 use crate::journal::{Body, Document, Report};
 use crate::metrics::Metrics;
 use crate::process::Actor;
-use crate::rules::{Hit, List};
+use crate::rules::{Entry, List};
 
 /// Windows open at once. Few processes of a host match anything; where thousands do, the oldest window
 /// ends early, with its summary, and its next repeat is an alert.
@@ -65,7 +65,7 @@ impl Window {
         let Some(process) = actor.key().filter(|_| self.length > 0) else { return news.next().is_some() };
         let mut alert = false;
         for matched in news {
-            let Hit { list, indicator, .. } = &matched.hit;
+            let Entry { list, indicator, .. } = &matched.hit;
             let key = Key { process, list: Arc::clone(list), indicator: Arc::clone(indicator) };
             match self.open.get_mut(&key) {
                 Some(open) if open.first.abs_diff(time) < self.length => {

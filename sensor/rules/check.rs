@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Hit, List, ListReport, Metadata, Rules, load, name};
+use super::{Entry, List, ListReport, Metadata, Rules, load};
+use crate::name;
 
 /// Problems of one list that are shown as text; `--json` has more of them.
 const SHOWN_PROBLEMS: usize = 20;
@@ -130,18 +131,18 @@ struct Lookup<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     /// The longest match of each list.
-    matches: Vec<Entry>,
-    exceptions: Vec<Entry>,
+    matches: Vec<Line>,
+    exceptions: Vec<Line>,
 }
 
 impl<'a> Lookup<'a> {
     fn new(rules: &Rules, name: &'a str) -> Self {
         let mut error = None;
         let hits = if let Ok(address) = name.parse::<IpAddr>() {
-            [false, true].map(|exceptions| rules.hits_of_address(address, exceptions))
+            [rules.matches_of_address(address), rules.exceptions_of_address(address)]
         } else {
-            match name::read(name.trim().as_bytes(), &mut String::new()) {
-                Ok(name) => [false, true].map(|exceptions| rules.hits_of_name(name, exceptions)),
+            match name::canonical(name.trim().as_bytes(), &mut String::new()) {
+                Ok(name) => [rules.matches_of_name(name), rules.exceptions_of_name(name)],
                 Err(flaw) => {
                     error = Some(format!("no name: {flaw}"));
                     Default::default()
@@ -149,7 +150,7 @@ impl<'a> Lookup<'a> {
             }
         };
         let [listed, allowed] = hits.each_ref().map(|hits| !hits.is_empty());
-        let [matches, exceptions] = hits.map(|hits| hits.into_iter().map(Entry::from).collect());
+        let [matches, exceptions] = hits.map(|hits| hits.into_iter().map(Line::from).collect());
         Self { name, listed, allowed, error, matches, exceptions }
     }
 }
@@ -168,7 +169,7 @@ impl fmt::Display for Lookup<'_> {
 
 /// An entry, where it stands, and what is said about it.
 #[derive(Serialize)]
-struct Entry {
+struct Line {
     indicator: String,
     list: String,
     path: PathBuf,
@@ -186,8 +187,8 @@ struct Entry {
     metadata: Metadata,
 }
 
-impl From<Hit> for Entry {
-    fn from(hit: Hit) -> Self {
+impl From<Entry> for Line {
+    fn from(hit: Entry) -> Self {
         let mut metadata = hit.metadata.map(Arc::unwrap_or_clone).unwrap_or_default();
         metadata.severity = metadata.severity.or(hit.list.severity);
         let List { id, path, version, category, reference, feed, .. } = &*hit.list;
@@ -205,7 +206,7 @@ impl From<Hit> for Entry {
     }
 }
 
-impl fmt::Display for Entry {
+impl fmt::Display for Line {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} in list {} ({}:{})", self.indicator, self.list, self.path.display(), self.line)?;
         let Metadata { uuid, source, description, severity } = &self.metadata;

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use dnstrail::dns::{Kind, Message, Suffix, looks_like_dns};
+use dnstrail::dns::{Kind, Message, looks_like_dns};
+use dnstrail::name::Suffix;
 use proptest::prelude::*;
 
 use super::{ANSWER, Builder, answer, decode, name, query};

@@ -206,13 +206,13 @@ fn json_lines_with_metadata() {
         &[8, 9],
     );
     assert_eq!(address_hits(&load.rules, "192.0.2.7"), [(6, "192.0.2.7".into())]);
-    let metadata = |name: &str| load.rules.hits_of_name(name, false)[0].metadata.clone().expect("metadata");
+    let metadata = |name: &str| load.rules.matches_of_name(name)[0].metadata.clone().expect("metadata");
     let evil = metadata("evil.example");
     assert_eq!(evil.uuid.as_deref(), Some("7fc9a8f8-0c4c-4b7e-8a4e-3b8f5c6d7e8f"));
     assert_eq!((evil.source.as_deref(), evil.severity), (Some("feed"), Some(80)));
     assert_eq!(metadata("b.example").description.as_deref(), Some("C2"));
     assert_eq!(metadata("b.example").severity, Some(100), "clamped");
-    let hits = load.rules.hits_of_address([192, 0, 2, 7].into(), false);
+    let hits = load.rules.matches_of_address([192, 0, 2, 7].into());
     assert_eq!(hits[0].metadata.as_ref().and_then(|metadata| metadata.uuid.clone()).as_deref(), Some("u"));
 }
 
@@ -223,7 +223,7 @@ fn columns() {
         "\"host\",\"path\",\"message\",\"updated\"\n\"evil.example\",\"/\",\"said \"\"no\"\", twice\",\"2026\"\n",
     );
     expect(&lookup, Format::Csv, &[("a.evil.example", 2)], &["host"], &[]);
-    let hits = lookup.rules.hits_of_name("evil.example", false);
+    let hits = lookup.rules.matches_of_name("evil.example");
     assert_eq!(hits[0].metadata.as_ref().unwrap().description.as_deref(), Some("said \"no\", twice"));
 
     let feed = load_text(

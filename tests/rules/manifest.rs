@@ -86,14 +86,14 @@ column = "2"
     assert_eq!(hit(rules, "any.zip").map(|hit| hit.1), Some("zip".into()));
     assert_eq!(hit(rules, "page.example").map(|hit| hit.0), Some(2));
     assert_eq!(hit(rules, "column.example").map(|hit| hit.0), Some(1));
-    let found = rules.hits_of_name("evil.example", false);
+    let found = rules.matches_of_name("evil.example");
     let list = &found[0].list;
     assert_eq!((list.id.as_str(), list.name.as_str(), list.severity), ("a", "List A", Some(70)));
     assert_eq!((list.category.as_deref(), list.feed.as_deref()), (Some("malware"), Some("Feed")));
     assert_eq!(list.reference.as_deref(), Some("https://feed.example/a"));
     assert_eq!(list.version, load.lists[0].version);
     assert_eq!(list.version.len(), 16);
-    let found = rules.hits_of_name("k.example", false);
+    let found = rules.matches_of_name("k.example");
     assert_eq!(found[0].metadata.as_deref(), Some(&Metadata { severity: Some(70), ..Metadata::default() }));
     assert_eq!(found[0].list.name, "kunai", "a list without a name is called by its id");
     assert!(load.lists.iter().all(|list| list.id != "off"));

@@ -34,11 +34,7 @@ fn load_text(text: impl AsRef<[u8]>) -> Load {
 
 /// List, line and entry of each hit.
 fn hits(rules: &Rules, name: &str) -> Vec<(String, u32, String)> {
-    rules
-        .hits_of_name(name, false)
-        .iter()
-        .map(|hit| (hit.list.id.clone(), hit.line, hit.indicator.to_string()))
-        .collect()
+    rules.matches_of_name(name).iter().map(|hit| (hit.list.id.clone(), hit.line, hit.indicator.to_string())).collect()
 }
 
 /// Line and entry of the only hit of a name.
@@ -49,6 +45,6 @@ fn hit(rules: &Rules, name: &str) -> Option<(u32, String)> {
 }
 
 fn address_hits(rules: &Rules, address: &str) -> Vec<(u32, String)> {
-    let hits = rules.hits_of_address(address.parse().expect("an address"), false);
+    let hits = rules.matches_of_address(address.parse().expect("an address"));
     hits.iter().map(|hit| (hit.line, hit.indicator.to_string())).collect()
 }

@@ -80,9 +80,9 @@ fn metadata_and_exceptions_survive_with_their_list() {
     fs::write(directory.path().join("l.json"), "").unwrap();
     fs::write(directory.path().join("a.txt"), "").unwrap();
     let second = rules::load(&[directory.path().to_owned()], Some(&first.rules));
-    let hits = second.rules.hits_of_name("x.evil.example", false);
+    let hits = second.rules.matches_of_name("x.evil.example");
     assert_eq!(hits[0].metadata.as_ref().unwrap().uuid.as_deref(), Some("u"));
-    assert!(second.rules.hits_of_name("ok.evil.example", false).is_empty());
+    assert!(second.rules.matches_of_name("ok.evil.example").is_empty());
 }
 
 #[test]

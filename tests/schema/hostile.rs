@@ -10,7 +10,7 @@ use dnstrail::ecs::{DEFAULT_LINE, SHORTEST_LINE, Schema};
 use dnstrail::event::{self, Stage, Task};
 use dnstrail::journal::{Body, Document, ListState, Report, WayIn};
 use dnstrail::process::{Actor, Container, Process};
-use dnstrail::rules::{Hit, List, Metadata};
+use dnstrail::rules::{Entry, List, Metadata};
 use dnstrail::sighting::connection;
 use dnstrail::sighting::dns::{self, ANSWER_DATA};
 use proptest::collection::vec;
@@ -70,7 +70,7 @@ fn hit() -> impl Strategy<Value = Match> {
         let [id, name, category, reference, feed, path, version, uuid, source, description, indicator] =
             texts.try_into().unwrap();
         let severity = Some(severity % 101);
-        let hit = Hit {
+        let hit = Entry {
             list: Arc::new(List {
                 id,
                 name,

@@ -12,7 +12,7 @@ use dnstrail::host::{Host, OperatingSystem};
 use dnstrail::journal::{Body, Document};
 use dnstrail::net::Transport;
 use dnstrail::process::{Actor, Container, Process, Written};
-use dnstrail::rules::{Hit, List, Metadata};
+use dnstrail::rules::{Entry, List, Metadata};
 use dnstrail::sighting::connection::{self, DESTINATION_IP};
 use dnstrail::sighting::dns::{self, Occurrence, QUESTION_NAME};
 
@@ -205,8 +205,8 @@ pub fn server() -> SocketAddr {
     "203.0.113.53:53".parse().unwrap()
 }
 
-pub fn hit(indicator: &str) -> Hit {
-    Hit {
+pub fn hit(indicator: &str) -> Entry {
+    Entry {
         list: Arc::new(List {
             id: "demo".into(),
             name: "Demo list".into(),

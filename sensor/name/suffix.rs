@@ -5,6 +5,8 @@
 
 use psl::{List, Psl, Type};
 
+use super::Labels;
+
 /// The parts of a name, for `dns.question.*`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Suffix<'a> {
@@ -51,43 +53,6 @@ impl<'a> Suffix<'a> {
 pub fn is_registry(name: &str) -> bool {
     let suffix = List.find(Labels::of(name).map(str::as_bytes));
     !name.contains('.') || (suffix.len == name.len() && suffix.typ == Some(Type::Icann))
-}
-
-/// The labels of a name as documents write it, from the right. An escaped dot ends no label.
-#[derive(Debug, Clone)]
-pub struct Labels<'a>(Option<&'a str>);
-
-impl<'a> Labels<'a> {
-    /// The root has none.
-    #[must_use]
-    pub fn of(name: &'a str) -> Self {
-        Self(Some(name).filter(|name| *name != "."))
-    }
-
-    /// The labels that are left, as one name.
-    #[must_use]
-    pub fn rest(&self) -> Option<&'a str> {
-        self.0
-    }
-}
-
-impl<'a> Iterator for Labels<'a> {
-    type Item = &'a str;
-
-    fn next(&mut self) -> Option<&'a str> {
-        let name = self.0?;
-        let mut end = name.len();
-        while let Some((before, _)) = name.get(..end)?.rsplit_once('.') {
-            let backslashes = before.bytes().rev().take_while(|byte| *byte == b'\\').count();
-            if backslashes % 2 == 0 {
-                self.0 = Some(before);
-                return name.get(before.len() + 1..);
-            }
-            end = before.len();
-        }
-        self.0 = None;
-        Some(name)
-    }
 }
 
 #[cfg(test)]

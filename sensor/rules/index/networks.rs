@@ -1,75 +1,28 @@
 //! The addresses and prefixes of a rule set, found by longest prefix. Which lists they come from and
-//! what a hit means is left to `rules`.
+//! what a match means is left to `rules`.
 //!
-//! One sorted table a family, ordered by prefix length and then by network: a lookup is one binary
-//! search for each prefix length in use, at most 33 for IPv4 and 129 for IPv6.
+//! Each family has one sorted table, ordered by prefix length and then by network. A lookup is one
+//! binary search for each prefix length in use: at most 33 for IPv4 and 129 for IPv6.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::names::{Class, Origin};
-
-/// An address (the longest prefix) or a range of addresses (CIDR).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Network {
-    address: IpAddr,
-    prefix: u8,
-}
-
-impl Network {
-    /// The network that holds `address`; `None` where the prefix is longer than addresses are.
-    /// An IPv4-mapped IPv6 network is an IPv4 network.
-    pub(super) fn new(address: IpAddr, prefix: u8) -> Option<Self> {
-        match address {
-            IpAddr::V4(v4) => {
-                let bits = mask_v4(v4, prefix)?;
-                Some(Self { address: Ipv4Addr::from_bits(bits).into(), prefix })
-            }
-            IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-                Some(v4) if prefix >= 96 => Self::new(v4.into(), prefix - 96),
-                _ => Some(Self { address: Ipv6Addr::from_bits(mask_v6(v6, prefix)?).into(), prefix }),
-            },
-        }
-    }
-
-    pub(super) fn host(address: IpAddr) -> Self {
-        let address = address.to_canonical();
-        Self { address, prefix: if address.is_ipv4() { 32 } else { 128 } }
-    }
-
-    pub(super) fn address(self) -> IpAddr {
-        self.address
-    }
-
-    pub(super) fn prefix(self) -> u8 {
-        self.prefix
-    }
-
-    fn is_host(self) -> bool {
-        self.prefix == if self.address.is_ipv4() { 32 } else { 128 }
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_host() { write!(out, "{}", self.address) } else { write!(out, "{}/{}", self.address, self.prefix) }
-    }
-}
+use crate::name::Network;
 
 #[derive(Default)]
-pub(super) struct Networks {
+pub(in crate::rules) struct Networks {
     v4: Table<u32>,
     v6: Table<u128>,
 }
 
 impl Networks {
     /// Of the same network in the same list the first line stays. The second value is the class of each
-    /// that was left out.
+    /// entry that was left out.
     pub(super) fn new(mut entries: Vec<(Network, Origin)>, classes: &[Class]) -> (Self, Vec<Class>) {
         let class = |origin: Origin| classes.get(usize::from(origin.class)).copied();
         entries.sort_by_key(|(network, origin)| {
             let kind = class(*origin).map(|class| (class.list, class.allow));
-            (network.address.is_ipv6(), network.prefix, network.address, kind)
+            (network.address().is_ipv6(), network.prefix(), network.address(), kind)
         });
         let mut repeated = Vec::new();
         entries.dedup_by(|later, first| {
@@ -82,50 +35,64 @@ impl Networks {
         });
         let mut networks = Self::default();
         for (network, origin) in entries {
-            match network.address {
-                IpAddr::V4(address) => networks.v4.push(network.prefix, address.to_bits(), origin),
-                IpAddr::V6(address) => networks.v6.push(network.prefix, address.to_bits(), origin),
+            match network.address() {
+                IpAddr::V4(address) => networks.v4.push(network.prefix(), address.to_bits(), origin),
+                IpAddr::V6(address) => networks.v6.push(network.prefix(), address.to_bits(), origin),
             }
         }
         (networks, repeated)
     }
 
     /// Gives every entry that holds the address, from the longest prefix to the shortest.
-    pub(super) fn each(&self, address: IpAddr, mut found: impl FnMut(Network, Origin)) {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => self.v4.each(
-                |prefix| mask_v4(v4, prefix),
-                |prefix, bits, origin| {
-                    found(Network { address: Ipv4Addr::from_bits(bits).into(), prefix }, origin);
-                },
-            ),
-            IpAddr::V6(v6) => self.v6.each(
-                |prefix| mask_v6(v6, prefix),
-                |prefix, bits, origin| {
-                    found(Network { address: Ipv6Addr::from_bits(bits).into(), prefix }, origin);
-                },
-            ),
-        }
+    pub(in crate::rules) fn each(&self, address: IpAddr, found: impl FnMut(Network, Origin)) {
+        let address = address.to_canonical();
+        if address.is_ipv4() { self.v4.each(address, found) } else { self.v6.each(address, found) }
     }
 
+    /// Gives every entry there is.
     pub(super) fn all(&self, mut entry: impl FnMut(Network, Origin)) {
-        self.v4
-            .all(|prefix, bits, origin| entry(Network { address: Ipv4Addr::from_bits(bits).into(), prefix }, origin));
-        self.v6
-            .all(|prefix, bits, origin| entry(Network { address: Ipv6Addr::from_bits(bits).into(), prefix }, origin));
+        self.v4.all(&mut entry);
+        self.v6.all(&mut entry);
+    }
+}
+
+/// The bits of an address of one family.
+trait Bits: Copy + Ord {
+    /// `None`: the address is of the other family.
+    fn of(address: IpAddr) -> Option<Self>;
+    fn address(self) -> IpAddr;
+}
+
+impl Bits for u32 {
+    fn of(address: IpAddr) -> Option<Self> {
+        if let IpAddr::V4(address) = address { Some(address.to_bits()) } else { None }
+    }
+
+    fn address(self) -> IpAddr {
+        Ipv4Addr::from_bits(self).into()
+    }
+}
+
+impl Bits for u128 {
+    fn of(address: IpAddr) -> Option<Self> {
+        if let IpAddr::V6(address) = address { Some(address.to_bits()) } else { None }
+    }
+
+    fn address(self) -> IpAddr {
+        Ipv6Addr::from_bits(self).into()
     }
 }
 
 /// The entries of one address family.
 #[derive(Default)]
 struct Table<B> {
-    /// Prefix length, and where its entries end. They begin where those before end.
+    /// Prefix length, and where its entries end. They begin where those of the group before end.
     groups: Vec<(u8, usize)>,
     networks: Vec<B>,
     origins: Vec<Origin>,
 }
 
-impl<B: Copy + Ord> Table<B> {
+impl<B: Bits> Table<B> {
     fn push(&mut self, prefix: u8, network: B, origin: Origin) {
         self.networks.push(network);
         self.origins.push(origin);
@@ -136,43 +103,38 @@ impl<B: Copy + Ord> Table<B> {
         }
     }
 
-    fn each(&self, network_of: impl Fn(u8) -> Option<B>, mut found: impl FnMut(u8, B, Origin)) {
+    fn each(&self, address: IpAddr, mut found: impl FnMut(Network, Origin)) {
         for (index, (prefix, end)) in self.groups.iter().enumerate().rev() {
             let start = index.checked_sub(1).and_then(|before| self.groups.get(before)).map_or(0, |group| group.1);
-            let (Some(wanted), Some(group)) = (network_of(*prefix), self.networks.get(start..*end)) else { continue };
+            let Some(network) = Network::new(address, *prefix) else { continue };
+            let (Some(wanted), Some(group)) = (B::of(network.address()), self.networks.get(start..*end)) else {
+                continue;
+            };
             let first = start + group.partition_point(|network| *network < wanted);
             let same =
                 self.networks.get(first..*end).unwrap_or_default().iter().take_while(|network| **network == wanted);
-            for (network, origin) in same.zip(self.origins.get(first..).unwrap_or_default()) {
-                found(*prefix, *network, *origin);
+            for (_, origin) in same.zip(self.origins.get(first..).unwrap_or_default()) {
+                found(network, *origin);
             }
         }
     }
 
-    fn all(&self, mut entry: impl FnMut(u8, B, Origin)) {
+    fn all(&self, entry: &mut impl FnMut(Network, Origin)) {
         let mut entries = self.networks.iter().zip(&self.origins).enumerate().peekable();
         for (prefix, end) in &self.groups {
             while let Some((_, (network, origin))) = entries.next_if(|(index, _)| index < end) {
-                entry(*prefix, *network, *origin);
+                if let Some(network) = Network::new(network.address(), *prefix) {
+                    entry(network, *origin);
+                }
             }
         }
     }
-}
-
-fn mask_v4(address: Ipv4Addr, prefix: u8) -> Option<u32> {
-    let mask = u32::MAX.checked_shl(32_u32.checked_sub(prefix.into())?).unwrap_or(0);
-    Some(address.to_bits() & mask)
-}
-
-fn mask_v6(address: Ipv6Addr, prefix: u8) -> Option<u128> {
-    let mask = u128::MAX.checked_shl(128_u32.checked_sub(prefix.into())?).unwrap_or(0);
-    Some(address.to_bits() & mask)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::names::Scope;
     use super::*;
-    use crate::rules::names::Scope;
 
     fn network(text: &str) -> Network {
         let (address, prefix) = text.split_once('/').unwrap();
@@ -201,6 +163,5 @@ mod tests {
         let mut all = Vec::new();
         networks.all(|network, _| all.push(network));
         assert_eq!(all.len(), 5);
-        assert_eq!(Network::new("192.0.2.1".parse().unwrap(), 33), None);
     }
 }

@@ -2,9 +2,9 @@
 //! `local=/evil.example/`. `server=/name/#` sends the name to the usual servers: an exception.
 //! `server=/name/address` only sends it elsewhere, and other settings are about other things.
 
-use super::super::Flaw;
-use super::super::intake::Intake;
-use super::super::names::Scope;
+use super::super::index::names::Scope;
+use super::flaw::Flaw;
+use super::intake::Intake;
 use super::without_remark;
 
 pub(super) fn claims(line: &[u8]) -> bool {

@@ -1,43 +1,58 @@
-//! One entry as lists write it, with what stands around a name or an address: scheme, user, port, path,
-//! `*.`, a leading dot, a prefix length, octal and hexadecimal address parts. How entries stand in a
-//! line is left to the formats.
+//! What a list or a person names: a name, an address, a range of addresses, or a URL with one of them
+//! as its host. The reader takes what may stand around it: scheme, user, port, path, `*.`, a leading
+//! dot, a prefix length, octal and hexadecimal parts of an address. How indicators stand in a line is
+//! left to the formats of lists.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::networks::Network;
-use super::{Flaw, name};
+use super::{Flaw, Network, canonical};
 
-/// What a list names.
+/// What a word names.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Entry<'a> {
-    /// `wildcard`: written as `*.name` or `.name`.
+pub enum Indicator<'a> {
     Name {
+        /// In document form.
         name: &'a str,
+        /// The word was `*.name` or `.name`.
         wildcard: bool,
     },
     Network(Network),
 }
 
-/// Reads one word of a list. A URL with a path speaks of one page, not of the host: it is
-/// [`Flaw::Path`] unless `url_hosts`.
-pub(super) fn read<'a>(word: &'a [u8], url_hosts: bool, buffer: &'a mut String) -> Result<Entry<'a>, Flaw> {
-    // Most words are bare names.
-    let mut host = word;
-    if word.iter().any(|byte| matches!(byte, b':' | b'/' | b'?' | b'#' | b'@' | b'[')) {
-        if let Some(network) = cidr(word) {
-            return network.map(Entry::Network);
-        }
-        host = host_of(word, url_hosts)?;
-    }
-    if let Some(address) = address(host)? {
-        return Ok(Entry::Network(Network::host(address)));
-    }
-    let bare = host.strip_prefix(b"*.").or_else(|| host.strip_prefix(b"."));
-    let name = name::read(bare.unwrap_or(host), buffer)?;
-    Ok(Entry::Name { name, wildcard: bare.is_some() })
+/// What a URL with a path stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Urls {
+    /// One page, not the host: [`Flaw::Path`].
+    #[default]
+    Pages,
+    /// Its host.
+    Hosts,
 }
 
-/// `address/length`; `None` when it is not of that kind.
+impl<'a> Indicator<'a> {
+    /// Reads one word. `buffer` holds the name where its document form differs from the word.
+    ///
+    /// # Errors
+    /// The word names nothing.
+    pub fn read(word: &'a [u8], urls: Urls, buffer: &'a mut String) -> Result<Self, Flaw> {
+        // Most words are bare names.
+        let mut host = word;
+        if word.iter().any(|byte| matches!(byte, b':' | b'/' | b'?' | b'#' | b'@' | b'[')) {
+            if let Some(network) = cidr(word) {
+                return network.map(Self::Network);
+            }
+            host = host_of(word, urls)?;
+        }
+        if let Some(address) = address(host)? {
+            return Ok(Self::Network(Network::host(address)));
+        }
+        let bare = host.strip_prefix(b"*.").or_else(|| host.strip_prefix(b"."));
+        let name = canonical(bare.unwrap_or(host), buffer)?;
+        Ok(Self::Name { name, wildcard: bare.is_some() })
+    }
+}
+
+/// `address/length`; `None` when the word is not of that kind.
 fn cidr(word: &[u8]) -> Option<Result<Network, Flaw>> {
     let slash = word.iter().rposition(|byte| *byte == b'/')?;
     let length = std::str::from_utf8(word.get(slash + 1..)?).ok()?;
@@ -49,13 +64,13 @@ fn cidr(word: &[u8]) -> Option<Result<Network, Flaw>> {
 }
 
 /// Cuts off what a URL has around its host (RFC 3986 3).
-fn host_of(word: &[u8], url_hosts: bool) -> Result<&[u8], Flaw> {
+fn host_of(word: &[u8], urls: Urls) -> Result<&[u8], Flaw> {
     let mut rest = word;
     if let Some(at) = rest.windows(3).position(|window| window == b"://") {
         rest = rest.get(at + 3..).unwrap_or_default();
     }
     if let Some(end) = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')) {
-        if rest.get(end..) != Some(b"/") && !url_hosts {
+        if rest.get(end..) != Some(b"/") && urls == Urls::Pages {
             return Err(Flaw::Path);
         }
         rest = rest.get(..end).unwrap_or_default();
@@ -78,8 +93,11 @@ fn host_of(word: &[u8], url_hosts: bool) -> Result<&[u8], Flaw> {
     Ok(rest)
 }
 
-/// Reads an address in every way that a resolver library does. `None`: it is a name.
-pub(super) fn address(text: &[u8]) -> Result<Option<IpAddr>, Flaw> {
+/// Reads an address in every spelling that a resolver library takes. `None`: the text is a name.
+///
+/// # Errors
+/// The text has the shape of an address and is none.
+pub fn address(text: &[u8]) -> Result<Option<IpAddr>, Flaw> {
     if text.contains(&b':') {
         let text = std::str::from_utf8(text).map_err(|_| Flaw::NotUtf8)?;
         let without_zone = text.split_once('%').map_or(text, |(address, _)| address);
@@ -133,11 +151,11 @@ fn inet_aton(text: &[u8]) -> Option<Ipv4Addr> {
 mod tests {
     use super::*;
 
-    fn show(word: &str, url_hosts: bool) -> String {
-        match read(word.as_bytes(), url_hosts, &mut String::new()) {
-            Ok(Entry::Name { name, wildcard: false }) => name.to_owned(),
-            Ok(Entry::Name { name, wildcard: true }) => format!("*.{name}"),
-            Ok(Entry::Network(network)) => network.to_string(),
+    fn show(word: &str, urls: Urls) -> String {
+        match Indicator::read(word.as_bytes(), urls, &mut String::new()) {
+            Ok(Indicator::Name { name, wildcard: false }) => name.to_owned(),
+            Ok(Indicator::Name { name, wildcard: true }) => format!("*.{name}"),
+            Ok(Indicator::Network(network)) => network.to_string(),
             Err(flaw) => format!("{flaw:?}"),
         }
     }
@@ -174,9 +192,9 @@ mod tests {
             ("0x.example", "0x.example"),
             ("2001:zz::1", "Address"),
         ] {
-            assert_eq!(show(word, false), expected, "{word}");
+            assert_eq!(show(word, Urls::Pages), expected, "{word}");
         }
-        assert_eq!(show("http://192.0.2.7:8080/bin.sh?x", true), "192.0.2.7");
-        assert_eq!(show("evil.example/path", true), "evil.example");
+        assert_eq!(show("http://192.0.2.7:8080/bin.sh?x", Urls::Hosts), "192.0.2.7");
+        assert_eq!(show("evil.example/path", Urls::Hosts), "evil.example");
     }
 }

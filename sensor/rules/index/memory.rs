@@ -10,7 +10,7 @@ const LARGE: usize = 1 << 20;
 const OWN_MAPPING: usize = 40 << 20;
 
 /// An empty vector with room for so many items.
-pub(super) fn roomy<T>(items: usize) -> Vec<T> {
+pub(in crate::rules) fn roomy<T>(items: usize) -> Vec<T> {
     let mut empty = Vec::new();
     make_room(&mut empty, items);
     empty
@@ -18,7 +18,7 @@ pub(super) fn roomy<T>(items: usize) -> Vec<T> {
 
 /// Makes sure that so many more items fit.
 #[inline]
-pub(super) fn make_room<T>(items: &mut Vec<T>, more: usize) {
+pub(in crate::rules) fn make_room<T>(items: &mut Vec<T>, more: usize) {
     if items.capacity() - items.len() >= more {
         return;
     }

@@ -6,9 +6,10 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::super::intake::Intake;
-use super::super::names::Scope;
-use super::super::{Flaw, Metadata};
+use super::super::index::names::Scope;
+use super::super::list::Metadata;
+use super::flaw::Flaw;
+use super::intake::Intake;
 
 /// MISP types that speak of names and addresses; a type that is none of these speaks of something else.
 const TYPES: [&str; 14] = [

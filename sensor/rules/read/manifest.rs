@@ -8,10 +8,10 @@ use std::{fs, io};
 
 use serde::Deserialize;
 
-use super::format::Format;
-use super::intake::Options;
-use super::names::Scope;
+use super::super::index::names::Scope;
+use super::super::lists::{Format, Options};
 use super::watch::Watched;
+use crate::name::Urls;
 
 /// A rules.toml is written by people: one that is larger is something else.
 const LARGEST_MANIFEST: u64 = 4 << 20;
@@ -106,7 +106,7 @@ impl Settings {
             }),
             allow: self.action == Action::Allow,
             allow_broad: self.allow_broad,
-            url_hosts: self.url_hosts,
+            urls: if self.url_hosts { Urls::Hosts } else { Urls::Pages },
             severity_max: self.severity_max,
             column: self.column.clone(),
         }

@@ -5,11 +5,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::super::Flaw;
-use super::super::intake::Intake;
-use super::super::names::Scope;
-use super::super::networks::Network;
+use super::super::index::names::Scope;
+use super::flaw::Flaw;
+use super::intake::Intake;
 use super::words;
+use crate::name::{self, Network};
 
 /// Words of a record that are read: owner, TTL, class, type and the first of its data.
 const WORDS: usize = 6;
@@ -106,7 +106,7 @@ impl Zone {
         if let Some(labels) = strip_label(name, b"rpz-ip") {
             return match response_address(labels) {
                 Some(network) => intake.network(network, allow, None, line),
-                None => intake.skip(Flaw::Address, line),
+                None => intake.skip(name::Flaw::Address.into(), line),
             };
         }
         let elsewhere = [b"rpz-client-ip".as_slice(), b"rpz-nsdname", b"rpz-nsip"];

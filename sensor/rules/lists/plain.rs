@@ -1,17 +1,18 @@
 //! One entry a line: `evil.example`, `*.evil.example`, `.evil.example`, `192.0.2.7`, `192.0.2.0/24`,
 //! `https://evil.example:8080`. Remarks after `#`; lines that begin with `;`, `!` or `//` are remarks.
 
-use super::super::Flaw;
-use super::super::entry;
-use super::super::intake::Intake;
+use super::flaw::Flaw;
+use super::intake::Intake;
 use super::{without_remark, words};
+use crate::name::{Indicator, Urls};
 
 pub(super) fn claims(line: &[u8]) -> bool {
     let mut words = words(without_remark(line));
     match (words.next(), words.next()) {
         // A single label is more likely prose.
         (Some(word), None) => {
-            word.contains(&b'.') | word.contains(&b':') && entry::read(word, true, &mut String::new()).is_ok()
+            word.contains(&b'.') | word.contains(&b':')
+                && Indicator::read(word, Urls::Hosts, &mut String::new()).is_ok()
         }
         _ => false,
     }

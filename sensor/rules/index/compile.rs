@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 
-use super::Metadata;
+use super::super::list::Metadata;
 use super::details::{Details, DetailsWriter, Mark as DetailsMark};
 use super::hash::Key;
 use super::memory::make_room;
 use super::names::{Class, Names, Origin, Record, Scope};
-use super::networks::{Network, Networks};
+use super::networks::Networks;
+use crate::name::Network;
 
 /// Entries of one set: numbers of records are 32 bits wide, and an entry takes 18 bytes.
 const MOST_ENTRIES: usize = 1 << 27;
@@ -18,17 +19,17 @@ const MOST_ENTRIES: usize = 1 << 27;
 /// No room is left for another entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the rule set holds as many entries as it can")]
-pub(super) struct Full;
+pub(in crate::rules) struct Full;
 
 /// What an entry belongs to.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(in crate::rules) struct Place {
     pub list: u16,
     pub line: u32,
     pub allow: bool,
 }
 
-pub(super) struct Builder {
+pub(in crate::rules) struct Builder {
     key: Key,
     records: Vec<Record>,
     networks: Vec<(Network, Origin)>,
@@ -41,7 +42,7 @@ pub(super) struct Builder {
 }
 
 /// How far [`Builder::back`] goes.
-pub(super) struct Mark {
+pub(in crate::rules) struct Mark {
     records: usize,
     networks: usize,
     details: DetailsMark,
@@ -50,7 +51,7 @@ pub(super) struct Mark {
 
 /// A finished set.
 #[derive(Default)]
-pub(super) struct Compiled {
+pub(in crate::rules) struct Compiled {
     pub names: Names,
     pub networks: Networks,
     pub details: Details,
@@ -61,7 +62,7 @@ pub(super) struct Compiled {
 
 impl Builder {
     /// A set whose entries [`Builder::carry`] takes from has the same key.
-    pub(super) fn new(key: Key) -> Self {
+    pub(in crate::rules) fn new(key: Key) -> Self {
         Self {
             key,
             records: Vec::new(),
@@ -76,7 +77,7 @@ impl Builder {
 
     /// Adds a name as documents write it.
     #[inline]
-    pub(super) fn name(
+    pub(in crate::rules) fn name(
         &mut self,
         name: &str,
         scope: Scope,
@@ -89,7 +90,12 @@ impl Builder {
         self.record(Record::new(hash, origin))
     }
 
-    pub(super) fn network(&mut self, network: Network, place: Place, metadata: Option<&Metadata>) -> Result<(), Full> {
+    pub(in crate::rules) fn network(
+        &mut self,
+        network: Network,
+        place: Place,
+        metadata: Option<&Metadata>,
+    ) -> Result<(), Full> {
         if self.networks.len() >= MOST_ENTRIES {
             return Err(Full);
         }
@@ -101,7 +107,13 @@ impl Builder {
 
     /// Adds the entries of another set whose list has a number in this one. What fitted there fits
     /// again, or is less than what came instead: an overflow was reported there.
-    pub(super) fn carry(&mut self, names: &Names, networks: &Networks, details: &Details, lists: &HashMap<u16, u16>) {
+    pub(in crate::rules) fn carry(
+        &mut self,
+        names: &Names,
+        networks: &Networks,
+        details: &Details,
+        lists: &HashMap<u16, u16>,
+    ) {
         // How many labels a record's name has is known of all together only.
         self.depths |= names.depths;
         let origin = |builder: &mut Self, origin: Origin| {
@@ -123,20 +135,20 @@ impl Builder {
         });
     }
 
-    pub(super) fn mark(&self) -> Mark {
+    pub(in crate::rules) fn mark(&self) -> Mark {
         let (records, networks) = (self.records.len(), self.networks.len());
         Mark { records, networks, details: self.details.mark(), depths: self.depths }
     }
 
     /// Forgets what was added since.
-    pub(super) fn back(&mut self, mark: &Mark) {
+    pub(in crate::rules) fn back(&mut self, mark: &Mark) {
         self.records.truncate(mark.records);
         self.networks.truncate(mark.networks);
         self.details.back(mark.details);
         self.depths = mark.depths;
     }
 
-    pub(super) fn finish(self) -> Compiled {
+    pub(in crate::rules) fn finish(self) -> Compiled {
         let Self { key, mut records, networks, classes, details, depths, .. } = self;
         let (networks, repeated_networks) = Networks::new(networks, &classes);
         records.sort_unstable();

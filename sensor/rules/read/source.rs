@@ -8,10 +8,8 @@ use std::path::Path;
 use flate2::bufread::MultiGzDecoder;
 use memchr::memchr;
 
-use super::Flaw;
-use super::format::{Format, Reader};
-use super::hash::Digest;
-use super::intake::Intake;
+use super::super::index::hash::Digest;
+use super::super::lists::{Flaw, Format, Intake, Reader};
 
 /// Longer lines are skipped: ten times what the longest real line (a hosts line of many names) has.
 const LONGEST_LINE: usize = 1 << 16;

@@ -5,7 +5,9 @@ mod adblock;
 mod bind;
 mod csv;
 mod dnsmasq;
+mod flaw;
 mod hosts;
+mod intake;
 mod json_lines;
 mod plain;
 mod unbound;
@@ -13,7 +15,9 @@ mod zone;
 
 use std::fmt;
 
-use super::intake::Intake;
+pub(super) use flaw::Flaw;
+pub use intake::{Counts, Problem};
+pub(super) use intake::{Intake, Options};
 
 /// How a list is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -53,7 +57,10 @@ impl Format {
     ];
 
     /// The format of most of these lines; `None` where no line looks like any.
-    pub(super) fn recognise<'a>(lines: impl Iterator<Item = &'a [u8]> + Clone, column: Option<&str>) -> Option<Self> {
+    pub(in crate::rules) fn recognise<'a>(
+        lines: impl Iterator<Item = &'a [u8]> + Clone,
+        column: Option<&str>,
+    ) -> Option<Self> {
         if csv::has_header(lines.clone(), column) {
             return Some(Self::Csv);
         }
@@ -113,7 +120,7 @@ impl fmt::Display for Format {
 }
 
 /// Reads the lines of one list.
-pub(super) enum Reader {
+pub(in crate::rules) enum Reader {
     Hosts,
     Plain,
     Adblock,
@@ -126,7 +133,7 @@ pub(super) enum Reader {
 }
 
 impl Reader {
-    pub(super) fn new(format: Format) -> Self {
+    pub(in crate::rules) fn new(format: Format) -> Self {
         match format {
             Format::Hosts => Self::Hosts,
             Format::Plain => Self::Plain,
@@ -141,7 +148,7 @@ impl Reader {
     }
 
     /// Reads a line, which is neither empty nor wider than the caller's bound.
-    pub(super) fn line(&mut self, line: &[u8], intake: &mut Intake<'_>) {
+    pub(in crate::rules) fn line(&mut self, line: &[u8], intake: &mut Intake<'_>) {
         match self {
             Self::Hosts => hosts::line(line, intake),
             Self::Plain => plain::line(line, intake),

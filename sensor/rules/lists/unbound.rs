@@ -2,9 +2,9 @@
 //! "evil.example A 0.0.0.0"` the one name. Zone types that let the answer through are not applicable,
 //! `always_transparent` is an exception.
 
-use super::super::Flaw;
-use super::super::intake::Intake;
-use super::super::names::Scope;
+use super::super::index::names::Scope;
+use super::flaw::Flaw;
+use super::intake::Intake;
 use super::without_remark;
 
 pub(super) fn claims(line: &[u8]) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Metadata;
+use super::super::list::Metadata;
 use super::names::Class;
 
 /// A text longer than this is cut: a list's remark goes into every alert it raises.
@@ -10,7 +10,7 @@ const LONGEST_TEXT: usize = 512;
 
 /// Entries are written once and read on a hit.
 #[derive(Default)]
-pub(super) struct Details {
+pub(in crate::rules) struct Details {
     /// Per entry: the line, severity + 1 or 0, then three texts by number + 1 or 0.
     records: Vec<u8>,
     /// Length and bytes of each text.
@@ -19,18 +19,18 @@ pub(super) struct Details {
 
 /// Only needed while a set is made: sources and remarks repeat, so that each is kept once.
 #[derive(Default)]
-pub(super) struct DetailsWriter {
+pub(in crate::rules) struct DetailsWriter {
     details: Details,
     known: HashMap<Box<str>, u32>,
 }
 
 /// How far [`DetailsWriter::back`] goes.
 #[derive(Clone, Copy)]
-pub(super) struct Mark(usize);
+pub(in crate::rules) struct Mark(usize);
 
 impl DetailsWriter {
     /// Where the details of an entry are to be found. `None` when there are none, or no room is left.
-    pub(super) fn add(&mut self, line: u32, metadata: &Metadata) -> Option<u32> {
+    pub(in crate::rules) fn add(&mut self, line: u32, metadata: &Metadata) -> Option<u32> {
         if *metadata == Metadata::default() {
             return None;
         }
@@ -45,16 +45,16 @@ impl DetailsWriter {
         Some(offset)
     }
 
-    pub(super) fn mark(&self) -> Mark {
+    pub(in crate::rules) fn mark(&self) -> Mark {
         Mark(self.details.records.len())
     }
 
     /// Forgets the records since; the texts stay for whoever needs them again.
-    pub(super) fn back(&mut self, mark: Mark) {
+    pub(in crate::rules) fn back(&mut self, mark: Mark) {
         self.details.records.truncate(mark.0);
     }
 
-    pub(super) fn finish(self) -> Details {
+    pub(in crate::rules) fn finish(self) -> Details {
         self.details
     }
 
@@ -78,7 +78,7 @@ impl DetailsWriter {
 
 impl Details {
     /// The line of an entry of this class, and what is said about it.
-    pub(super) fn of(&self, class: Class, at: u32) -> Option<(u32, Option<Metadata>)> {
+    pub(in crate::rules) fn of(&self, class: Class, at: u32) -> Option<(u32, Option<Metadata>)> {
         if !class.details {
             return Some((at, None));
         }

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use super::{Load, Rules, load};
+use super::super::set::Rules;
+use super::load::{Load, load};
 
 /// A load under way. Its descriptor becomes readable when it is done.
 #[derive(Debug)]

@@ -2,9 +2,9 @@
 //! Zones of type `forward`, `stub` and the like are not there to block, and other statements are about
 //! other things.
 
-use super::super::Flaw;
-use super::super::intake::Intake;
-use super::super::names::Scope;
+use super::super::index::names::Scope;
+use super::flaw::Flaw;
+use super::intake::Intake;
 use super::words;
 
 /// Where in a statement the reader is.

@@ -2,9 +2,10 @@
 //! stand behind `#` (abuse.ch) or `#fields` (Zeek). The entry's column is the one that the list's
 //! configuration names, by name or by number from 1, else the first of those that lists use.
 
-use super::super::intake::Intake;
-use super::super::names::Scope;
-use super::super::{Flaw, Metadata};
+use super::super::index::names::Scope;
+use super::super::list::Metadata;
+use super::flaw::Flaw;
+use super::intake::Intake;
 
 /// Columns that hold the entry, the likeliest first.
 const VALUES: [&str; 15] = [

@@ -3,10 +3,10 @@
 //! Cosmetic rules, rules with a path or a pattern, regular expressions, and rules whose options narrow
 //! them to some requests are not applicable. Lists for `AdGuard` Home hold hosts and plain lines too.
 
-use super::super::Flaw;
-use super::super::intake::Intake;
-use super::super::names::Scope;
+use super::super::index::names::Scope;
 use super::hosts;
+use super::intake::Intake;
+use crate::name;
 
 /// Options that leave a rule about the whole name. Every other option narrows it (`$script`,
 /// `$domain=…`), withdraws it (`$badfilter`) or changes something else.
@@ -68,7 +68,7 @@ pub(super) fn line(line: &[u8], intake: &mut Intake<'_>) {
     };
     let name = ["^|", "^", "|", "/"].iter().find_map(|end| anchored.strip_suffix(end.as_bytes())).unwrap_or(anchored);
     if name.is_empty() {
-        return intake.skip(Flaw::NoName, line);
+        return intake.skip(name::Flaw::NoName.into(), line);
     }
     let (name, scope) = name.strip_prefix(b"*.").map_or((name, Scope::Suffix), |name| (name, Scope::Below));
     if name.iter().any(|byte| matches!(byte, b'*' | b'/' | b'^' | b'|' | b'?' | b'=')) {

@@ -4,16 +4,18 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+use crate::name::label_start;
+
 /// The secret of one run.
 #[derive(Clone, Copy)]
-pub(super) struct Key {
+pub(in crate::rules) struct Key {
     seed: Hash,
     factor: Hash,
 }
 
 /// Stands for a name: two hashes that know nothing of each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Hash {
+pub(in crate::rules) struct Hash {
     /// Chooses where a name is kept.
     pub place: u64,
     /// Tells it from another name with the same `place`.
@@ -21,20 +23,20 @@ pub(super) struct Hash {
 }
 
 impl Key {
-    pub(super) fn random() -> Self {
+    pub(in crate::rules) fn random() -> Self {
         let draw = || RandomState::new().build_hasher().finish();
         // Odd factors of a folded multiplication lose no input bit.
         Self { seed: Hash { place: draw(), check: draw() }, factor: Hash { place: draw() | 1, check: draw() | 1 } }
     }
 
     /// The hash of the root, which each suffix starts from.
-    pub(super) fn root(self) -> Hash {
+    pub(in crate::rules) fn root(self) -> Hash {
         self.seed
     }
 
     /// The hash of `label` in front of a suffix whose hash is `parent`.
     #[inline]
-    pub(super) fn extend(self, parent: Hash, label: &[u8]) -> Hash {
+    pub(in crate::rules) fn extend(self, parent: Hash, label: &[u8]) -> Hash {
         let length = (label.len() as u64).wrapping_mul(LENGTH_FACTOR);
         let mut state = Hash { place: parent.place ^ length, check: parent.check ^ length };
         let mut rest = label;
@@ -52,7 +54,7 @@ impl Key {
     }
 
     /// The hash of a whole name, and how many labels it has.
-    pub(super) fn name(self, name: &[u8]) -> (Hash, usize) {
+    pub(in crate::rules) fn name(self, name: &[u8]) -> (Hash, usize) {
         let (mut hash, mut labels) = (self.root(), 0);
         let mut end = name.len();
         while let Some(start) = label_start(name, end) {
@@ -91,56 +93,20 @@ fn tail(bytes: &[u8]) -> u64 {
     }
 }
 
-/// Where the label that ends at `end` starts: after the nearest dot to the left that no backslash
-/// escapes. `None` when `end` is outside of the name.
-#[inline]
-pub(super) fn label_start(name: &[u8], end: usize) -> Option<usize> {
-    let mut head = name.get(..end)?;
-    loop {
-        let Some(dot) = last_dot(head) else { return Some(0) };
-        head = head.get(..dot)?;
-        if head.last() != Some(&b'\\') {
-            return Some(dot + 1);
-        }
-        let backslashes = head.iter().rev().take_while(|byte| **byte == b'\\').count();
-        if backslashes % 2 == 0 {
-            return Some(dot + 1);
-        }
-    }
-}
-
-/// The last dot, eight bytes at a time.
-#[inline]
-fn last_dot(text: &[u8]) -> Option<usize> {
-    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    const DOTS: u64 = 0x2e2e_2e2e_2e2e_2e2e;
-    let mut head = text;
-    while let Some((rest, word)) = head.split_last_chunk::<8>() {
-        let others = u64::from_le_bytes(*word) ^ DOTS;
-        // The top bit of each byte that is a dot.
-        let dots = !(((others & LOW) + LOW) | others | LOW);
-        if dots != 0 {
-            return Some(rest.len() + 7 - dots.leading_zeros() as usize / 8);
-        }
-        head = rest;
-    }
-    head.iter().rposition(|byte| *byte == b'.')
-}
-
 /// A digest of a list's bytes that is the same on every host and in every run: its version.
 /// It tells versions apart; it is no proof against forgery.
-pub(super) struct Digest {
+pub(in crate::rules) struct Digest {
     state: [u64; 2],
     length: u64,
 }
 
 impl Digest {
-    pub(super) fn new() -> Self {
+    pub(in crate::rules) fn new() -> Self {
         Self { state: [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344], length: 0 } // digits of pi
     }
 
     /// Adds one line; where lines begin and end is part of the digest.
-    pub(super) fn line(&mut self, bytes: &[u8]) {
+    pub(in crate::rules) fn line(&mut self, bytes: &[u8]) {
         const FACTORS: [u64; 2] = [0xa409_3822_299f_31d1, 0x082e_fa98_ec4e_6c89]; // further digits of pi
         self.length = self.length.wrapping_add(bytes.len() as u64 + 1);
         for chunk in bytes.chunks(8) {
@@ -152,7 +118,7 @@ impl Digest {
     }
 
     /// Sixteen hexadecimal digits.
-    pub(super) fn finish(&self) -> String {
+    pub(in crate::rules) fn finish(&self) -> String {
         format!("{:016x}", fold(self.state[0] ^ self.length, LENGTH_FACTOR) ^ self.state[1])
     }
 }
@@ -167,28 +133,6 @@ fn tail_word(chunk: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn labels_are_cut_at_dots_that_nothing_escapes() {
-        let labels = |name: &str| {
-            let mut end = name.len();
-            let mut found = Vec::new();
-            while let Some(start) = label_start(name.as_bytes(), end) {
-                found.push(name[start..end].to_owned());
-                if start == 0 {
-                    break;
-                }
-                end = start - 1;
-            }
-            found
-        };
-        assert_eq!(labels("www.evil.example"), ["example", "evil", "www"]);
-        assert_eq!(labels(r"a\.b.example"), ["example", r"a\.b"]);
-        assert_eq!(labels(r"a\\.b.example"), ["example", "b", r"a\\"]);
-        assert_eq!(labels(r"a\\\.b"), [r"a\\\.b"]);
-        assert_eq!(labels("aaaaaaaaaaaa.b.cccccccccccccccc.dd"), ["dd", "cccccccccccccccc", "b", "aaaaaaaaaaaa"]);
-        assert_eq!(labels("aaaaaaaaaaaaaaaaaaaaa"), ["aaaaaaaaaaaaaaaaaaaaa"]);
-    }
 
     #[test]
     fn a_suffix_hashes_like_the_name_alone() {

@@ -1,12 +1,11 @@
 //! Where the formats put what they read of one list: entries are checked, counted and handed to the
 //! builder, and every line that is not understood is noted.
 
-use super::compile::{Builder, Place};
-use super::entry::{self, Entry};
-use super::names::Scope;
-use super::networks::Network;
-use super::{Flaw, Metadata};
-use crate::dns::is_registry;
+use super::super::index::compile::{Builder, Place};
+use super::super::index::names::Scope;
+use super::super::list::Metadata;
+use super::flaw::Flaw;
+use crate::name::{self, Indicator, Network, Urls, is_registry};
 
 /// Notes kept of one list; further ones are only counted.
 const MOST_PROBLEMS: usize = 100;
@@ -47,19 +46,19 @@ pub struct Counts {
 
 /// What the list's configuration says about reading it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Options {
+pub(in crate::rules) struct Options {
     /// Overrides what the format means.
     pub scope: Option<Scope>,
     /// Every entry is one that must never alert.
     pub allow: bool,
     pub allow_broad: bool,
-    pub url_hosts: bool,
+    pub urls: Urls,
     /// The highest severity that entries of this list have.
     pub severity_max: Option<u8>,
     pub column: Option<String>,
 }
 
-pub(super) struct Intake<'a> {
+pub(in crate::rules) struct Intake<'a> {
     builder: &'a mut Builder,
     pub options: Options,
     list: u16,
@@ -73,33 +72,40 @@ pub(super) struct Intake<'a> {
 }
 
 impl<'a> Intake<'a> {
-    pub(super) fn new(builder: &'a mut Builder, list: u16, options: Options) -> Self {
+    pub(in crate::rules) fn new(builder: &'a mut Builder, list: u16, options: Options) -> Self {
         let (counts, problems, name) = (Counts::default(), Vec::new(), String::new());
         Self { builder, options, list, line: 0, counts, problems, flawed_line: 0, name, full: false }
     }
 
-    pub(super) fn next_line(&mut self) {
+    pub(in crate::rules) fn next_line(&mut self) {
         self.line = self.line.saturating_add(1);
         self.counts.lines += 1;
     }
 
     /// An entry with its own spelling of what it means.
-    pub(super) fn word(&mut self, word: &[u8], text: &[u8]) {
+    pub(in crate::rules) fn word(&mut self, word: &[u8], text: &[u8]) {
         self.entry(word, Scope::Suffix, false, None, text);
     }
 
     /// An entry; `scope` is what the format means by it. `text` is the line, to be shown if it is wrong.
-    pub(super) fn entry(&mut self, word: &[u8], scope: Scope, allow: bool, metadata: Option<&Metadata>, text: &[u8]) {
+    pub(in crate::rules) fn entry(
+        &mut self,
+        word: &[u8],
+        scope: Scope,
+        allow: bool,
+        metadata: Option<&Metadata>,
+        text: &[u8],
+    ) {
         let mut buffer = std::mem::take(&mut self.name);
-        match entry::read(word, self.options.url_hosts, &mut buffer) {
-            Ok(Entry::Name { name, wildcard }) => {
+        match Indicator::read(word, self.options.urls, &mut buffer) {
+            Ok(Indicator::Name { name, wildcard }) => {
                 let scope = if wildcard && scope == Scope::Exact { Scope::Suffix } else { scope };
                 let forced = self.options.scope.filter(|_| !wildcard && scope != Scope::Below);
                 self.name(name, forced.unwrap_or(scope), allow, metadata, text);
             }
-            Ok(Entry::Network(network)) => self.network(network, allow, metadata, text),
-            Err(Flaw::Path) => self.not_applicable(),
-            Err(flaw) => self.skip(flaw, text),
+            Ok(Indicator::Network(network)) => self.network(network, allow, metadata, text),
+            Err(name::Flaw::Path) => self.not_applicable(),
+            Err(flaw) => self.skip(flaw.into(), text),
         }
         self.name = buffer;
     }
@@ -118,7 +124,13 @@ impl<'a> Intake<'a> {
     }
 
     /// An address or a range of addresses.
-    pub(super) fn network(&mut self, network: Network, allow: bool, metadata: Option<&Metadata>, text: &[u8]) {
+    pub(in crate::rules) fn network(
+        &mut self,
+        network: Network,
+        allow: bool,
+        metadata: Option<&Metadata>,
+        text: &[u8],
+    ) {
         let allow = allow || self.options.allow;
         if !self.options.allow_broad && !allow {
             let (address, prefix) = (network.address(), network.prefix());
@@ -139,18 +151,18 @@ impl<'a> Intake<'a> {
 
     /// A severity on the list's scale, on that of documents (0 to 100).
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
-    pub(super) fn severity(&self, severity: f64) -> u8 {
+    pub(in crate::rules) fn severity(&self, severity: f64) -> u8 {
         let scaled = self.options.severity_max.map_or(severity, |max| severity * 100.0 / f64::from(max.max(1)));
         scaled.clamp(0.0, 100.0).round() as u8
     }
 
     /// The list says something that is right, but not about whole names.
-    pub(super) fn not_applicable(&mut self) {
+    pub(in crate::rules) fn not_applicable(&mut self) {
         self.counts.not_applicable += 1;
     }
 
     /// The line, or a part of it, is not understood.
-    pub(super) fn skip(&mut self, flaw: Flaw, text: &[u8]) {
+    pub(in crate::rules) fn skip(&mut self, flaw: Flaw, text: &[u8]) {
         if self.flawed_line == self.line && self.counts.skipped > 0 {
             return;
         }
@@ -164,19 +176,19 @@ impl<'a> Intake<'a> {
         }
     }
 
-    pub(super) fn line(&self) -> u32 {
+    pub(in crate::rules) fn line(&self) -> u32 {
         self.line
     }
 
-    pub(super) fn counts(&self) -> Counts {
+    pub(in crate::rules) fn counts(&self) -> Counts {
         self.counts
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(in crate::rules) fn is_full(&self) -> bool {
         self.full
     }
 
-    pub(super) fn finish(self) -> (Counts, Vec<Problem>) {
+    pub(in crate::rules) fn finish(self) -> (Counts, Vec<Problem>) {
         (self.counts, self.problems)
     }
 

@@ -1,6 +1,6 @@
-//! Names as lists and people write them into names as documents write them: lower case, IDN as
-//! punycode (UTS 46), no trailing dot, escapes as in `dns`. What else stands around a name in a list
-//! (schemes, ports, wildcards) is left to `entry`.
+//! A name as lists and people write it, in document form: lower case, an internationalised name as
+//! punycode (UTS 46), no trailing dot, escapes as in `dns`. What else may stand around a name
+//! (schemes, ports, wildcards) is left to `indicator`.
 
 use std::fmt::Write;
 
@@ -11,8 +11,11 @@ const LONGEST_LABEL: usize = 63;
 /// RFC 1035 2.3.4: 255 octets on the wire are 253 characters with dots between labels.
 const LONGEST_NAME: usize = 253;
 
-/// Reads `text` as a name; `buffer` is where it is rewritten, if it has to be.
-pub(super) fn read<'a>(text: &'a [u8], buffer: &'a mut String) -> Result<&'a str, Flaw> {
+/// Brings a name into document form. `buffer` holds the new form where it differs from `text`.
+///
+/// # Errors
+/// The text is no name.
+pub fn canonical<'a>(text: &'a [u8], buffer: &'a mut String) -> Result<&'a str, Flaw> {
     let text = text.strip_suffix(b".").unwrap_or(text);
     if text.is_empty() {
         return Err(Flaw::NoName);
@@ -170,7 +173,7 @@ mod tests {
     use super::*;
 
     fn name(text: &str) -> Result<String, Flaw> {
-        read(text.as_bytes(), &mut String::new()).map(str::to_owned)
+        canonical(text.as_bytes(), &mut String::new()).map(str::to_owned)
     }
 
     #[test]
@@ -211,6 +214,6 @@ mod tests {
         ] {
             assert_eq!(name(text), Err(flaw), "{text}");
         }
-        assert_eq!(read(b"ev\xffil.example", &mut String::new()), Err(Flaw::NotUtf8));
+        assert_eq!(canonical(b"ev\xffil.example", &mut String::new()), Err(Flaw::NotUtf8));
     }
 }

@@ -15,7 +15,8 @@
 //! Eighty bits of a hash that nobody outside can know (`hash`) tell names apart. That a name is taken for
 //! one of 2,200,000 others happens once in 10^17 suffixes: at a million queries a second, in thousands of years.
 
-use super::hash::{Hash, Key, label_start};
+use super::hash::{Hash, Key};
+use crate::name::label_start;
 
 /// Names of one bucket, on average.
 const BUCKET: usize = 4;
@@ -24,7 +25,7 @@ const DEPTHS: usize = 128;
 
 /// What an entry says about names below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Scope {
+pub(in crate::rules) enum Scope {
     /// The name and everything below it.
     Suffix,
     /// The name only.
@@ -35,7 +36,7 @@ pub(super) enum Scope {
 
 /// What many entries share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Class {
+pub(in crate::rules) struct Class {
     /// Index of the list.
     pub list: u16,
     pub scope: Scope,
@@ -47,14 +48,14 @@ pub(super) struct Class {
 
 impl Class {
     /// Whether both speak for the same list, to the same end.
-    pub(super) fn is_alike(self, other: Self) -> bool {
+    pub(in crate::rules) fn is_alike(self, other: Self) -> bool {
         (self.list, self.allow) == (other.list, other.allow)
     }
 }
 
 /// Where an entry was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Origin {
+pub(in crate::rules) struct Origin {
     /// Number of its class.
     pub class: u16,
     /// The line; of a class with details the place of those, which begin with the line.
@@ -63,7 +64,7 @@ pub(super) struct Origin {
 
 /// An entry. Those of one name stand together, and in one class in the order they were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Record {
+pub(in crate::rules) struct Record {
     place: u64,
     check: u16,
     class: u16,
@@ -72,47 +73,47 @@ pub(super) struct Record {
 
 impl Record {
     #[allow(clippy::cast_possible_truncation)] // 80 bits are enough
-    pub(super) fn new(hash: Hash, origin: Origin) -> Self {
+    pub(in crate::rules) fn new(hash: Hash, origin: Origin) -> Self {
         Self { place: hash.place, check: hash.check as u16, class: origin.class, at: origin.at }
     }
 
-    pub(super) fn origin(self) -> Origin {
+    pub(in crate::rules) fn origin(self) -> Origin {
         Origin { class: self.class, at: self.at }
     }
 
-    pub(super) fn is_same_name(&self, other: &Self) -> bool {
+    pub(in crate::rules) fn is_same_name(&self, other: &Self) -> bool {
         self.place == other.place && self.check == other.check
     }
 
     /// The same name in another set.
-    pub(super) fn with(self, origin: Origin) -> Self {
+    pub(in crate::rules) fn with(self, origin: Origin) -> Self {
         Self { class: origin.class, at: origin.at, ..self }
     }
 }
 
 /// An entry that a name or an address matched. Of use with the set it was found in only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Found {
-    pub(super) class: Class,
+pub struct EntryRef {
+    pub(in crate::rules) class: Class,
     /// As in [`Origin`].
-    pub(super) at: u32,
+    pub(in crate::rules) at: u32,
     /// Where the entry's name starts in the name that was looked up; of an address, the length of the prefix.
-    pub(super) part: usize,
+    pub(in crate::rules) part: usize,
 }
 
-pub(super) struct Names {
-    pub(super) key: Key,
-    pub(super) classes: Vec<Class>,
+pub(in crate::rules) struct Names {
+    pub(in crate::rules) key: Key,
+    pub(in crate::rules) classes: Vec<Class>,
     /// One more than there are buckets; the last only ends the one before.
     directory: Vec<u64>,
-    pub(super) records: Vec<Record>,
+    pub(in crate::rules) records: Vec<Record>,
     /// Numbers of labels that entries have, a bit each: other suffixes are not looked up.
-    pub(super) depths: u128,
+    pub(in crate::rules) depths: u128,
 }
 
 impl Names {
     /// `records` are sorted.
-    pub(super) fn new(key: Key, classes: Vec<Class>, records: Vec<Record>, depths: u128) -> Self {
+    pub(in crate::rules) fn new(key: Key, classes: Vec<Class>, records: Vec<Record>, depths: u128) -> Self {
         let buckets = records.len().div_ceil(BUCKET).max(1);
         let mut directory = super::memory::roomy(buckets + 1);
         let mut rest = records.iter().zip(0..).peekable();
@@ -130,7 +131,7 @@ impl Names {
 
     /// Gives every entry that `name` matches, from the shortest to the longest.
     #[inline]
-    pub(super) fn each(&self, name: &str, mut found: impl FnMut(Found)) {
+    pub(in crate::rules) fn each(&self, name: &str, mut found: impl FnMut(EntryRef)) {
         let bytes = name.as_bytes();
         let mut hash = self.key.root();
         let mut end = bytes.len();
@@ -152,7 +153,7 @@ impl Names {
     }
 
     #[inline]
-    fn suffix(&self, hash: Hash, start: usize, found: &mut impl FnMut(Found)) {
+    fn suffix(&self, hash: Hash, start: usize, found: &mut impl FnMut(EntryRef)) {
         let index = bucket(hash.place, self.directory.len() - 1);
         let (Some(word), Some(next)) = (self.directory.get(index), self.directory.get(index + 1)) else { return };
         let marks = marks(hash.place);
@@ -169,7 +170,7 @@ impl Names {
                 Scope::Below => start != 0,
             };
             if fits {
-                found(Found { class, at: record.at, part: start });
+                found(EntryRef { class, at: record.at, part: start });
             }
         }
     }

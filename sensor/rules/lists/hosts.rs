@@ -2,9 +2,9 @@
 //! resolver would answer with, whatever it is, and says nothing. A line of one word is read as a plain
 //! entry, because published lists mix both.
 
-use super::super::entry;
-use super::super::intake::Intake;
+use super::intake::Intake;
 use super::{plain, without_remark, words};
+use crate::name;
 
 /// What every hosts file begins with.
 const EVERY_HOST: [&[u8]; 14] = [
@@ -49,5 +49,5 @@ pub(super) fn line(line: &[u8], intake: &mut Intake<'_>) {
 
 /// `0` is short for 0.0.0.0 in some lists.
 fn is_address(word: &[u8]) -> bool {
-    word == b"0" || matches!(entry::address(word), Ok(Some(_)))
+    word == b"0" || matches!(name::address(word), Ok(Some(_)))
 }

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::compile::Builder;
-use super::format::Format;
-use super::hash::Key;
-use super::intake::{Counts, Intake, Problem};
+use super::super::index::compile::Builder;
+use super::super::index::hash::Key;
+use super::super::list::List;
+use super::super::lists::{Counts, Format, Intake, Problem};
+use super::super::set::{Loaded, Rules};
 use super::manifest::{self, Action, Source, Unreadable};
+use super::source;
 use super::watch::Watched;
-use super::{List, Loaded, Rules, source};
 
 /// A rule set and how it came about.
 #[derive(Debug)]
@@ -152,7 +153,7 @@ impl<'a> Loading<'a> {
                     path: source.path.clone(),
                     version: report.version.clone(),
                 });
-                self.lists.push(Loaded { list, origin: source.origin, report: report.clone() });
+                self.lists.push(Loaded { list, origin: source.origin, format: report.format, counts });
                 self.reports.push(report);
             }
             Err(error) => {
@@ -176,14 +177,10 @@ impl<'a> Loading<'a> {
         if let (Some((old, loaded)), Ok(new)) = (found, u16::try_from(self.lists.len())) {
             self.carried.insert(old, new);
             report.kept = true;
-            report.format = loaded.report.format;
-            report.version.clone_from(&loaded.report.version);
-            report.counts = loaded.report.counts;
-            self.lists.push(Loaded {
-                list: loaded.list.clone(),
-                origin: loaded.origin.clone(),
-                report: loaded.report.clone(),
-            });
+            report.format = loaded.format;
+            report.version.clone_from(&loaded.list.version);
+            report.counts = loaded.counts;
+            self.lists.push(loaded.clone());
         }
         self.reports.push(report);
     }
@@ -195,8 +192,13 @@ impl<'a> Loading<'a> {
         for loaded in lists.iter().filter(|loaded| loaded.origin == origin) {
             self.ids.insert(loaded.list.id.clone());
             self.watch.push(Watched::new(loaded.list.path.clone()));
-            let report = ListReport { error: Some(error.to_owned()), ..loaded.report.clone() };
-            self.keep(origin, ListReport { problems: Vec::new(), ..report });
+            let report = ListReport {
+                id: loaded.list.id.clone(),
+                path: loaded.list.path.clone(),
+                error: Some(error.to_owned()),
+                ..ListReport::default()
+            };
+            self.keep(origin, report);
         }
         if self.reports.len() == before {
             let (id, path) = (origin.display().to_string(), origin.to_owned());
@@ -212,7 +214,7 @@ impl<'a> Loading<'a> {
         let repeated = compiled.repeated_names.iter().map(|class| (class, true));
         for (class, is_name) in repeated.chain(compiled.repeated_networks.iter().map(|class| (class, false))) {
             let Some(loaded) = self.lists.get_mut(usize::from(class.list)) else { continue };
-            let counts = &mut loaded.report.counts;
+            let counts = &mut loaded.counts;
             counts.duplicates += 1;
             let entries = if is_name { &mut counts.names } else { &mut counts.addresses };
             *entries = entries.saturating_sub(1);
@@ -220,7 +222,7 @@ impl<'a> Loading<'a> {
         }
         for report in &mut self.reports {
             if let Some(loaded) = self.lists.iter().find(|loaded| loaded.list.id == report.id) {
-                report.counts = loaded.report.counts;
+                report.counts = loaded.counts;
             }
         }
         let rules = Rules::new(self.lists, compiled);
