@@ -9,10 +9,8 @@ use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dnstrail::metrics::Metrics;
 use dnstrail::probe::{Hooks, Observe, Probes, Settings};
 
 const PORT: u16 = 5399;
@@ -104,7 +102,7 @@ fn verification() {
         let settings = Settings { ports: vec![53], observe: Observe::Clients, hooks, ring_bytes: 16 << 20 };
         let mut runs = Vec::new();
         for run in 0..STARTS {
-            match Probes::open(&settings, &Arc::new(Metrics::default()), |_| ()) {
+            match Probes::open(&settings) {
                 Ok(probes) => {
                     let times = probes.times();
                     runs.push([times.trial, times.load, times.attach]);

@@ -44,7 +44,7 @@ struct {
 
 /* TCP connections on a DNS port that turned out to carry something else; the sensor says so. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4096);
 	__type(key, u64);
 	__type(value, u32);

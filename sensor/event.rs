@@ -2,12 +2,14 @@
 //! checked copies. Attaching, reading the ring and reading captures are left to `probe` and
 //! `replay`; what an event means is left to `pipeline`.
 
+mod command;
 #[allow(unsafe_code, reason = "records are copied out of bytes")]
 mod record;
 
 use std::mem::size_of;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+pub use command::{Command, MuteReason};
 use record::split;
 
 use crate::skeleton::types::{

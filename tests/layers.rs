@@ -55,10 +55,7 @@ const MODULES: [(&str, &[&str]); 24] = [
     ("view", &[]),
     (
         "command",
-        &[
-            "cli", "view", "probe", "replay", "pipeline", "sink", "ecs", "journal", "net", "host", "rules", "event",
-            "metrics",
-        ],
+        &["cli", "view", "probe", "replay", "pipeline", "sink", "ecs", "journal", "host", "rules", "event", "metrics"],
     ),
 ];
 

@@ -9,7 +9,6 @@ use crate::event::Event;
 use crate::host::Host;
 use crate::journal::{Body, Document, Report};
 use crate::metrics::Metrics;
-use crate::net::Verdict;
 use crate::pipeline::Pipeline;
 use crate::sink::{Format, Kind, Line, Outputs};
 
@@ -31,9 +30,9 @@ impl Chain {
         Self { pipeline, outlet: Outlet { writers, outputs, line: Vec::with_capacity(1 << 14), metrics } }
     }
 
-    pub fn push(&mut self, event: &Event<'_>) -> Verdict {
+    pub fn push(&mut self, event: &Event<'_>) {
         let Self { pipeline, outlet } = self;
-        pipeline.push(event, &mut |document| outlet.write(document))
+        pipeline.push(event, &mut |document| outlet.write(document));
     }
 
     /// Nanoseconds since the Unix epoch; see [`Pipeline::tick`].

@@ -3,14 +3,12 @@
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::{Failure, print};
 use crate::cli::config;
-use crate::metrics::Metrics;
 use crate::probe::support::{MOUNT_CGROUP2, Support};
 use crate::probe::{self, Hooks, Observe, Probes, Settings, WayIn};
 
@@ -85,7 +83,7 @@ impl Diagnosis {
     #[must_use]
     pub fn make(settings: &Settings) -> Self {
         let support = Support::read(Path::new("/"));
-        let (ways_in, milliseconds, error) = match Probes::open(settings, &Arc::new(Metrics::default()), |_| ()) {
+        let (ways_in, milliseconds, error) = match Probes::open(settings) {
             Ok(probes) => (probes.ways_in().to_vec(), Some(probes.times().into()), None),
             Err(error) => (error.ways_in(), None, Some(error.to_string())),
         };

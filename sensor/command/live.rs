@@ -1,9 +1,7 @@
 //! `dnstrail run`: one loop from the kernel's ring to the outputs, until a signal, the given time, or
 //! a reader that went away ends it.
 
-use std::cell::{Cell, OnceCell, RefCell};
 use std::fs;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,13 +15,12 @@ use super::service::Service;
 use super::signals::Signals;
 use super::{Failure, replay};
 use crate::cli::{HooksArg, ObserveArg, config};
-use crate::event::Event;
+use crate::event::{Command, Event};
 use crate::host::Host;
 use crate::journal::{Report, WayIn};
 use crate::metrics::Metrics;
-use crate::net::Verdict;
-use crate::pipeline::{self, Follow, Pipeline};
-use crate::probe::{self, Probes, Watched};
+use crate::pipeline::{self, Pipeline};
+use crate::probe::{self, Probes};
 use crate::sink::WhenFull;
 
 /// How long the ring is still emptied after the end was asked for.
@@ -48,23 +45,15 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
     let mut service = Service::of_environment();
     let pipeline =
         Pipeline::new(&pipeline_settings(settings), Host::read("/".as_ref()), rulebook.current(), Arc::clone(&metrics));
-    let chain = Rc::new(RefCell::new(Chain::new(pipeline, outputs, Arc::clone(&metrics))));
-    let reader = Rc::new(Reader::new(Rc::clone(&chain), Arc::clone(&metrics)));
-    let mut probes = {
-        let reader = Rc::clone(&reader);
-        Probes::open(&probe_settings(settings), &metrics, move |event| reader.take(event))?
-    };
-    let _ = reader.watched.set(probes.watched()?);
-    want_connections(settings, &rulebook, &probes);
+    let mut chain = Chain::new(pipeline, outputs, Arc::clone(&metrics));
+    let mut probes = Probes::open(&probe_settings(settings))?;
+    follow_connections(settings, &rulebook, &mut probes);
 
-    {
-        let mut chain = chain.borrow_mut();
-        let ways_in: Vec<_> = probes.ways_in().iter().map(way_in).collect();
-        let command_line: Vec<_> = std::env::args().collect();
-        chain.report(now(), Report::Start { ways_in: &ways_in, command_line: &command_line.join(" ") });
-        rulebook::report(now(), &load, &mut chain);
-        chain.flush();
-    }
+    let ways_in: Vec<_> = probes.ways_in().iter().map(way_in).collect();
+    let command_line: Vec<_> = std::env::args().collect();
+    chain.report(now(), Report::Start { ways_in: &ways_in, command_line: &command_line.join(" ") });
+    rulebook::report(now(), &load, &mut chain);
+    chain.flush();
     if let Err(error) = rulebook.watch(load) {
         eprintln!("dnstrail: {error:#}");
     }
@@ -79,24 +68,26 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
     let reason = loop {
         // All that happened before this moment is handed out when `drain` finds no more.
         let before = now();
-        let more = probes.ring().drain();
-        for socket in reader.muted.borrow_mut().drain(..) {
-            probes.mute(socket);
-        }
+        let more = probes.drain(&metrics, &mut |event, commands| {
+            chain.push(event);
+            commands.extend(chain.pipeline().take_commands());
+        });
         if !more {
-            chain.borrow_mut().tick(before);
-            reader.follow(chain.borrow_mut().pipeline());
+            chain.tick(before);
+            for command in chain.pipeline().take_commands() {
+                probes.apply(&command);
+            }
         }
         // Also where the ring is never empty.
         probes.count_losses(&metrics);
-        chain.borrow_mut().tend(before);
-        rulebook.turn(before, &mut chain.borrow_mut());
-        want_connections(settings, &rulebook, &probes);
-        shown.publish(before, &mut probes, &mut chain.borrow_mut(), &rulebook);
+        chain.tend(before);
+        rulebook.turn(before, &mut chain);
+        follow_connections(settings, &rulebook, &mut probes);
+        shown.publish(before, &mut probes, &mut chain, &rulebook);
         service.turn(rulebook.is_renewing());
         if signals.take_renewal() {
             service.reloading();
-            chain.borrow_mut().reopen();
+            chain.reopen();
             rulebook.renew();
         }
         if signals.is_ending() {
@@ -105,72 +96,39 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
         if end.is_some_and(|end| end <= Instant::now()) {
             break "the end of --duration";
         }
-        if chain.borrow().is_over() {
+        if chain.is_over() {
             break "the reader of the output went away";
         }
         if !more {
             let others: Vec<_> = signals.descriptors().into_iter().chain(rulebook.descriptors()).collect();
             let until_end = end.map(|end| end.saturating_duration_since(Instant::now()));
-            probes.ring().wait(&others, [until_end, rulebook.timeout()].into_iter().flatten().min());
+            probes.wait(&others, [until_end, rulebook.timeout()].into_iter().flatten().min());
         }
     };
 
     service.stopping();
     probes.detach();
     let patience = Instant::now() + DRAIN;
-    while probes.ring().drain() {
-        reader.abandoned.set(Instant::now() >= patience);
+    let mut is_over = false;
+    while probes.drain(&metrics, &mut |event, _| {
+        // The sensor must end: what is left in the ring is only counted.
+        if is_over {
+            metrics.losses.packet_abandoned.add(u64::from(matches!(event, Event::Packet(_))));
+        } else {
+            chain.push(event);
+        }
+    }) {
+        is_over = Instant::now() >= patience;
     }
     probes.count_losses(&metrics);
-    chain.borrow_mut().finish(now(), Some(reason));
+    chain.finish(now(), Some(reason));
     Ok(())
 }
 
-/// Takes the ring's records, and keeps what they ask of the kernel's side.
-struct Reader {
-    chain: Rc<RefCell<Chain>>,
-    metrics: Arc<Metrics>,
-    /// Sockets whose connections carry no DNS.
-    muted: RefCell<Vec<u64>>,
-    watched: OnceCell<Watched>,
-    /// The sensor must end: what is left in the ring is only counted.
-    abandoned: Cell<bool>,
-}
-
-impl Reader {
-    fn new(chain: Rc<RefCell<Chain>>, metrics: Arc<Metrics>) -> Self {
-        Self { chain, metrics, muted: RefCell::default(), watched: OnceCell::new(), abandoned: Cell::new(false) }
-    }
-
-    fn take(&self, event: &Event<'_>) {
-        if self.abandoned.get() {
-            self.metrics.losses.packet_abandoned.add(u64::from(matches!(event, Event::Packet(_))));
-            return;
-        }
-        let mut chain = self.chain.borrow_mut();
-        if let (Verdict::Foreign, Event::Packet(packet)) = (chain.push(event), event) {
-            self.muted.borrow_mut().push(packet.socket);
-        }
-        // Here, not after the drain: while the record is in the ring, the kernel follows every connection.
-        self.follow(chain.pipeline());
-    }
-
-    fn follow(&self, pipeline: &mut Pipeline) {
-        for change in pipeline.take_follow() {
-            let Some(watched) = self.watched.get() else { continue };
-            match change {
-                Follow::Watch(address) => watched.add(address),
-                Follow::Forget(address) => watched.remove(address),
-                Follow::Release(connection) => watched.release(connection),
-            }
-        }
-    }
-}
-
-/// Once there are lists. Who observes servers alone is told nothing of what clients do.
-fn want_connections(settings: &config::Run, rulebook: &Rulebook, probes: &Probes) {
+/// Connections are followed once there are lists. Who observes servers alone wants nothing of what clients do.
+fn follow_connections(settings: &config::Run, rulebook: &Rulebook, probes: &mut Probes) {
     if !matches!(settings.observe, ObserveArg::Servers) && !rulebook.current().is_empty() {
-        probes.want_connections();
+        probes.apply(&Command::FollowConnections);
     }
 }
 
@@ -196,7 +154,7 @@ impl Shown {
         };
         self.published = now;
         let levels = &exposition.levels;
-        levels.ring_fill.set(probes.ring().take_fill());
+        levels.ring_fill.set(probes.take_fill());
         levels.ring_fill_peak.set(levels.ring_fill_peak.get().max(levels.ring_fill.get()));
         let (live, retired) = chain.pipeline().processes().len();
         levels.processes_live.set(live as u64);

@@ -79,7 +79,7 @@ fn read(
         if let Event::Packet(packet) = &event {
             *last = packet.time.max(*last);
         }
-        let _ = chain.push(&event);
+        chain.push(&event);
         frames += 1;
         if frames.is_multiple_of(STRIDE) {
             chain.tick(*last);

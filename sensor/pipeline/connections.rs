@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::Outlet;
 use crate::alert::Match;
 use crate::dns::{Message, Section};
-use crate::event::{self, ConnectionId, Stage};
+use crate::event::{self, Command, ConnectionId, Stage};
 use crate::journal::{Body, Document};
 use crate::metrics::Metrics;
 use crate::process::{Actor, Processes};
@@ -31,16 +31,6 @@ const WATCH_TIME: u64 = 24 * 3_600 * 1_000_000_000;
 /// can there be more; then the oldest is forgotten.
 const OPEN: usize = 8_192;
 
-/// What the kernel side is to follow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Follow {
-    /// Connections to this address, before the answer's record is given back to the ring.
-    Watch(IpAddr),
-    Forget(IpAddr),
-    /// Not this connection, which was followed only because its answer had not been read.
-    Release(ConnectionId),
-}
-
 /// All that outlives an event.
 #[derive(Debug)]
 pub(super) struct Connections {
@@ -48,7 +38,7 @@ pub(super) struct Connections {
     /// When each was resolved last, oldest first.
     order: BTreeSet<(u64, IpAddr)>,
     open: BTreeMap<ConnectionId, Open>,
-    follow: Vec<Follow>,
+    commands: Vec<Command>,
     metrics: Arc<Metrics>,
 }
 
@@ -71,12 +61,12 @@ struct Open {
 
 impl Connections {
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { watched: HashMap::new(), order: BTreeSet::new(), open: BTreeMap::new(), follow: Vec::new(), metrics }
+        Self { watched: HashMap::new(), order: BTreeSet::new(), open: BTreeMap::new(), commands: Vec::new(), metrics }
     }
 
-    /// What has changed since this was last asked.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = Follow> {
-        self.follow.drain(..)
+    /// What the kernel side is to do, since this was last asked.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Command> {
+        self.commands.drain(..)
     }
 
     /// Watches what this answer of `name` resolves to. A listed name stands for all of its addresses, a
@@ -124,7 +114,7 @@ impl Connections {
         }
         let Some(resolution) = self.watched.get(&event.destination.ip()).cloned() else {
             if event.stage == Stage::Opened {
-                self.follow.push(Follow::Release(event.id));
+                self.commands.push(Command::Release(event.id));
             }
             return;
         };
@@ -179,7 +169,7 @@ impl Connections {
         }
         match self.watched.insert(address, Rc::new(resolution)) {
             Some(before) => drop(self.order.remove(&(before.time, address))),
-            None => self.follow.push(Follow::Watch(address)),
+            None => self.commands.push(Command::Watch(address)),
         }
         self.order.insert((time, address));
     }
@@ -192,7 +182,7 @@ impl Connections {
 
     fn forget(&mut self, address: IpAddr) {
         self.watched.remove(&address);
-        self.follow.push(Follow::Forget(address));
+        self.commands.push(Command::Forget(address));
     }
 }
 

@@ -9,7 +9,7 @@ mod window;
 
 use std::sync::Arc;
 
-use crate::event::{Event, Packet};
+use crate::event::{Command, Event, MuteReason, Packet};
 use crate::framing::LengthPrefix;
 use crate::host::Host;
 use crate::journal::{Body, Document, Report};
@@ -18,7 +18,6 @@ use crate::net::{FlowKey, Payload, Reassembler, Streams, Verdict};
 use crate::process::Processes;
 use crate::rules::Rules;
 use crate::transaction::Transactions;
-pub use connections::Follow;
 use lookup::Lookups;
 pub use sighting::Observe;
 use sighting::{Ports, Sighting};
@@ -63,6 +62,8 @@ pub struct Pipeline {
     /// The last packet stood in a capture.
     captured: bool,
     swept: u64,
+    /// The last packet's connection turned out to carry no DNS.
+    muted: Option<Command>,
 }
 
 impl Pipeline {
@@ -84,21 +85,24 @@ impl Pipeline {
             losses: Losses::default(),
             captured: false,
             swept: 0,
+            muted: None,
             metrics,
         }
     }
 
-    /// Takes one event, and gives the documents that are due by it, in their order. The verdict is
-    /// about the packet's connection: one that carries no DNS need not be looked at again.
-    pub fn push(&mut self, event: &Event<'_>, emit: &mut impl FnMut(&Document<'_>)) -> Verdict {
+    /// Takes one event, and gives the documents that are due by it, in their order.
+    pub fn push(&mut self, event: &Event<'_>, emit: &mut impl FnMut(&Document<'_>)) {
         match event {
-            Event::Packet(packet) => return self.packet(packet, emit),
+            Event::Packet(packet) => {
+                if self.packet(packet, emit) == Verdict::Foreign && packet.socket != 0 {
+                    self.muted = Some(Command::Mute { socket: packet.socket, reason: MuteReason::NotDns });
+                }
+            }
             Event::Process(record) => self.lookups.processes.record(record),
             Event::Fork(fork) => self.lookups.processes.fork(fork),
             Event::Exit(exit) => self.lookups.processes.exit(exit),
             Event::Connection(connection) => self.lookups.connection(connection, &mut self.outlet, emit),
         }
-        Verdict::Expected
     }
 
     /// What is due although nothing happened: timeouts, messages behind a gap that nobody fills,
@@ -132,10 +136,9 @@ impl Pipeline {
         self.lookups.rules = rules;
     }
 
-    /// Which connections the kernel side is to follow, as far as that has changed since the last look: to be
-    /// asked after each live event.
-    pub fn take_follow(&mut self) -> impl Iterator<Item = Follow> {
-        self.lookups.connections.take()
+    /// What the kernel side is to do, since the last look: to be asked after each live event and each tick.
+    pub fn take_commands(&mut self) -> impl Iterator<Item = Command> {
+        self.muted.take().into_iter().chain(self.lookups.connections.take())
     }
 
     /// Gives a document about the sensor itself its place in the stream.

@@ -4,24 +4,22 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
-use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use libbpf_rs::skel::Skel;
-use libbpf_rs::{Iter, Link, MapCore, MapFlags, ProgramMut, libbpf_sys};
+use libbpf_rs::{Iter, Link, ProgramMut, libbpf_sys};
 
+use super::controls::Controls;
 use super::load::{Skeleton, is_bpf_refused, is_left_out, listen, load, try_out};
 use super::program::{Attach, PROGRAMS, Program, Role, Way};
 use super::refusal::{Refusal, WayIn};
 use super::ring::Ring;
 use super::settings::{Hooks, Settings};
 use super::support::{MOUNT_CGROUP2, Support};
-use super::watched::Watched;
-use crate::event::{self, Clock, Event};
+use crate::event::{self, Clock, Command, Event};
 use crate::metrics::Metrics;
 use crate::skeleton::types::loss;
 
@@ -95,22 +93,22 @@ pub struct Probes {
     /// The one that sees connections, if it was taken; and its skipped runs that are counted or did not matter.
     connects: Option<&'static Program>,
     skipped: Cell<u64>,
-    watching: Rc<Cell<usize>>,
+    /// Records of the processes that ran before, until they are handed out.
+    before: Vec<u8>,
+    /// What the events of one record ask for.
+    commands: Vec<Command>,
+    pub(super) controls: Controls,
     skeleton: Skeleton,
     ways_in: Vec<WayIn>,
     times: Times,
 }
 
 impl Probes {
-    /// Loads and attaches. `handle` gets every event; processes that run already come first.
+    /// Loads and attaches. What happens from then on is handed out by [`Probes::drain`].
     ///
     /// # Errors
     /// What this host lacks, in one sentence with the remedy.
-    pub fn open(
-        settings: &Settings,
-        metrics: &Arc<Metrics>,
-        mut handle: impl FnMut(&Event<'_>) + 'static,
-    ) -> Result<Self, AttachError> {
+    pub fn open(settings: &Settings) -> Result<Self, AttachError> {
         let support = Support::read("/".as_ref());
         if !support.missing_capabilities.is_empty() {
             return Err(AttachError::Privilege(support.missing_capabilities));
@@ -125,7 +123,8 @@ impl Probes {
         let mut times = Times::default();
         let (skeleton, links) = open_best(settings, support.cgroup2.as_deref(), &mut refused, &mut times)?;
         let mut taken: Vec<_> = links.iter().map(|(program, _)| *program).collect();
-        taken.extend(timed(&mut times.attach, || iterate(&skeleton, &mut refused, &mut handle)));
+        let mut before = Vec::new();
+        taken.extend(timed(&mut times.attach, || iterate(&skeleton, &mut refused, &mut before)));
         let ways_in = WayIn::of_all_roles(&taken, &refused);
         let idle = skeleton
             .maps
@@ -137,7 +136,12 @@ impl Probes {
         }
         // SAFETY: mapped and aligned as long as `skeleton` lives; the ring is dropped before it.
         let idle = unsafe { AtomicU32::from_ptr(idle) };
-        let ring = Ring::new(&skeleton.maps.ring, idle, Arc::clone(metrics), handle)
+        let ring = skeleton
+            .maps
+            .ring
+            .as_fd()
+            .try_clone_to_owned()
+            .and_then(|map| Ok(Ring::new(map, settings.ring_bytes, idle)?))
             .map_err(|error| AttachError::Shared(format!("the ring: {error}")))?;
         let traced = links
             .iter()
@@ -145,12 +149,44 @@ impl Probes {
             .filter(|program| support.cgroup2.is_none() && ![Role::Tasks, Role::Connects].contains(&program.role))
             .collect();
         let connects = links.iter().map(|(program, _)| *program).find(|program| program.role == Role::Connects);
-        let (skipped, watching) = (Cell::default(), Rc::default());
-        Ok(Self { ring, links, traced, connects, skipped, watching, skeleton, ways_in, times })
+        let (skipped, commands, controls) = (Cell::default(), Vec::new(), Controls::default());
+        Ok(Self { ring, links, traced, connects, skipped, before, commands, controls, skeleton, ways_in, times })
     }
 
-    pub fn ring(&mut self) -> &mut Ring {
-        &mut self.ring
+    /// Hands out what happened, a bounded number of events; processes that ran before the start come first.
+    /// What `handle` asks of the kernel side is applied before the event's record is given back to the ring.
+    /// True: there may be more.
+    pub fn drain(&mut self, metrics: &Metrics, handle: &mut impl FnMut(&Event<'_>, &mut Vec<Command>)) -> bool {
+        let Self { ring, before, commands, controls, skeleton, .. } = self;
+        let mut take = |record: &[u8], clock| {
+            match event::decode(record, clock) {
+                Ok(event) => handle(&event, commands),
+                Err(_) => metrics.losses.record_invalid.add(1),
+            }
+            for command in commands.drain(..) {
+                controls.apply(skeleton, &command);
+            }
+        };
+        for record in process_records(&std::mem::take(before)) {
+            // The time of such a record is not used: the process is older than the sensor.
+            take(record, Clock { epoch: 0 });
+        }
+        ring.drain(&mut take)
+    }
+
+    /// Sleeps until there may be records, one of `others` is readable, or a tick is due; no longer than `most`.
+    pub fn wait(&mut self, others: &[BorrowedFd<'_>], most: Option<Duration>) {
+        self.ring.wait(others, most);
+    }
+
+    /// Most bytes of the ring that waited when they were drained, since this was last asked.
+    pub fn take_fill(&mut self) -> u64 {
+        self.ring.take_fill()
+    }
+
+    /// Does what the sensor asks of the kernel side.
+    pub fn apply(&mut self, command: &Command) {
+        self.controls.apply(&self.skeleton, command);
     }
 
     /// Nothing new enters the ring after this; what is in it can still be drained.
@@ -194,35 +230,9 @@ impl Probes {
         let skipped = self.connects.and_then(|program| find(&self.skeleton, program));
         let skipped = skipped.map_or(0, |program| skipped_runs(&program));
         let growth = skipped.saturating_sub(self.skipped.replace(skipped));
-        if self.watching.get() > 0 {
+        if self.controls.watches() {
             metrics.losses.kernel_connection_skipped.add(growth);
         }
-    }
-
-    /// Stops sending the packets of a TCP connection that turned out to carry no DNS.
-    pub fn mute(&self, socket: u64) {
-        // A full table forgets the oldest: its packets are looked at again, and nothing is lost.
-        let _ = self.skeleton.maps.muted.update(&socket.to_ne_bytes(), &1u32.to_ne_bytes(), MapFlags::ANY);
-    }
-}
-
-impl Probes {
-    /// Connections are followed from now on.
-    pub fn want_connections(&self) {
-        if let Some(bss) = self.skeleton.maps.bss_data.as_deref() {
-            // SAFETY: mapped and aligned; the kernel side only reads it.
-            let wanted = unsafe { AtomicU32::from_ptr((&raw const bss.connections_wanted).cast_mut()) };
-            wanted.store(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Where the sensor says which connections it means.
-    ///
-    /// # Errors
-    /// A descriptor that cannot be duplicated.
-    pub fn watched(&self) -> Result<Watched, AttachError> {
-        Watched::new(&self.skeleton.maps.watched, &self.skeleton.maps.connections, &self.watching)
-            .map_err(|error| AttachError::Shared(format!("the maps of connections: {error}")))
     }
 }
 
@@ -308,12 +318,8 @@ fn find<'a>(skeleton: &'a Skeleton, program: &Program) -> Option<ProgramMut<'a>>
     skeleton.object().progs_mut().find(|loaded| loaded.name() == program.name)
 }
 
-/// Runs the iterators: who runs already, and who owns the sockets that are open.
-fn iterate(
-    skeleton: &Skeleton,
-    refused: &mut Vec<Refusal>,
-    handle: &mut impl FnMut(&Event<'_>),
-) -> Vec<&'static Program> {
+/// Runs the iterators: who runs already, and who holds the sockets that are open. Appends process records.
+fn iterate(skeleton: &Skeleton, refused: &mut Vec<Refusal>, records: &mut Vec<u8>) -> Vec<&'static Program> {
     let mut taken = Vec::new();
     for program in PROGRAMS.iter().filter(|program| program.attach == Attach::Iterator) {
         if is_left_out(program, refused) {
@@ -323,12 +329,7 @@ fn iterate(
         match listen(|| read(&loaded)) {
             Ok(bytes) => {
                 taken.push(program);
-                for record in process_records(&bytes) {
-                    // The time of such a record is not used: the process is older than the sensor.
-                    if let Ok(event) = event::decode(record, Clock { epoch: 0 }) {
-                        handle(&event);
-                    }
-                }
+                records.extend_from_slice(&bytes);
             }
             Err((said, error)) => refused.push(Refusal::new(program, &said, &error)),
         }

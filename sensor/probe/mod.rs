@@ -1,21 +1,20 @@
 //! The kernel edge: what this host allows (`support`), what may be attached (`program`), which way in
 //! is loaded (`load`) and taken (`attach`), what was refused (`refusal`), the records that come out
-//! (`ring`), and the connections that are wanted (`watched`). What they mean is left to `event` and
+//! (`ring`), and what is asked of the kernel side (`controls`). What they mean is left to `event` and
 //! those above.
 
 #[allow(unsafe_code, reason = "counts and flags that the kernel side shares through mapped memory")]
 mod attach;
+#[allow(unsafe_code, reason = "a flag that the kernel side reads through mapped memory")]
+mod controls;
 mod load;
 mod program;
 mod refusal;
-#[allow(unsafe_code, reason = "the ring's descriptor is borrowed from libbpf")]
+#[allow(unsafe_code, reason = "the ring is mapped memory")]
 mod ring;
 mod settings;
 pub mod support;
-mod watched;
 
 pub use attach::{AttachError, Probes, Times};
 pub use refusal::{Refusal, WayIn};
-pub use ring::Ring;
 pub use settings::{Hooks, Observe, Settings};
-pub use watched::Watched;

@@ -1,33 +1,47 @@
-//! Reads the kernel's ring: records out, one after the other, and sleep when there are none.
+//! Reads the kernel's ring (kernel/bpf/ringbuf.c): records out, one after the other, and sleep when there
+//! are none.
 
-use std::cell::Cell;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use libbpf_rs::{AsRawLibbpf, MapCore, RingBuffer, RingBufferBuilder, libbpf_sys};
+use nix::libc::c_void;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::time::{ClockId, clock_gettime};
+use nix::unistd::{SysconfVar, sysconf};
 
-use crate::event::{self, Clock, Event};
-use crate::metrics::Metrics;
+use crate::event::Clock;
 
 /// Records taken at once before signals and timers are looked at again.
 const BATCH: usize = 4096;
 /// While there is traffic the ring is drained this often, and no record costs a wake-up. The
 /// ring holds far more than what a host sends and receives in that time.
 const NAP: Duration = Duration::from_millis(10);
-/// Longest sleep when nothing happens: what waits for a time-out is looked at this often.
+/// Longest sleep when nothing happens: queries that wait for their timeout are looked at this often.
 const IDLE: Duration = Duration::from_millis(250);
 
-/// The ring, and who gets its records.
-#[allow(clippy::struct_field_names, reason = "libbpf's ring is the ring")]
+/// Of a record's first word (`BPF_RINGBUF_BUSY_BIT`, `BPF_RINGBUF_DISCARD_BIT`): it is being written, it is void.
+const BUSY: u32 = 1 << 31;
+const VOID: u32 = 1 << 30;
+/// Bytes before each record (`BPF_RINGBUF_HDR_SZ`).
+const HEADER: u64 = 8;
+
+/// The ring, mapped as the kernel lays it out.
 pub struct Ring {
-    ring: RingBuffer<'static>,
-    clock: Rc<Cell<Clock>>,
+    map: OwnedFd,
+    /// One page that the reader writes: up to where records were given back.
+    consumer: Mapping,
+    /// One page that the kernel writes, up to where records were reserved; then the records, twice in a row,
+    /// so that none is split at the end.
+    producer: Mapping,
+    page: usize,
+    /// Bytes of records: a power of two.
+    size: u64,
     idle: &'static AtomicU32,
+    clock: Clock,
     /// Records were found by the last `drain`.
     busy: bool,
     /// Most bytes that waited since [`Ring::take_fill`].
@@ -35,33 +49,34 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// `idle` is the kernel side's `reader_idle`.
-    pub(super) fn new(
-        map: &dyn MapCore,
-        idle: &'static AtomicU32,
-        metrics: Arc<Metrics>,
-        mut handle: impl FnMut(&Event<'_>) + 'static,
-    ) -> libbpf_rs::Result<Self> {
-        let clock = Rc::new(Cell::new(read_clock(None)));
-        let at = Rc::clone(&clock);
-        let mut builder = RingBufferBuilder::new();
-        builder.add(map, move |record| {
-            match event::decode(record, at.get()) {
-                Ok(event) => handle(&event),
-                Err(_) => metrics.losses.record_invalid.add(1),
-            }
-            0
-        })?;
-        Ok(Self { ring: builder.build()?, clock, idle, busy: false, fill: 0 })
+    /// `size`: bytes of the map. `idle` is the kernel side's `reader_idle`.
+    pub(super) fn new(map: OwnedFd, size: u32, idle: &'static AtomicU32) -> nix::Result<Self> {
+        let page = sysconf(SysconfVar::PAGE_SIZE)?.and_then(|page| usize::try_from(page).ok()).unwrap_or(4096);
+        let consumer = Mapping::new(&map, 0, page, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE)?;
+        let producer = Mapping::new(&map, page, page + 2 * size as usize, ProtFlags::PROT_READ)?;
+        let (busy, fill) = (false, 0);
+        Ok(Self { map, consumer, producer, page, size: size.into(), idle, clock: read_clock(None), busy, fill })
     }
 
-    /// Hands out what the ring holds, a bounded number of records. True: there may be more.
-    pub fn drain(&mut self) -> bool {
-        self.clock.set(read_clock(Some(self.clock.get())));
-        self.fill = self.fill.max(self.waiting());
-        let count = self.ring.consume_raw_n(BATCH);
+    /// Hands out what the ring holds, a bounded number of records, each until `handle` returns. True: there
+    /// may be more.
+    pub(super) fn drain(&mut self, handle: &mut impl FnMut(&[u8], Clock)) -> bool {
+        self.clock = read_clock(Some(self.clock));
+        let mut at = self.consumed();
+        let end = self.position(&self.producer).load(Ordering::Acquire);
+        self.fill = self.fill.max(end.wrapping_sub(at));
+        let mut count = 0;
+        while at != end && count < BATCH {
+            let Some((record, next)) = self.record(at) else { break };
+            if let Some(record) = record {
+                handle(record, self.clock);
+                count += 1;
+            }
+            at = next;
+            self.position(&self.consumer).store(at, Ordering::Release);
+        }
         self.busy = count > 0;
-        usize::try_from(count).is_ok_and(|count| count >= BATCH)
+        count == BATCH
     }
 
     /// Most bytes that waited when they were drained, since this was last asked.
@@ -69,26 +84,16 @@ impl Ring {
         std::mem::take(&mut self.fill)
     }
 
-    fn waiting(&self) -> u64 {
-        // SAFETY: the ring lives as long as `self.ring`, which has one; both positions are read atomically.
-        unsafe {
-            let ring = libbpf_sys::ring_buffer__ring(self.ring.as_libbpf_object().as_ptr(), 0);
-            if ring.is_null() { 0 } else { libbpf_sys::ring__avail_data_size(ring) as u64 }
-        }
-    }
-
     /// Sleeps until there may be records, one of `others` is readable, or a tick is due; no longer
     /// than `most`.
     pub fn wait(&mut self, others: &[BorrowedFd<'_>], most: Option<Duration>) {
         let mut fds: Vec<PollFd> = others.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
         let mut sleep = NAP;
-        // SAFETY: the ring's descriptor lives as long as `self.ring`.
-        let ring = unsafe { BorrowedFd::borrow_raw(self.ring.epoll_fd()) };
         if !self.busy {
             // poll sees records that came before this is set, so none is slept over.
             self.idle.store(1, Ordering::SeqCst);
             sleep = IDLE;
-            fds.push(PollFd::new(ring.as_fd(), PollFlags::POLLIN));
+            fds.push(PollFd::new(self.map.as_fd(), PollFlags::POLLIN));
         }
         // Interrupted or not: the caller looks at everything again.
         let _ = poll(
@@ -96,6 +101,66 @@ impl Ring {
             PollTimeout::try_from(most.map_or(sleep, |most| most.min(sleep))).unwrap_or(PollTimeout::ZERO),
         );
         self.idle.store(0, Ordering::SeqCst);
+    }
+
+    fn consumed(&self) -> u64 {
+        self.position(&self.consumer).load(Ordering::Acquire)
+    }
+
+    fn position<'a>(&'a self, page: &'a Mapping) -> &'a AtomicU64 {
+        // SAFETY: each page begins with a position (unsigned long), aligned, which both sides access atomically.
+        unsafe { page.start.cast::<AtomicU64>().as_ref() }
+    }
+
+    /// The record at a position below the producer's, and the position behind it. Outer `None`: it is still
+    /// being written; inner `None`: it was given up.
+    #[allow(clippy::option_option, reason = "both are states of one record")]
+    fn record(&self, at: u64) -> Option<(Option<&[u8]>, u64)> {
+        // Below `size`, which is the length of a mapping.
+        let offset = self.page + (at & (self.size - 1)) as usize;
+        // SAFETY: a header of 8 bytes stands at each multiple of 8 up to the producer's position.
+        let length = unsafe { self.producer.start.byte_add(offset).cast::<AtomicU32>().as_ref() };
+        let length = length.load(Ordering::Acquire);
+        if length & BUSY != 0 {
+            return None;
+        }
+        let bytes = u64::from(length & !VOID);
+        let next = at + (bytes + HEADER).next_multiple_of(8);
+        debug_assert!(bytes + HEADER <= self.size, "a record of {bytes} bytes does not fit the ring");
+        if length & VOID != 0 || bytes + HEADER > self.size {
+            return Some((None, next));
+        }
+        // SAFETY: the kernel has finished these bytes and leaves them until the consumer's position is behind
+        // them; they lie within the mapping, whose second half repeats the first.
+        let record = unsafe {
+            std::slice::from_raw_parts(
+                self.producer.start.byte_add(offset + HEADER as usize).cast::<u8>().as_ptr(),
+                bytes as usize,
+            )
+        };
+        Some((Some(record), next))
+    }
+}
+
+/// Memory that is shared with the kernel.
+struct Mapping {
+    start: NonNull<c_void>,
+    length: usize,
+}
+
+impl Mapping {
+    fn new(map: &OwnedFd, offset: usize, length: usize, protection: ProtFlags) -> nix::Result<Self> {
+        let size = NonZeroUsize::new(length).ok_or(nix::errno::Errno::EINVAL)?;
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let start = unsafe { mmap(None, size, protection, MapFlags::MAP_SHARED, map, offset.cast_signed() as i64)? };
+        Ok(Self { start, length })
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new`, and no reference into it outlives `self`.
+        let _ = unsafe { munmap(self.start, self.length) };
     }
 }
 

@@ -4,8 +4,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use dnstrail::event::{Connection, ConnectionId, Exit, Stage};
-use dnstrail::pipeline::Follow;
+use dnstrail::event::{Command, Connection, ConnectionId, Exit, Stage};
 use dnstrail::process::RETIRED_TIME;
 use dnstrail::rules;
 
@@ -43,8 +42,8 @@ fn resolve(scene: &mut Scene, name: &str, address: Ipv4Addr, time: u64) {
     look_up(scene, name, time, |answer| answer.answer(1, &address.octets()));
 }
 
-fn follow(scene: &mut Scene) -> Vec<Follow> {
-    scene.pipeline.take_follow().collect()
+fn commands(scene: &mut Scene) -> Vec<Command> {
+    scene.pipeline.take_commands().collect()
 }
 
 fn connection(pid: u32, destination: IpAddr, stage: Stage, start: u64, time: u64) -> Connection {
@@ -72,7 +71,7 @@ fn connect(scene: &mut Scene, pid: u32, destination: IpAddr, stage: Stage, start
 fn whoever_connects_is_told() {
     let mut scene = scene();
     resolve(&mut scene, NAME, ADDRESS, START);
-    assert_eq!(follow(&mut scene), [Follow::Watch(ADDRESS.into())]);
+    assert_eq!(commands(&mut scene), [Command::Watch(ADDRESS.into())]);
     for pid in [7, 8] {
         for (stage, what) in [(Stage::Opened, "opened"), (Stage::Closed, "closed"), (Stage::Failed, "failed")] {
             let told = connect(&mut scene, pid, ADDRESS.into(), stage, START + SECOND);
@@ -82,7 +81,7 @@ fn whoever_connects_is_told() {
             assert_eq!(told.matches, [("destination.ip 192.0.2.9".to_owned(), "evil.example".to_owned())]);
         }
     }
-    assert_eq!(follow(&mut scene), []);
+    assert_eq!(commands(&mut scene), []);
     assert_eq!(scene.metrics.traffic.connections.get(), 4);
     assert_eq!(scene.metrics.traffic.alerts.get(), 1, "the lookup's");
 }
@@ -93,11 +92,11 @@ fn what_no_listed_name_resolved_to_is_followed_no_more() {
     let other = Ipv4Addr::new(192, 0, 2, 8);
     resolve(&mut scene, "www.example", other, START);
     resolve(&mut scene, "good.evil.example", other, START);
-    assert_eq!(follow(&mut scene), []);
+    assert_eq!(commands(&mut scene), []);
     for stage in [Stage::Opened, Stage::Closed, Stage::Failed] {
         assert_eq!(connect(&mut scene, 7, other.into(), stage, START), []);
     }
-    assert_eq!(follow(&mut scene), [Follow::Release(ConnectionId { begin: START, socket: 7 })]);
+    assert_eq!(commands(&mut scene), [Command::Release(ConnectionId { begin: START, socket: 7 })]);
     // What was open when the name first resolved is not what it led to.
     assert_eq!(connect(&mut scene, 7, ADDRESS.into(), Stage::Opened, START + SECOND), []);
     resolve(&mut scene, NAME, ADDRESS, START + 2 * SECOND);
@@ -111,13 +110,13 @@ fn lists_that_change_decide_anew() {
     resolve(&mut scene, NAME, ADDRESS, START);
     resolve(&mut scene, "worse.example", worse, START);
     resolve(&mut scene, "www.example", listed, START);
-    assert_eq!(follow(&mut scene).len(), 3);
+    assert_eq!(commands(&mut scene).len(), 3);
     scene.pipeline.set_rules(rules_of("# anew\nworse.example\nevil.example\n@@||www.evil.example^\n198.51.100.1\n"));
-    assert_eq!(follow(&mut scene), [Follow::Forget(ADDRESS.into())]);
+    assert_eq!(commands(&mut scene), [Command::Forget(ADDRESS.into())]);
     assert_eq!(connect(&mut scene, 7, ADDRESS.into(), Stage::Opened, START), []);
     assert_eq!(connect(&mut scene, 7, worse.into(), Stage::Opened, START).len(), 1);
     scene.pipeline.set_rules(rules_of("other.example\n"));
-    assert_eq!(follow(&mut scene).len(), 3, "two to forget, and the connection that was let go");
+    assert_eq!(commands(&mut scene).len(), 3, "two to forget, and the connection that was let go");
     // What is open is told to its end.
     assert_eq!(connect(&mut scene, 7, worse.into(), Stage::Closed, START).len(), 1);
 }
@@ -133,12 +132,12 @@ fn aliases_hints_and_listed_addresses() {
             .record(1, &name("edge.cdn.test"), 28, 1, 60, &[0x20; 16])
     });
     assert_eq!(
-        follow(&mut scene),
-        [Follow::Watch(Ipv4Addr::new(192, 0, 2, 1).into()), Follow::Watch(Ipv6Addr::from([0x20; 16]).into())]
+        commands(&mut scene),
+        [Command::Watch(Ipv4Addr::new(192, 0, 2, 1).into()), Command::Watch(Ipv6Addr::from([0x20; 16]).into())]
     );
     // A listed address says nothing of its neighbours in the answer.
     look_up(&mut scene, "two.example", START, |answer| answer.answer(1, &[192, 0, 2, 2]).answer(1, &[198, 51, 100, 2]));
-    assert_eq!(follow(&mut scene), [Follow::Watch(Ipv4Addr::new(198, 51, 100, 2).into())]);
+    assert_eq!(commands(&mut scene), [Command::Watch(Ipv4Addr::new(198, 51, 100, 2).into())]);
     let told = connect(&mut scene, 7, Ipv4Addr::new(198, 51, 100, 2).into(), Stage::Opened, START);
     assert_eq!(told[0].matches, [("destination.ip 198.51.100.2".to_owned(), "198.51.100.0/24".to_owned())]);
 }
@@ -153,7 +152,7 @@ fn sinkholes_are_never_watched() {
         let address: Ipv6Addr = address.parse().unwrap();
         look_up(&mut scene, NAME, START, |answer| answer.answer(28, &address.octets()));
     }
-    assert_eq!(follow(&mut scene), []);
+    assert_eq!(commands(&mut scene), []);
     assert_eq!(connect(&mut scene, 7, Ipv4Addr::LOCALHOST.into(), Stage::Opened, START), []);
     assert_eq!(scene.metrics.traffic.alerts.get(), 13);
 }
@@ -166,10 +165,10 @@ fn an_address_is_watched_for_a_day_and_its_open_connections_for_ever() {
     assert_eq!(connect(&mut scene, 7, ADDRESS.into(), Stage::Opened, START + SECOND).len(), 1);
     scene.push(&Event::Exit(Exit { time: START + SECOND, process: key(7), code: 0 }));
     scene.tick(START + DAY);
-    assert_eq!(follow(&mut scene), [Follow::Watch(ADDRESS.into())]);
+    assert_eq!(commands(&mut scene), [Command::Watch(ADDRESS.into())]);
     assert_eq!(connect(&mut scene, 8, ADDRESS.into(), Stage::Opened, START + DAY).len(), 1);
     scene.tick(START + DAY + SECOND);
-    assert_eq!(follow(&mut scene), [Follow::Forget(ADDRESS.into())]);
+    assert_eq!(commands(&mut scene), [Command::Forget(ADDRESS.into())]);
     assert_eq!(connect(&mut scene, 8, ADDRESS.into(), Stage::Failed, START + DAY + SECOND), []);
     // The process of the first is long forgotten, but not by its connection.
     const { assert!(DAY > RETIRED_TIME) };
@@ -183,7 +182,7 @@ fn captures_watch_nothing() {
     let mut scene = scene();
     egress(CLIENT, SERVER, &query(1, NAME)).direction(None).to(&mut scene);
     ingress(SERVER, CLIENT, &answer(1, NAME).answer(1, &ADDRESS.octets()).0).direction(None).to(&mut scene);
-    assert_eq!(follow(&mut scene), []);
+    assert_eq!(commands(&mut scene), []);
 }
 
 #[test]
@@ -194,11 +193,11 @@ fn as_many_addresses_as_the_kernel_has_room_for() {
     for number in 0..ROOM {
         resolve(&mut scene, NAME, address(number), START + u64::from(number));
     }
-    assert_eq!(follow(&mut scene).len(), ROOM as usize);
+    assert_eq!(commands(&mut scene).len(), ROOM as usize);
     // Resolved again, the first is no longer the oldest.
     resolve(&mut scene, NAME, address(0), START + SECOND);
     resolve(&mut scene, NAME, address(ROOM), START + SECOND);
-    assert_eq!(follow(&mut scene), [Follow::Forget(address(1).into()), Follow::Watch(address(ROOM).into())]);
+    assert_eq!(commands(&mut scene), [Command::Forget(address(1).into()), Command::Watch(address(ROOM).into())]);
 }
 
 #[test]
@@ -210,7 +209,7 @@ fn one_answer_does_not_push_out_all_others() {
         }
         answer
     });
-    assert_eq!(follow(&mut scene).len(), 256);
+    assert_eq!(commands(&mut scene).len(), 256);
 }
 
 #[test]
