@@ -5,6 +5,7 @@
 //! `pipeline → ecs → {net, process, rules} → {event, dns, metrics}`.
 
 pub mod alert;
+pub mod bounded;
 pub mod cli;
 pub mod command;
 pub mod dns;

@@ -6,10 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of `sensor/`, and the modules that it may use. `main` may use everything.
-const MODULES: [(&str, &[&str]); 24] = [
+const MODULES: [(&str, &[&str]); 25] = [
     ("lib", &[]),
     ("skeleton", &[]),
     ("metrics", &[]),
+    ("bounded", &[]),
     ("name", &[]),
     ("event", &["skeleton"]),
     ("dns", &["metrics"]),

@@ -1,5 +1,6 @@
 //! `make quick`: the tests that need neither root, network, daemons nor another package, in one binary.
 
+mod bounded;
 mod cli;
 mod dns;
 mod event;

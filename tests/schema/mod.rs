@@ -1,7 +1,7 @@
 //! The documents as lines: golden ones for each occurrence, what is cut, and what hostile text
 //! cannot do.
 
-mod allocations;
+pub mod allocations;
 mod conformance;
 mod cuts;
 mod documents;
