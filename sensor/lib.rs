@@ -17,7 +17,6 @@ pub mod journal;
 pub mod metrics;
 pub mod name;
 pub mod net;
-pub mod observe;
 pub mod pipeline;
 pub mod probe;
 pub mod process;

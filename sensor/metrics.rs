@@ -100,6 +100,10 @@ counts! {
         transaction_evicted,
         /// Processes forgotten for lack of room.
         process_evicted,
+        /// Processes of which only the beginning of the arguments was kept, for lack of room.
+        process_arguments_cut,
+        /// Readings of `/proc` that gave no answer in time, so that arguments or names of users are missing.
+        process_unread,
         /// Messages and connections whose process the kernel named, but whose record was lost or forgotten.
         process_unknown,
         /// Open connections to listed addresses forgotten for lack of room: their end is not told.

@@ -13,4 +13,3 @@ mod schema;
 mod sink;
 #[allow(dead_code, reason = "the system tests use the rest")]
 mod support;
-mod view;

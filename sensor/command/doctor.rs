@@ -1,5 +1,5 @@
-//! `dnstrail doctor`: the facts of this host, the ways in that are taken, and the remedy for each lack. The
-//! command attaches the probes for a moment; `probe` judges the facts.
+//! `dnstrail doctor`: what this host allows, which ways in are taken, and the one command that
+//! mends each lack. It attaches the probes for a moment; judging the facts is left to `probe`.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use super::{Failure, print};
 use crate::cli::config;
-use crate::cli::value::RingSize;
 use crate::probe::support::{MOUNT_CGROUP2, Support};
 use crate::probe::{self, Hooks, Observe, Probes, Settings, WayIn};
 
@@ -20,7 +19,7 @@ pub fn doctor(json: bool) -> Result<(), Failure> {
         ports: config::PORTS.to_vec(),
         observe: Observe::Clients,
         hooks: Hooks::Auto,
-        ring_bytes: RingSize::DEFAULT.0,
+        ring_bytes: config::RING_MIB << 20,
     };
     let diagnosis = Diagnosis::make(&settings);
     print(|out| {
@@ -31,10 +30,10 @@ pub fn doctor(json: bool) -> Result<(), Failure> {
             diagnosis.write(out)
         }
     })?;
-    if diagnosis.is_well() { Ok(()) } else { Err(Failure::Answered) }
+    if diagnosis.is_well() { Ok(()) } else { Err(Failure::Told) }
 }
 
-/// The facts, and what followed from them.
+/// What was found.
 #[derive(Debug, Serialize)]
 pub struct Diagnosis {
     kernel: String,
@@ -43,13 +42,13 @@ pub struct Diagnosis {
     missing_capabilities: Vec<&'static str>,
     lockdown: Option<String>,
     host_pids: bool,
-    /// Time until everything was attached.
+    /// How long everything took until it was attached.
     #[serde(skip_serializing_if = "Option::is_none")]
     milliseconds: Option<Times>,
     roles: Vec<Role>,
-    /// What would make a host better on which everything works.
+    /// What would make it better, though it works.
     advice: Vec<String>,
-    /// The reason why nothing could be attached, with the remedy.
+    /// Why nothing could be attached, with the remedy.
     error: Option<String>,
 }
 
@@ -74,7 +73,7 @@ struct Role {
 struct Refusal {
     hook: &'static str,
     reason: String,
-    /// The verifier's log, where the program came to verification; the end of a long one.
+    /// The verifier's, where it came to verification; of a long one the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<String>,
 }
@@ -102,13 +101,13 @@ impl Diagnosis {
         }
     }
 
-    /// Whether every role is filled, by the best way in or by another one.
+    /// Every role is filled, if not always by the best way in.
     #[must_use]
     pub fn is_well(&self) -> bool {
         self.error.is_none()
     }
 
-    /// Writes the diagnosis for a person.
+    /// For a person.
     ///
     /// # Errors
     /// Those of `out`.
@@ -133,7 +132,7 @@ impl Diagnosis {
         }
         let has_log = self.roles.iter().flat_map(|role| &role.refused).any(|refusal| refusal.log.is_some());
         if self.is_well() && has_log {
-            writeln!(out, "\nThe whole verifier log of each refusal: dnstrail doctor --json")?;
+            writeln!(out, "\nThe kernel's whole log of what it refused: dnstrail doctor --json")?;
         }
         match (&self.error, self.milliseconds) {
             (Some(error), _) => writeln!(out, "\nNothing can be seen: {error}"),
@@ -147,7 +146,7 @@ impl Diagnosis {
 }
 
 impl Role {
-    /// Where another role failed, this one was not tried to the end: only its refusals are shown.
+    /// Where another role failed this one was not tried to the end, and has nothing to tell but what was refused.
     fn write(&self, out: &mut impl Write, is_attached: bool) -> io::Result<()> {
         if !is_attached && self.refused.is_empty() {
             return Ok(());
@@ -164,7 +163,7 @@ impl Role {
     }
 }
 
-/// Advice for a host on which everything works, but not at its best.
+/// What works, but not at its best.
 fn advice(support: &Support) -> Vec<String> {
     let no_cgroup2 = support.cgroup2.is_none().then(|| {
         format!(
@@ -173,9 +172,8 @@ fn advice(support: &Support) -> Vec<String> {
         )
     });
     let other_pids = (!support.host_pids).then(|| {
-        "this is a pid namespace of its own, as containers have, while documents name processes by the host's pids, so \
-         that /proc says less here about processes older than the sensor; run dnstrail on the host, or in the \
-         host's pid namespace (Docker: --pid=host)"
+        "this is a pid namespace of its own, as containers have, and processes are told by the host's pids: of those that \
+         run before the start /proc says less here; run dnstrail on the host, or in the host's (Docker: --pid=host)"
             .into()
     });
     no_cgroup2.into_iter().chain(other_pids).collect()

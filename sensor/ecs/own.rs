@@ -55,7 +55,7 @@ impl OwnProcess {
         let image = actor.process.as_deref();
         Self {
             executable_deleted: image.is_some_and(|process| process.executable_deleted),
-            args_cut: image.map_or(0, |process| process.args_cut),
+            args_cut: image.map_or(0, |process| process.args_cut()),
         }
     }
 

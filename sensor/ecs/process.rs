@@ -39,7 +39,7 @@ pub(super) struct Image<'a> {
     pub command_line: Option<&'a str>,
     /// Of the process, also where `args` shows less.
     args_count: Option<usize>,
-    args: Option<&'a [String]>,
+    args: Option<Args<'a>>,
 }
 
 /// A user or a group.
@@ -195,7 +195,7 @@ impl<'a> Image<'a> {
             user: Some(Named { id: Id(image.uid), name: text(image.user_name.as_deref(), Part::UserName) }),
             group: Some(Named { id: Id(image.gid), name: text(image.group_name.as_deref(), Part::GroupName) }),
             vpid: image.namespace_pid,
-            start: Some(Instant(image.start)),
+            start: Some(Instant(image.start())),
             working_directory: text(image.working_directory.as_deref(), Part::WorkingDirectory),
             ..Self::unknown(image.key.pid)
         };
@@ -213,18 +213,18 @@ impl<'a> Image<'a> {
             name: text(Some(&image.name), Part::ParentName),
             executable: text(image.executable.as_deref(), Part::ParentExecutable),
             entity_id: text(Some(&image.entity_id), Part::ParentEntityId),
-            start: Some(Instant(image.start)),
+            start: Some(Instant(image.start())),
             ..Self::unknown(image.key.pid)
         };
         Some(known.with_arguments(image, limits, (Part::ParentCommandLine, Part::ParentArgs), cuts))
     }
 
     fn with_arguments(self, image: &'a process::Process, limits: Limits, parts: (Part, Part), cuts: &mut Cuts) -> Self {
-        let Some(command_line) = image.command_line.as_deref() else { return self };
+        let Some(all) = image.arguments.as_deref() else { return self };
         Self {
-            command_line: Some(cuts.text(command_line, limits.arguments, parts.0)),
-            args_count: Some(image.args.len()),
-            args: Some(arguments(&image.args, limits.arguments, parts.1, cuts)),
+            command_line: Some(cuts.text(all.command_line(), limits.arguments, parts.0)),
+            args_count: Some(all.count()),
+            args: Some(Args::new(all, limits.arguments, parts.1, cuts)),
             ..self
         }
     }
@@ -264,16 +264,34 @@ impl<'a> Container<'a> {
     }
 }
 
-/// The first arguments that take no more than `limit` together, each with its quotes and comma.
-fn arguments<'a>(all: &'a [String], limit: usize, part: Part, cuts: &mut Cuts) -> &'a [String] {
-    const PUNCTUATION: usize = 3;
-    let mut left = limit;
-    for (position, argument) in all.iter().enumerate() {
-        let length = text::escaped_length(argument, left).map(|length| length + PUNCTUATION);
-        match length.and_then(|length| left.checked_sub(length)) {
-            Some(rest) => left = rest,
-            None => return cuts.elements(all, position, part),
+/// The first arguments, as many as have room.
+#[derive(Debug, Clone, Copy)]
+struct Args<'a> {
+    all: &'a process::Arguments,
+    shown: usize,
+}
+
+impl<'a> Args<'a> {
+    /// Those that take no more than `limit` together, each with its quotes and comma.
+    fn new(all: &'a process::Arguments, limit: usize, part: Part, cuts: &mut Cuts) -> Self {
+        const PUNCTUATION: usize = 3;
+        let mut left = limit;
+        let mut shown = 0;
+        for argument in all.each() {
+            let length = text::escaped_length(argument, left).map(|length| length + PUNCTUATION);
+            let Some(rest) = length.and_then(|length| left.checked_sub(length)) else { break };
+            left = rest;
+            shown += 1;
         }
+        if shown < all.count() {
+            cuts.add(part);
+        }
+        Self { all, shown }
     }
-    all
+}
+
+impl Serialize for Args<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.all.each().take(self.shown))
+    }
 }

@@ -2,16 +2,22 @@
 //! No other module opens those files. Which process they describe is left to `process`, how a document
 //! shows them to `ecs`.
 
+mod accounts;
+mod clock;
+mod mountinfo;
 pub(crate) mod proc;
-pub(crate) mod users;
+mod reader;
 
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-pub(crate) use proc::ProcFs;
-pub(crate) use users::Users;
+pub(crate) use accounts::Accounts;
+pub use clock::BootClock;
+pub use mountinfo::Mounts;
+pub(crate) use proc::{DELETED, Facts};
+pub(crate) use reader::{Answer, Reader};
 
 /// Bytes that are read of a file with facts: ten times the longest `os-release` in use.
 const FACTS_SIZE: u64 = 64 << 10;
@@ -27,8 +33,7 @@ pub struct Host {
     pub architecture: &'static str,
     pub boot_id: Option<String>,
     pub os: OperatingSystem,
-    /// Nanoseconds from the Unix epoch to the zero of `CLOCK_BOOTTIME`.
-    pub boot_time: u64,
+    pub clock: BootClock,
     /// Inode number of the mount namespace in which `passwd` and `group` are read; 0 when not known.
     pub mount_namespace: u32,
     /// Where proc(5) of the initial pid namespace is mounted; empty when nowhere.
@@ -70,7 +75,7 @@ impl Host {
             architecture: std::env::consts::ARCH,
             boot_id: line("proc/sys/kernel/random/boot_id"),
             os: OperatingSystem::read(root, line("proc/sys/kernel/osrelease")),
-            boot_time: boot_time(),
+            clock: BootClock::read(),
             mount_namespace: namespace(&root.join("proc/self/ns/mnt")).unwrap_or_default(),
             proc: root.join("proc"),
             passwd: root.join("etc/passwd"),
@@ -125,15 +130,6 @@ fn read_facts(path: &Path) -> Option<String> {
 pub(crate) fn namespace(link: &Path) -> Option<u32> {
     let target = fs::read_link(link).ok()?;
     target.to_str()?.split_once(":[")?.1.strip_suffix(']')?.parse().ok()
-}
-
-fn boot_time() -> u64 {
-    use nix::time::{ClockId, clock_gettime};
-    let time = |clock| {
-        clock_gettime(clock)
-            .map_or(0, |time| u64::try_from(std::time::Duration::from(time).as_nanos()).unwrap_or(u64::MAX))
-    };
-    time(ClockId::CLOCK_REALTIME).saturating_sub(time(ClockId::CLOCK_BOOTTIME))
 }
 
 #[cfg(test)]

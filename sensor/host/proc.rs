@@ -1,34 +1,41 @@
-//! What `/proc` still tells of a process that was there before the sensor, and only when it is that
-//! very process. Processes that start later are told by the kernel's records.
+//! What `/proc` shows of one process, and only when it is that very process. Links are read and never
+//! followed, and no path is looked up below another process's root: that would walk a file system which
+//! whoever mounted it can stop from answering.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::mountinfo::Mounts;
+use super::namespace;
 use crate::event::TaskKey;
 
-/// Bytes of arguments that are kept of a process that was there before; as much as a page, which
-/// holds all but generated command lines.
+/// Bytes of arguments that are kept: as much as a page, which holds all but generated command lines.
 const ARGUMENTS_SIZE: u64 = 4096;
 
 /// Bytes of `stat` that are read: 52 numbers and a name of 15 bytes (64 for kernel threads).
 const STAT_SIZE: u64 = 2048;
 
+/// Bytes of `mountinfo` that are read: thousands of mounts. Of more nothing is decided.
+const MOUNTS_SIZE: u64 = 4 << 20;
+
 /// Nanoseconds in the clock tick of `/proc/PID/stat` (`USER_HZ` is 100 on every architecture but Alpha and IA-64).
 const TICK: u64 = 10_000_000;
 
+/// What the kernel's `d_path` (`fs/d_path.c`) adds to a name that was unlinked. A file may bear it as its name.
+pub(crate) const DELETED: &str = " (deleted)";
+
 /// A mounted proc(5), or a recorded one.
-#[derive(Debug)]
-pub(crate) struct ProcFs {
+#[derive(Debug, Clone)]
+pub(super) struct ProcFs {
     root: PathBuf,
 }
 
-/// What could be read; each part may lack by itself.
+/// What could be read of a process; each part may be missing by itself.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
-    /// Path, and whether it has no name any more.
-    pub(crate) executable: Option<(String, bool)>,
+    /// As the link has it, with [`DELETED`] behind what was unlinked.
+    pub(crate) executable: Option<String>,
     /// Each ended by NUL.
     pub(crate) arguments: Option<Vec<u8>>,
     pub(crate) arguments_total: u32,
@@ -36,23 +43,18 @@ pub(crate) struct Facts {
 }
 
 impl ProcFs {
-    pub(crate) fn new(root: &Path) -> Self {
+    pub(super) fn new(root: &Path) -> Self {
         Self { root: root.to_owned() }
     }
 
-    /// What it shows of a process, whichever has the pid now.
-    pub(crate) fn directory(&self, pid: u32) -> PathBuf {
-        self.root.join(pid.to_string())
-    }
-
-    /// `None` where the pid is free, or another process's, before or after the reading.
-    pub(crate) fn read(&self, process: &TaskKey) -> Option<Facts> {
+    /// `None` where the pid is free or another process's, before or after the reading.
+    pub(super) fn facts(&self, process: &TaskKey) -> Option<Facts> {
         let directory = self.directory(process.pid);
-        if start_ticks(&directory)? != process.start / TICK {
+        if !is_process(&directory, process) {
             return None;
         }
         let mut facts = Facts {
-            executable: executable(&directory),
+            executable: link(&directory.join("exe")),
             working_directory: link(&directory.join("cwd"))
                 .map(|path| path.strip_suffix(DELETED).map(str::to_owned).unwrap_or(path)),
             ..Facts::default()
@@ -63,26 +65,43 @@ impl ProcFs {
             facts.arguments = Some(bytes);
             facts.arguments_total = total;
         }
-        (start_ticks(&directory)? == process.start / TICK).then_some(facts)
+        is_process(&directory, process).then_some(facts)
+    }
+
+    /// Which of the sensor's own files a process in another mount namespace sees at the same path. `None` where
+    /// the process is gone, or in yet another namespace.
+    pub(super) fn sees<const COUNT: usize>(
+        &self,
+        process: &TaskKey,
+        mount_namespace: u32,
+        files: &[PathBuf; COUNT],
+    ) -> Option<[bool; COUNT]> {
+        let directory = self.directory(process.pid);
+        let (own, there) = (mounts(&self.root.join("self"))?, mounts(&directory)?);
+        let seen = files.each_ref().map(|file| {
+            let Ok(file) = file.canonicalize() else { return false };
+            let place = file.to_str().and_then(|path| Some((own.place(path)?, there.place(path)?)));
+            place.is_some_and(|(own, there)| own == there)
+        });
+        // Looked at last: had the pid gone to another process by now, this would show.
+        let is_there = is_process(&directory, process) && namespace(&directory.join("ns/mnt")) == Some(mount_namespace);
+        is_there.then_some(seen)
+    }
+
+    fn directory(&self, pid: u32) -> PathBuf {
+        self.root.join(pid.to_string())
     }
 }
-
-/// What the kernel's `d_path` (`fs/d_path.c`) adds to a name that was unlinked.
-const DELETED: &str = " (deleted)";
 
 fn link(path: &Path) -> Option<String> {
     Some(fs::read_link(path).ok()?.to_string_lossy().into_owned())
 }
 
-fn executable(directory: &Path) -> Option<(String, bool)> {
-    let link_path = directory.join("exe");
-    let path = link(&link_path)?;
-    // A file may bear that suffix as its name: what the link leads to has no names left, or it does.
-    let unlinked = || fs::metadata(&link_path).map_or(true, |file| file.nlink() == 0);
-    match path.strip_suffix(DELETED) {
-        Some(before) if unlinked() => Some((before.to_owned(), true)),
-        _ => Some((path, false)),
-    }
+fn mounts(directory: &Path) -> Option<Mounts> {
+    let mut bytes = Vec::new();
+    File::open(directory.join("mountinfo")).ok()?.take(MOUNTS_SIZE).read_to_end(&mut bytes).ok()?;
+    let whole = (bytes.len() as u64) < MOUNTS_SIZE;
+    whole.then(|| Mounts::parse(&String::from_utf8_lossy(&bytes)))
 }
 
 fn arguments(directory: &Path) -> io::Result<(Vec<u8>, u32)> {
@@ -92,6 +111,10 @@ fn arguments(directory: &Path) -> io::Result<(Vec<u8>, u32)> {
     let rest = io::copy(&mut file, &mut io::sink())?;
     let total = bytes.len() as u64 + rest;
     Ok((bytes, u32::try_from(total).unwrap_or(u32::MAX)))
+}
+
+fn is_process(directory: &Path, process: &TaskKey) -> bool {
+    start_ticks(directory) == Some(process.start / TICK)
 }
 
 /// Field 22 of `proc_pid_stat(5)`. The name (field 2) may hold blanks and brackets, so count from its end.
@@ -122,6 +145,24 @@ pub(crate) mod tests {
         symlink("/var/lib/resolver", directory.join("cwd")).unwrap();
     }
 
+    /// Records the mounts of a process that was recorded before, and the number of its mount namespace.
+    pub(crate) fn record_mounts(root: &Path, pid: &str, namespace: u32, mounts: &str) {
+        let directory = root.join(pid);
+        fs::create_dir_all(directory.join("ns")).unwrap();
+        fs::write(directory.join("mountinfo"), mounts).unwrap();
+        let _ = fs::remove_file(directory.join("ns/mnt"));
+        symlink(format!("mnt:[{namespace}]"), directory.join("ns/mnt")).unwrap();
+    }
+
+    /// Records a process whose arguments do not come until something is written into the file.
+    pub(crate) fn record_stuck(root: &Path, pid: u32) -> PathBuf {
+        record(root, pid, 3, "/usr/bin/curl", b"");
+        let file = root.join(format!("{pid}/cmdline"));
+        fs::remove_file(&file).unwrap();
+        nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        file
+    }
+
     fn key(pid: u32, ticks: u64) -> TaskKey {
         TaskKey { pid, exec_id: 4, start: ticks * TICK + 1_234_567 }
     }
@@ -131,30 +172,24 @@ pub(crate) mod tests {
         let root = tempfile::tempdir().unwrap();
         record(root.path(), 812, 4711, "/usr/sbin/resolver", b"resolver\0-d\0");
         let proc = ProcFs::new(root.path());
-        let facts = proc.read(&key(812, 4711)).unwrap();
-        assert_eq!(facts.executable, Some(("/usr/sbin/resolver".to_owned(), false)));
+        let facts = proc.facts(&key(812, 4711)).unwrap();
+        assert_eq!(facts.executable.as_deref(), Some("/usr/sbin/resolver"));
         assert_eq!(facts.arguments.as_deref(), Some(&b"resolver\0-d\0"[..]));
         assert_eq!((facts.arguments_total, facts.working_directory.as_deref()), (12, Some("/var/lib/resolver")));
-        assert_eq!(proc.read(&key(812, 4712)), None, "the pid was used again");
-        assert_eq!(proc.read(&key(813, 4711)), None);
+        assert_eq!(proc.facts(&key(812, 4712)), None, "the pid was used again");
+        assert_eq!(proc.facts(&key(813, 4711)), None);
     }
 
     #[test]
-    fn long_arguments_and_no_name() {
+    fn long_arguments_and_none() {
         let root = tempfile::tempdir().unwrap();
         record(root.path(), 5, 1, "/memfd:payload (deleted)", &vec![b'x'; 10_000]);
         record(root.path(), 6, 1, "/usr/bin/gone (deleted)", b"");
-        let named = root.path().join("named (deleted)");
-        fs::write(&named, "").unwrap();
-        record(root.path(), 7, 1, named.to_str().unwrap(), b"");
         let proc = ProcFs::new(root.path());
-        let facts = proc.read(&key(5, 1)).unwrap();
-        assert_eq!(facts.executable, Some(("/memfd:payload".to_owned(), true)));
+        let facts = proc.facts(&key(5, 1)).unwrap();
+        assert_eq!(facts.executable.as_deref(), Some("/memfd:payload (deleted)"));
         assert_eq!(facts.arguments.map(|bytes| bytes.len() as u64), Some(ARGUMENTS_SIZE));
         assert_eq!(facts.arguments_total, 10_000);
-        let gone = proc.read(&key(6, 1)).unwrap();
-        assert_eq!(gone.executable, Some(("/usr/bin/gone".to_owned(), true)));
-        assert_eq!(gone.arguments, None, "a zombie's are not known");
-        assert_eq!(proc.read(&key(7, 1)).unwrap().executable, Some((named.to_str().unwrap().to_owned(), false)));
+        assert_eq!(proc.facts(&key(6, 1)).unwrap().arguments, None, "a zombie's are not known");
     }
 }

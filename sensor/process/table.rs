@@ -1,0 +1,416 @@
+//! The table of images, and how it is filled, asked and kept within its bounds.
+
+use std::collections::{HashMap, VecDeque};
+use std::mem::size_of;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::namespaces::{Namespaces, Sight};
+use super::{Process, image};
+use crate::event::{Exit, Fork, ProcessRecord, Task, TaskKey};
+use crate::host::{Accounts, Answer, Facts, Host, Reader};
+use crate::metrics::Metrics;
+
+/// Images of live processes. Linux counts to 32,768 pids by default; large hosts raise it, but few of their
+/// processes ask.
+pub const LIVE: usize = 65_536;
+
+/// Images kept after an exit or exec, since a packet in flight may still name them.
+pub const RETIRED: usize = 8_192;
+
+/// Nanoseconds that such an image is kept: the answer of a slow server may come after its asker is gone.
+pub const RETIRED_TIME: u64 = 10_000_000_000;
+
+/// Bytes of all images, live and retired: as much as [`LIVE`] usual ones. Past half of it an image keeps only
+/// the beginning of its arguments; past all of it images are forgotten, those retired longest ago first.
+pub const IMAGE_BYTES: usize = 64 << 20;
+
+/// Bytes of a slot and of the entries that lead to it.
+const SLOT_BYTES: usize = size_of::<Slot>() + 2 * size_of::<(TaskKey, usize)>() + 64;
+
+/// Every image that may still be named.
+#[derive(Debug)]
+pub struct Processes {
+    pub(super) host: Host,
+    /// First part of each `entity_id`.
+    pub(super) host_hash: u64,
+    reader: Reader,
+    accounts: Accounts,
+    namespaces: Namespaces,
+    pub(super) metrics: Arc<Metrics>,
+    slots: Vec<Slot>,
+    free: Vec<usize>,
+    images: HashMap<TaskKey, usize>,
+    /// The one image of each live process, by pid.
+    live: HashMap<u32, usize>,
+    /// When each was retired, oldest first.
+    retired: VecDeque<(u64, usize)>,
+    /// Where the search for the next live image to forget goes on.
+    hand: usize,
+    /// Of all slots.
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    image: Option<Rc<Process>>,
+    /// The image without its parent, made when it first becomes a parent.
+    as_parent: Option<Rc<Process>>,
+    bytes: usize,
+    live: bool,
+    /// Asked for since the hand last came by.
+    used: bool,
+}
+
+impl Processes {
+    #[must_use]
+    pub fn new(host: Host, metrics: Arc<Metrics>) -> Self {
+        Self {
+            host_hash: image::host_hash(
+                host.id.as_deref().unwrap_or_default(),
+                host.boot_id.as_deref().unwrap_or_default(),
+            ),
+            reader: Reader::new(&host, Arc::clone(&metrics)),
+            accounts: Accounts::new(&host.passwd, &host.group),
+            namespaces: Namespaces::default(),
+            host,
+            metrics,
+            slots: Vec::new(),
+            free: Vec::new(),
+            images: HashMap::new(),
+            live: HashMap::new(),
+            retired: VecDeque::new(),
+            hand: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Takes an image as the kernel describes it. A second description that lacks something is not taken: a
+    /// process that exits has lost its memory, and with it its executable and arguments.
+    pub fn record(&mut self, record: &ProcessRecord<'_>) {
+        if self.image(&record.process).is_some_and(|known| lacks_something(record, known)) {
+            return;
+        }
+        self.refresh_accounts(record.time);
+        let parent = record.parent.and_then(|parent| self.as_parent(&parent));
+        // What is found of the namespace is kept only while a process is there.
+        self.namespaces.enter(record.mount_namespace);
+        let image = self.image_of_record(record, parent);
+        self.insert(Rc::new(image), record.time);
+        self.namespaces.leave(record.mount_namespace);
+    }
+
+    /// The child runs what its parent runs. Nothing is made up where the parent is not known.
+    pub fn fork(&mut self, fork: &Fork) {
+        let Some(parent) = self.as_parent(&fork.parent) else { return };
+        let image = Process {
+            key: fork.child,
+            entity_id: image::entity_id(self.host_hash, &fork.child),
+            namespace_pid: image::namespace_pid(fork.namespace_pid, fork.child.pid),
+            parent_key: Some(fork.parent),
+            parent_name: Some(Rc::clone(&parent.name)),
+            parent: Some(Rc::clone(&parent)),
+            ..(*parent).clone()
+        };
+        self.insert(Rc::new(image), fork.time);
+    }
+
+    pub fn exit(&mut self, exit: &Exit) {
+        // By pid and start: the record of its last exec may have been lost.
+        if let Some(&slot) = self.live.get(&exit.process.pid)
+            && self.slots[slot].image.as_ref().is_some_and(|image| image.key.start == exit.process.start)
+        {
+            self.retire(slot, exit.time);
+        }
+        self.expire(exit.time);
+    }
+
+    /// Forgets what was retired long enough ago, and takes what `/proc` answered late. `now`: nanoseconds since
+    /// the Unix epoch.
+    pub fn tick(&mut self, now: u64) {
+        self.expire(now);
+        while let Some(answer) = self.reader.late() {
+            match answer {
+                Answer::Facts(key, Some(facts)) => self.complete(&key, facts),
+                Answer::Facts(_, None) => {}
+                Answer::Accounts(namespace, seen) => self.namespaces.set(namespace, sight(seen)),
+            }
+        }
+    }
+
+    /// The image with exactly this key: never another one with the same pid.
+    pub fn get(&mut self, key: &TaskKey) -> Option<Rc<Process>> {
+        let slot = *self.images.get(key)?;
+        self.slots[slot].used = true;
+        let image = self.slots[slot].image.clone()?;
+        // Processes that ran before the sensor are described in no order of descent.
+        if image.parent.is_none()
+            && let Some(parent) = image.parent_key.and_then(|parent| self.as_parent(&parent))
+        {
+            return Some(self.replace(slot, Process { parent: Some(parent), ..(*image).clone() }));
+        }
+        Some(image)
+    }
+
+    /// The image of a task, with the user that the task has now: daemons change theirs after exec.
+    pub fn of_task(&mut self, task: &Task, now: u64) -> Option<Rc<Process>> {
+        let image = self.get(&task.process)?;
+        let same_user = (image.uid, image.gid) == (task.uid, task.gid);
+        if same_user && !self.may_be_named(&image) {
+            return Some(image);
+        }
+        if !same_user {
+            self.refresh_accounts(now);
+        }
+        let slot = *self.images.get(&task.process)?;
+        let (user_name, group_name) = self.names(&task.process, image.mount_namespace, (task.uid, task.gid));
+        if same_user && user_name.is_none() && group_name.is_none() {
+            return Some(image);
+        }
+        Some(self.replace(slot, Process { uid: task.uid, gid: task.gid, user_name, group_name, ..(*image).clone() }))
+    }
+
+    /// Images of live processes, and of those gone or replaced a moment ago.
+    #[must_use]
+    pub fn len(&self) -> (usize, usize) {
+        (self.live.len(), self.retired.len())
+    }
+
+    /// Bytes of all images; see [`IMAGE_BYTES`].
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn is_short_of_memory(&self) -> bool {
+        self.bytes > IMAGE_BYTES / 2
+    }
+
+    /// What `/proc` shows of the process, if that can be had at once.
+    pub(super) fn read_facts(&mut self, process: &TaskKey) -> Option<Facts> {
+        match self.reader.facts(*process)? {
+            Answer::Facts(_, facts) => facts,
+            Answer::Accounts(..) => None,
+        }
+    }
+
+    /// Names of a user and a group. They hold only where the process sees the host's files: elsewhere the same
+    /// number may be someone else.
+    pub(super) fn names(
+        &mut self,
+        process: &TaskKey,
+        mount_namespace: u32,
+        (uid, gid): (u32, u32),
+    ) -> (Option<Rc<str>>, Option<Rc<str>>) {
+        if mount_namespace == 0 || self.host.mount_namespace == 0 {
+            return (None, None);
+        }
+        let [passwd, group] = if mount_namespace == self.host.mount_namespace {
+            [true; 2]
+        } else {
+            self.accounts_seen(process, mount_namespace)
+        };
+        (passwd.then(|| self.accounts.user(uid)).flatten(), group.then(|| self.accounts.group(gid)).flatten())
+    }
+
+    /// Asked about once for each namespace, as soon as a process lives long enough for that.
+    fn accounts_seen(&mut self, process: &TaskKey, mount_namespace: u32) -> [bool; 2] {
+        match self.namespaces.sight(mount_namespace) {
+            Sight::Known(seen) => seen,
+            Sight::Asked => [false; 2],
+            Sight::Unknown => {
+                let found = match self.reader.accounts(*process, mount_namespace) {
+                    Some(Answer::Accounts(_, seen)) => sight(seen),
+                    _ => Sight::Asked,
+                };
+                self.namespaces.set(mount_namespace, found);
+                if let Sight::Known(seen) = found { seen } else { [false; 2] }
+            }
+        }
+    }
+
+    /// The names were not known when the image was made, and are by now.
+    fn may_be_named(&self, image: &Process) -> bool {
+        image.foreign_mounts
+            && image.user_name.is_none()
+            && image.group_name.is_none()
+            && matches!(self.namespaces.sight(image.mount_namespace), Sight::Known([true, _] | [_, true]))
+    }
+
+    fn refresh_accounts(&mut self, now: u64) {
+        if self.accounts.refresh(now) {
+            self.namespaces.doubt();
+        }
+    }
+
+    fn complete(&mut self, key: &TaskKey, facts: Facts) {
+        if let Some(&slot) = self.images.get(key)
+            && let Some(image) = self.slots[slot].image.clone()
+            && image.arguments.is_none()
+        {
+            self.replace(slot, image::completed(&image, facts));
+        }
+    }
+
+    fn image(&self, key: &TaskKey) -> Option<&Rc<Process>> {
+        self.slots[*self.images.get(key)?].image.as_ref()
+    }
+
+    fn as_parent(&mut self, key: &TaskKey) -> Option<Rc<Process>> {
+        let slot = &mut self.slots[*self.images.get(key)?];
+        if slot.as_parent.is_none() {
+            let image = slot.image.as_ref()?;
+            slot.as_parent = Some(if image.parent.is_none() {
+                Rc::clone(image)
+            } else {
+                slot.bytes += size_of::<Process>();
+                self.bytes += size_of::<Process>();
+                Rc::new(Process { parent: None, ..(**image).clone() })
+            });
+        }
+        slot.as_parent.clone()
+    }
+
+    fn insert(&mut self, image: Rc<Process>, time: u64) {
+        let key = image.key;
+        if let Some(&slot) = self.images.get(&key) {
+            self.replace_shared(slot, image);
+            return;
+        }
+        // exec and pid reuse put a new image in the place of the one before, whose exit may be lost.
+        let before = self.live.get(&key.pid).copied();
+        let newest = before
+            .and_then(|slot| self.slots[slot].image.as_ref())
+            .is_none_or(|image| (image.key.start, image.key.exec_id) < (key.start, key.exec_id));
+        if let Some(before) = before
+            && newest
+        {
+            self.retire(before, time);
+        }
+        if newest && self.live.len() >= LIVE {
+            self.evict();
+        }
+        let slot = Slot { image: None, as_parent: None, bytes: 0, live: newest, used: false };
+        let index = if let Some(index) = self.free.pop() {
+            self.slots[index] = slot;
+            index
+        } else {
+            self.slots.push(slot);
+            self.slots.len() - 1
+        };
+        self.images.insert(key, index);
+        self.replace_shared(index, image);
+        if newest {
+            self.live.insert(key.pid, index);
+        } else {
+            self.retired.push_back((time, index));
+        }
+        self.expire(time);
+        self.make_room();
+    }
+
+    fn replace(&mut self, index: usize, image: Process) -> Rc<Process> {
+        let image = Rc::new(image);
+        self.replace_shared(index, Rc::clone(&image));
+        image
+    }
+
+    fn replace_shared(&mut self, index: usize, image: Rc<Process>) {
+        let slot = &mut self.slots[index];
+        let bytes = SLOT_BYTES + image.bytes();
+        self.bytes = self.bytes - slot.bytes + bytes;
+        let namespace = image.mount_namespace;
+        let before = slot.image.replace(image);
+        (slot.bytes, slot.as_parent) = (bytes, None);
+        if slot.live {
+            self.namespaces.enter(namespace);
+            if let Some(before) = before {
+                self.namespaces.leave(before.mount_namespace);
+            }
+        }
+    }
+
+    /// Forgets images until all of them take no more than [`IMAGE_BYTES`].
+    fn make_room(&mut self) {
+        while self.bytes > IMAGE_BYTES {
+            if let Some((_, index)) = self.retired.pop_front() {
+                self.metrics.losses.process_evicted.add(1);
+                self.forget(index);
+            } else if !self.evict() {
+                break;
+            }
+        }
+    }
+
+    /// Forgets a live process that was not asked for since the hand last came by (the "clock" policy).
+    fn evict(&mut self) -> bool {
+        // Two rounds at most: the first takes every mark away.
+        for _ in 0..self.slots.len() * 2 {
+            self.hand = (self.hand + 1) % self.slots.len();
+            let slot = &mut self.slots[self.hand];
+            if !slot.live {
+                continue;
+            }
+            if !slot.used {
+                self.metrics.losses.process_evicted.add(1);
+                self.forget(self.hand);
+                return true;
+            }
+            slot.used = false;
+        }
+        false
+    }
+
+    fn retire(&mut self, index: usize, time: u64) {
+        self.end_life(index);
+        self.retired.push_back((time, index));
+    }
+
+    fn expire(&mut self, now: u64) {
+        while let Some(&(time, index)) = self.retired.front() {
+            // A clock that went back must not keep them for ever.
+            if self.retired.len() <= RETIRED && now.abs_diff(time) < RETIRED_TIME {
+                break;
+            }
+            self.retired.pop_front();
+            self.forget(index);
+        }
+    }
+
+    fn forget(&mut self, index: usize) {
+        self.end_life(index);
+        let slot = &mut self.slots[index];
+        self.bytes -= slot.bytes;
+        (slot.as_parent, slot.bytes) = (None, 0);
+        if let Some(image) = slot.image.take() {
+            self.images.remove(&image.key);
+        }
+        self.free.push(index);
+    }
+
+    fn end_life(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        if std::mem::take(&mut slot.live)
+            && let Some(image) = &slot.image
+        {
+            self.live.remove(&image.key.pid);
+            self.namespaces.leave(image.mount_namespace);
+        }
+    }
+}
+
+/// The record has not all that is known of its image.
+fn lacks_something(record: &ProcessRecord<'_>, known: &Process) -> bool {
+    let had_arguments = known.arguments.as_ref().is_some_and(|arguments| arguments.count() > 0);
+    known.executable.is_some() && record.executable.is_empty()
+        || known.mount_namespace != 0 && record.mount_namespace == 0
+        || known.arguments.is_some() && !record.has_arguments
+        || had_arguments && record.arguments.is_empty()
+}
+
+fn sight(seen: Option<[bool; 2]>) -> Sight {
+    seen.map_or(Sight::Unknown, Sight::Known)
+}
+
+#[cfg(test)]
+mod tests;
