@@ -17,6 +17,7 @@ pub mod journal;
 pub mod metrics;
 pub mod name;
 pub mod net;
+pub mod observe;
 pub mod pipeline;
 pub mod probe;
 pub mod process;

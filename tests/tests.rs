@@ -13,3 +13,4 @@ mod schema;
 mod sink;
 #[allow(dead_code, reason = "the system tests use the rest")]
 mod support;
+mod view;

@@ -1,43 +1,46 @@
-//! What it means: flags over environment over file over defaults, checked as a whole. Parsing the
-//! command line is left to `cli`, doing it to `run`.
+//! The meaning of the command line: flags over environment over file over defaults. The parser of the
+//! command line has merged the environment already; each value was checked where it was read.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
-use serde::Deserialize;
+use nix::fcntl::OFlag;
 
-use super::{CommonArgs, HooksArg, ObserveArg, ReplayArgs, RunArgs};
+use super::settings::{self, FileSettings};
+use super::value::RingSize;
+use super::{ReplayArgs, RunArgs};
+use crate::observe::Observe;
+use crate::probe::Hooks;
 
-/// Read where no `--config` names another, if it exists.
+/// The configuration file where no `--config` names another; it need not exist.
 const DEFAULT_FILE: &str = "/etc/dnstrail/dnstrail.toml";
+/// Bytes of a configuration file, which has some hundred; a larger file is another one.
+const LARGEST_FILE: u64 = 1 << 20;
 /// Ports that carry DNS, mDNS (RFC 6762) and LLMNR (RFC 4795).
 pub const PORTS: [u16; 3] = [53, 5353, 5355];
-/// Room for half a second of a million messages a second.
-pub const RING_MIB: u32 = 16;
-/// glibc asks again after 5 s (RES_TIMEOUT): what came later was too late for the program.
-const TIMEOUT: f64 = 5.0;
+/// glibc asks again after 5 s (RES_TIMEOUT), so a later answer is too late for the program.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is repeated is told at the end of a window; later than a day nobody waits for it.
-const LONGEST_ALERT_WINDOW: Duration = Duration::from_hours(24);
-
-/// Everything that `run` needs to know.
+/// The settings of `run`.
 #[derive(Debug, Clone)]
 pub struct Run {
     pub common: Common,
-    pub hooks: HooksArg,
-    pub observe: ObserveArg,
+    pub hooks: Hooks,
+    pub observe: Observe,
     pub ready_file: Option<PathBuf>,
     pub duration: Option<Duration>,
     /// Zero: each lookup raises its own alert.
     pub alert_window: Duration,
-    pub metrics: Option<std::net::SocketAddr>,
+    pub metrics: Option<SocketAddr>,
     /// Bytes.
     pub ring_bytes: u32,
 }
 
-/// What `run` and `replay` share.
+/// The settings that `run` and `replay` share.
 #[derive(Debug, Clone)]
 pub struct Common {
     pub rules: Vec<PathBuf>,
@@ -48,105 +51,100 @@ pub struct Common {
     pub timeout: Duration,
 }
 
-/// The file; every key may be left out.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct FileSettings {
-    #[serde(default)]
-    rules: Vec<PathBuf>,
-    #[serde(default)]
-    output: Vec<String>,
-    #[serde(default)]
-    ports: Vec<u16>,
-    timeout: Option<f64>,
-    hooks: Option<HooksArg>,
-    observe: Option<ObserveArg>,
-    ready_file: Option<PathBuf>,
-    alert_window: Option<f64>,
-    metrics: Option<String>,
-    ring_size: Option<u32>,
+/// A configuration file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{path}: the configuration cannot be read")]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("{path}: is not a regular file; give a TOML file with --config")]
+    NotRegular { path: PathBuf },
+    #[error("{path}: is larger than {LARGEST_FILE} bytes; give a TOML file with --config")]
+    TooLarge { path: PathBuf },
+    #[error("{path}: not a valid configuration")]
+    Invalid { path: PathBuf, source: toml::de::Error },
 }
 
 impl Run {
     /// # Errors
-    /// Names the file and line, or the flag, and what it takes.
-    pub fn new(args: RunArgs) -> Result<Self> {
-        let file = read(args.config.as_deref())?;
-        let metrics = args.metrics.or(file.metrics.clone());
+    /// A configuration file that cannot be used.
+    pub fn new(args: RunArgs) -> Result<Self, ConfigError> {
+        let mut file = read(args.config.as_deref())?;
+        let common = Common::new(args.common, &mut file);
+        let live = args.live.over(&mut file);
         Ok(Self {
-            hooks: args.hooks.or(file.hooks).unwrap_or(HooksArg::Auto),
-            observe: args.observe.or(file.observe).unwrap_or(ObserveArg::Clients),
-            ready_file: args.ready_file.or(file.ready_file.clone()),
+            common,
+            hooks: live.hooks.unwrap_or_default(),
+            observe: live.observe.unwrap_or_default(),
+            ready_file: live.ready_file,
             duration: args.duration.map(Duration::from_secs),
-            alert_window: alert_window(args.alert_window.or(file.alert_window).unwrap_or_default())?,
-            metrics: metrics.map(|text| loopback(&text)).transpose()?,
-            ring_bytes: ring_bytes(args.ring_size.or(file.ring_size).unwrap_or(RING_MIB))?,
-            common: Common::new(args.common, file)?,
+            alert_window: live.alert_window.map_or(Duration::ZERO, |window| window.0),
+            metrics: live.metrics.map(|metrics| metrics.0),
+            ring_bytes: live.ring_size.unwrap_or(RingSize::DEFAULT).0,
         })
     }
 }
 
 impl Common {
-    /// # Errors
-    /// As [`Run::new`].
-    pub fn replay(args: &mut ReplayArgs) -> Result<Self> {
-        Self::new(std::mem::take(&mut args.common), FileSettings::default())
+    /// A replay has no configuration file: the same command gives the same lines on every host.
+    #[must_use]
+    pub fn of_replay(args: &ReplayArgs) -> Self {
+        Self::new(args.common.clone(), &mut FileSettings::default())
     }
 
-    fn new(args: CommonArgs, file: FileSettings) -> Result<Self> {
-        let seconds = args.timeout.or(file.timeout).unwrap_or(TIMEOUT);
-        let timeout = Duration::try_from_secs_f64(seconds)
-            .ok()
-            .filter(|timeout| !timeout.is_zero() && *timeout <= Duration::from_hours(1))
-            .ok_or_else(|| anyhow!("--timeout {seconds}: give seconds above 0 and up to 3600"))?;
-        let mut ports: Vec<u16> = PORTS.into_iter().chain(file.ports).chain(args.ports).collect();
+    fn new(typed: settings::Common, file: &mut FileSettings) -> Self {
+        // Ports add up; of every other setting one value is in force.
+        let more = [&*file.ports, &typed.ports].concat();
+        let settings = typed.over(file);
+        let mut ports: Vec<u16> = PORTS.into_iter().chain(more.into_iter().map(u16::from)).collect();
         ports.sort_unstable();
         ports.dedup();
-        let mut outputs = if args.output.is_empty() { file.output } else { args.output };
+        let mut outputs = settings.output;
         if outputs.is_empty() {
             outputs.push("stdout".into());
         }
-        Ok(Self { rules: if args.rules.is_empty() { file.rules } else { args.rules }, outputs, ports, timeout })
+        let timeout = settings.timeout.map_or(TIMEOUT, |timeout| timeout.0);
+        Self { rules: settings.rules, outputs, ports, timeout }
     }
 }
 
-fn read(path: Option<&Path>) -> Result<FileSettings> {
-    let (path, required) = path.map_or((Path::new(DEFAULT_FILE), false), |path| (path, true));
-    let text = match fs::read_to_string(path) {
+fn read(path: Option<&Path>) -> Result<FileSettings, ConfigError> {
+    let (path, is_required) = path.map_or((Path::new(DEFAULT_FILE), false), |path| (path, true));
+    let text = match text(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => return Ok(FileSettings::default()),
-        Err(error) => return Err(error).with_context(|| format!("{}: cannot be read", path.display())),
+        Err(ConfigError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound && !is_required => {
+            return Ok(FileSettings::default());
+        }
+        Err(error) => return Err(error),
     };
-    toml::from_str(&text).with_context(|| format!("{}: not a valid configuration", path.display()))
+    toml::from_str(&text).map_err(|source| ConfigError::Invalid { path: path.into(), source })
 }
 
-fn alert_window(seconds: f64) -> Result<Duration> {
-    Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|window| *window <= LONGEST_ALERT_WINDOW)
-        .ok_or_else(|| anyhow!("--alert-window {seconds}: give seconds from 0 (off) to 86400"))
-}
-
-fn loopback(text: &str) -> Result<std::net::SocketAddr> {
-    let address: std::net::SocketAddr =
-        text.parse().map_err(|_| anyhow!("--metrics {text}: give an address and a port, as 127.0.0.1:9153"))?;
-    if !address.ip().is_loopback() {
-        bail!("--metrics {text}: metrics are served on loopback only, as 127.0.0.1:{}", address.port());
+/// The text of a regular file. A FIFO or a device would keep the start waiting, or never end.
+fn text(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable { path: path.into(), source };
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(ConfigError::NotRegular { path: path.into() });
     }
-    Ok(address)
-}
-
-fn ring_bytes(mebibytes: u32) -> Result<u32> {
-    if !(1..=1024).contains(&mebibytes) || !mebibytes.is_power_of_two() {
-        bail!("--ring-size {mebibytes}: give MiB as a power of two from 1 to 1024");
+    // The file may have been replaced by a FIFO since: opening does not wait for its writer.
+    let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(unreadable)?;
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err(ConfigError::NotRegular { path: path.into() });
     }
-    Ok(mebibytes << 20)
+    let mut text = String::new();
+    file.take(LARGEST_FILE + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > LARGEST_FILE {
+        return Err(ConfigError::TooLarge { path: path.into() });
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write;
 
+    use nix::sys::stat::Mode;
+
+    use super::super::value::Timeout;
     use super::*;
 
     fn file(text: &str) -> tempfile::NamedTempFile {
@@ -155,43 +153,68 @@ mod tests {
         file
     }
 
+    fn with_file(path: &Path) -> RunArgs {
+        RunArgs { config: Some(path.into()), ..RunArgs::default() }
+    }
+
+    fn error(path: &Path) -> String {
+        format!("{:#}", anyhow::Error::from(Run::new(with_file(path)).unwrap_err()))
+    }
+
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let file = file(
             "ports = [5300]\ntimeout = 2.5\nalert-window = 0.5\nobserve = \"servers\"\noutput = [\"file:/tmp/a\"]\n",
         );
-        let mut args = RunArgs { config: Some(file.path().into()), ..RunArgs::default() };
-        args.common.timeout = Some(1.0);
+        let mut args = with_file(file.path());
+        args.common.timeout = Some(Timeout::try_from(1.0).unwrap());
+        args.common.ports = vec![5301.try_into().unwrap()];
         let run = Run::new(args).unwrap();
-        assert_eq!(run.common.ports, [53, 5300, 5353, 5355]);
+        assert_eq!(run.common.ports, [53, 5300, 5301, 5353, 5355]);
         assert_eq!(run.common.timeout, Duration::from_secs(1));
-        assert!(matches!(run.observe, ObserveArg::Servers));
-        assert!(matches!(run.hooks, HooksArg::Auto));
+        assert_eq!((run.observe, run.hooks), (Observe::Servers, Hooks::Auto));
         assert_eq!(run.alert_window, Duration::from_millis(500));
         assert_eq!(run.common.outputs, ["file:/tmp/a"]);
     }
 
     #[test]
     fn a_wrong_file_is_refused_with_its_line() {
-        let wrong = |text: &str| {
+        for (text, line, reason) in [
+            ("ports = [53]\nobserv = \"all\"\n", "line 2", "unknown field `observ`"),
+            ("ports = [70000]\n", "line 1", "u16"),
+            ("\nports = [0]\n", "line 2", "nonzero"),
+            ("ports = [53]\nobserve = \"everyone\"\n", "line 2", "`clients`, `servers`, `all`"),
+            ("metrics = \"0.0.0.0:9\"\n", "line 1", "loopback only, for example on 127.0.0.1:9"),
+            ("ring-size = 3\n", "line 1", "power of two"),
+            ("timeout = 0\n", "line 1", "above 0 and up to 3600"),
+            ("\nalert-window = -1\n", "line 2", "from 0 (off) to 86400"),
+            ("alert-window = 86401\n", "line 1", "from 0 (off) to 86400"),
+            ("alert-window = nan\n", "line 1", "from 0 (off) to 86400"),
+        ] {
             let file = file(text);
-            format!("{:#}", Run::new(RunArgs { config: Some(file.path().into()), ..RunArgs::default() }).unwrap_err())
-        };
-        assert!(wrong("ports = [53]\nobserv = \"all\"\n").contains("line 2"));
-        assert!(wrong("ports = [70000]\n").contains("line 1"));
-        let everyone = wrong("ports = [53]\nobserve = \"everyone\"\n");
-        assert!(everyone.contains("line 2") && everyone.contains("`clients`, `servers`, `all`"), "{everyone}");
-        assert!(wrong("metrics = \"0.0.0.0:9\"\n").contains("loopback"));
-        assert!(wrong("ring-size = 3\n").contains("power of two"));
-        assert!(wrong("timeout = 0\n").contains("above 0"));
-        for seconds in ["-1", "86401", "nan"] {
-            assert!(wrong(&format!("alert-window = {seconds}\n")).contains("from 0 (off) to 86400"));
+            let error = error(file.path());
+            assert!(error.contains(line) && error.contains(reason), "{text}: {error}");
         }
     }
 
     #[test]
-    fn a_named_file_must_exist_and_the_default_need_not() {
-        let args = RunArgs { config: Some("/nonexistent/dnstrail.toml".into()), ..RunArgs::default() };
-        assert!(format!("{:#}", Run::new(args).unwrap_err()).starts_with("/nonexistent/dnstrail.toml: cannot be read"));
+    fn a_named_file_must_exist() {
+        let error = error(Path::new("/nonexistent/dnstrail.toml"));
+        assert!(error.starts_with("/nonexistent/dnstrail.toml: the configuration cannot be read: "), "{error}");
+    }
+
+    /// Opening a FIFO waits for its writer, and `/dev/zero` never ends.
+    #[test]
+    fn only_a_regular_file_of_some_size_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        for path in [&fifo, Path::new("/dev/zero"), folder.path()] {
+            assert!(error(path).ends_with(": is not a regular file; give a TOML file with --config"), "{path:?}");
+        }
+        let large = file(&"#\n".repeat(1 << 19));
+        assert!(Run::new(with_file(large.path())).is_ok());
+        large.as_file().set_len(LARGEST_FILE + 1).unwrap();
+        assert!(error(large.path()).contains("is larger than 1048576 bytes"));
     }
 }

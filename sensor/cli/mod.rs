@@ -1,15 +1,20 @@
-//! What was typed: the commands and flags, as one table that feeds the parser, `--help`, the manual
-//! and the completions. What it means is left to `config`.
+//! The command line: commands and flags as one table, which feeds the parser, `--help`, the manual and the
+//! completions. `settings` has the flags that the environment and the configuration file can give as well.
 
 pub mod config;
+mod examples;
 mod manual;
+pub mod settings;
+pub mod value;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
-use serde::Deserialize;
+
+use crate::view::Moment;
 
 /// Which binary resolved that domain?
 ///
@@ -23,129 +28,96 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// What this process was started with. Help, and what cannot be understood, ends it here.
+    /// Parses the arguments and the environment of this process. Help, and what cannot be understood, ends
+    /// the process here.
     #[must_use]
     pub fn typed() -> Self {
-        Self::parse()
+        Self::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit())
     }
+}
 
-    /// The manual as a page of man(7). `parameters` are those that an `OUT` takes.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    pub fn manual(parameters: &[manual::Parameter], out: &mut impl Write) -> io::Result<()> {
-        manual::write(Self::command(), parameters, out)
-    }
+/// The table of commands, as the parser has it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+        .mut_subcommand("run", with_environment)
+        .mut_subcommand("replay", with_environment)
+        .mut_subcommand("rules", |rules| rules.mut_subcommand("lookup", with_environment))
+}
 
-    pub fn completions(shell: Shell, out: &mut impl Write) {
-        clap_complete::generate(shell, &mut Self::command(), "dnstrail", out);
-    }
+/// Gives each flag that takes a value its variable: `--ring-size` is `DNSTRAIL_RING_SIZE`.
+fn with_environment(command: clap::Command) -> clap::Command {
+    command.mut_args(|argument| {
+        let flag = argument.get_long().filter(|_| argument.get_action().takes_values());
+        match flag.map(|flag| format!("DNSTRAIL_{}", flag.to_uppercase().replace('-', "_"))) {
+            Some(variable) => argument.env(variable),
+            None => argument,
+        }
+    })
+}
+
+/// Writes the manual as a page of man(7). `parameters` are those of an `OUT`.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_manual(parameters: &[manual::Parameter], out: &mut impl Write) -> io::Result<()> {
+    manual::write(command(), parameters, out)
+}
+
+pub fn write_completions(shell: Shell, out: &mut impl Write) {
+    clap_complete::generate(shell, &mut command(), "dnstrail", out);
+}
+
+/// The command line of this process as one text. Bytes that are no UTF-8 appear as U+FFFD.
+#[must_use]
+pub fn command_line() -> String {
+    joined(std::env::args_os())
+}
+
+fn joined(arguments: impl Iterator<Item = OsString>) -> String {
+    arguments.map(|argument| argument.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Watch this host and write a document for each DNS message
-    #[command(after_help = RUN_EXAMPLES)]
+    #[command(after_help = examples::RUN)]
     Run(RunArgs),
     /// Read captures (pcap, pcapng, gzip) and write the same documents
-    #[command(after_help = REPLAY_EXAMPLES)]
+    #[command(after_help = examples::REPLAY)]
     Replay(ReplayArgs),
     /// Check blocklists, or look names up in them
     #[command(subcommand)]
     Rules(RulesCommand),
-    /// Tell which processes resolved a name or an address, and what they did next
-    #[command(after_help = TRAIL_EXAMPLES)]
+    /// Show the processes that resolved a name or an address, and what they did next
+    #[command(after_help = examples::TRAIL)]
     Trail(TrailArgs),
-    /// Tell what this host allows, which ways in are taken, and how to mend what is missing
-    #[command(after_help = DOCTOR_EXAMPLES)]
+    /// Show what this host allows, the ways in that are taken, and the remedy for each lack
+    #[command(after_help = examples::DOCTOR)]
     Doctor(DoctorArgs),
     /// Print the manual (roff)
-    #[command(after_help = "Examples:\n  dnstrail man | man -l -")]
+    #[command(after_help = examples::MAN)]
     Man,
     /// Print shell completions
-    #[command(
-        after_help = "Examples:\n  dnstrail completions bash > ~/.local/share/bash-completion/completions/dnstrail"
-    )]
+    #[command(after_help = examples::COMPLETIONS)]
     Completions {
         /// The shell to complete in
         shell: Shell,
     },
 }
 
-const RUN_EXAMPLES: &str = "\
-Examples:
-  # Every message, to the terminal.
-  dnstrail run
-  # Documents to a file, with alerts for the names of some lists.
-  dnstrail run --rules /etc/dnstrail/rules --output file:/var/log/dnstrail/dnstrail.json
-  # Everything to a file that is rotated, alerts to syslog as well.
-  dnstrail run --output 'file:/var/log/dnstrail/dnstrail.json?rotate_size=100MB&gzip=yes' \\
-    --output 'syslog:tls://logs.example.org:6514?kind=alert'";
-
-const REPLAY_EXAMPLES: &str = "\
-Examples:
-  dnstrail replay capture.pcapng.gz more.pcap --rules lists/
-  tcpdump -w - port 53 | dnstrail replay -";
-
-const TRAIL_EXAMPLES: &str = "\
-Examples:
-  # Who resolved this name or one below it, and what they asked for next?
-  dnstrail trail evil.example /var/log/dnstrail/dnstrail.json
-  dnstrail trail 192.0.2.7 old.json.gz --json";
-
-const DOCTOR_EXAMPLES: &str = "\
-Examples:
-  dnstrail doctor
-  dnstrail doctor --json";
-
 #[derive(Debug, Args, Default)]
 pub struct RunArgs {
     /// Configuration file [default: /etc/dnstrail/dnstrail.toml where it exists]
-    #[arg(long, value_name = "FILE", env = "DNSTRAIL_CONFIG")]
+    #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     #[command(flatten)]
-    pub common: CommonArgs,
-    /// Which kernel hooks to use
-    #[arg(long, value_enum, env = "DNSTRAIL_HOOKS")]
-    pub hooks: Option<HooksArg>,
-    /// Whose side of a conversation to record [default: clients]
-    #[arg(long, value_enum, env = "DNSTRAIL_OBSERVE")]
-    pub observe: Option<ObserveArg>,
-    /// Write this file once the probes are attached
-    #[arg(long, value_name = "PATH", env = "DNSTRAIL_READY_FILE")]
-    pub ready_file: Option<PathBuf>,
+    pub common: settings::Common,
+    #[command(flatten)]
+    pub live: settings::Live,
     /// Stop after this many seconds
-    #[arg(long, value_name = "SECONDS", env = "DNSTRAIL_DURATION")]
+    #[arg(long, value_name = "SECONDS")]
     pub duration: Option<u64>,
-    /// Of one process and one listed name or address, raise one alert in this many seconds, and then
-    /// say how often it was repeated [default: 0, each lookup is an alert]
-    #[arg(long, value_name = "SECONDS", env = "DNSTRAIL_ALERT_WINDOW")]
-    pub alert_window: Option<f64>,
-    /// Serve Prometheus metrics on this loopback address, e.g. 127.0.0.1:9153
-    #[arg(long, value_name = "ADDR", env = "DNSTRAIL_METRICS")]
-    pub metrics: Option<String>,
-    /// Room between kernel and sensor, in MiB [default: 16]
-    #[arg(long, value_name = "MIB", env = "DNSTRAIL_RING_SIZE")]
-    pub ring_size: Option<u32>,
-}
-
-/// What `run` and `replay` share.
-#[derive(Debug, Args, Default)]
-pub struct CommonArgs {
-    /// A blocklist file, a directory of them, or a rules.toml; may be given several times
-    #[arg(long, value_name = "PATH", env = "DNSTRAIL_RULES", value_delimiter = ',')]
-    pub rules: Vec<PathBuf>,
-    /// Where documents go: stdout, file:PATH, syslog, syslog:unix:PATH, syslog:udp://HOST:PORT,
-    /// syslog:tcp://HOST:PORT, syslog:tls://HOST:PORT; may be given several times, in the environment
-    /// with `;` between [default: stdout]
-    #[arg(long, value_name = "OUT", env = "DNSTRAIL_OUTPUT", value_delimiter = ';')]
-    pub output: Vec<String>,
-    /// More ports that carry DNS, besides 53, 5353 and 5355
-    #[arg(long, value_name = "PORT", env = "DNSTRAIL_PORTS", value_delimiter = ',')]
-    pub ports: Vec<u16>,
-    /// Report a query that has no answer after this many seconds [default: 5]
-    #[arg(long, value_name = "SECONDS", env = "DNSTRAIL_TIMEOUT")]
-    pub timeout: Option<f64>,
 }
 
 #[derive(Debug, Args)]
@@ -154,13 +126,13 @@ pub struct ReplayArgs {
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     #[command(flatten)]
-    pub common: CommonArgs,
+    pub common: settings::Common,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum RulesCommand {
-    /// Read lists and tell what was read, what was not, and why
-    #[command(after_help = "Examples:\n  dnstrail rules check lists/")]
+    /// Read lists and report what was read, what was not, and why
+    #[command(after_help = examples::RULES_CHECK)]
     Check {
         /// A list, a directory of them, or a rules.toml
         #[arg(required = true, value_name = "PATH")]
@@ -169,14 +141,14 @@ pub enum RulesCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Tell which list and line a name or address hits
-    #[command(after_help = "Examples:\n  dnstrail rules lookup www.evil.example 192.0.2.7 --rules lists/")]
+    /// Show the list and line that a name or address matches
+    #[command(after_help = examples::RULES_LOOKUP)]
     Lookup {
         /// A name or an IP address
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
         /// A list, a directory of them, or a rules.toml; may be given several times
-        #[arg(long, required = true, value_name = "PATH", env = "DNSTRAIL_RULES", value_delimiter = ',')]
+        #[arg(long, required = true, value_name = "PATH", value_delimiter = ',')]
         rules: Vec<PathBuf>,
         /// As JSON, for programs
         #[arg(long)]
@@ -185,12 +157,20 @@ pub enum RulesCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "dnstrail trail [OPTIONS] INDICATOR... FILE...")]
 pub struct TrailArgs {
-    /// A name, a suffix of names, or an IP address
-    pub indicator: String,
-    /// Files of documents that dnstrail wrote, also gzipped; `-` is the standard input
-    #[arg(required = true, value_name = "FILE")]
-    pub files: Vec<PathBuf>,
+    /// Names, suffixes of names, addresses, networks (192.0.2.0/24) or URLs, also defanged
+    /// (hxxp://evil[.]example); then files of documents that dnstrail wrote in ECS, also gzipped, oldest
+    /// first, `-` for the standard input. The first argument is an indicator; of the others each that
+    /// exists is a file
+    #[arg(required = true, num_args = 2.., value_names = ["INDICATOR", "FILE"])]
+    pub arguments: Vec<OsString>,
+    /// Read documents from this time on, for example 2026-11-21 or 2026-11-21T03:10:30Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Moment>,
+    /// Read documents before this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Moment>,
     /// As JSON lines, for programs
     #[arg(long)]
     pub json: bool,
@@ -203,21 +183,48 @@ pub struct DoctorArgs {
     pub json: bool,
 }
 
-/// Also in the configuration file.
-#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HooksArg {
-    Auto,
-    Fentry,
-    Kprobe,
-    Cgroup,
-}
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
 
-/// Also in the configuration file.
-#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ObserveArg {
-    Clients,
-    Servers,
-    All,
+    use super::*;
+
+    #[test]
+    fn the_table_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_line_that_is_no_utf_8_is_shown_as_far_as_it_is() {
+        let arguments = [&b"run"[..], b"--rules", b"/lists/\xff"].map(|bytes| OsString::from_vec(bytes.to_vec()));
+        assert_eq!(joined(arguments.into_iter()), "run --rules /lists/\u{fffd}");
+    }
+
+    #[test]
+    fn each_setting_is_a_flag_of_run_and_a_variable() {
+        let run = command().find_subcommand("run").cloned().unwrap();
+        for name in settings::NAMES {
+            let flag = run.get_arguments().find(|argument| argument.get_id() == name).unwrap();
+            assert_eq!(flag.get_long(), Some(&*name.replace('_', "-")));
+            assert_eq!(flag.get_env().unwrap().to_str().unwrap(), format!("DNSTRAIL_{}", name.to_uppercase()));
+            assert!(flag.get_help().is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn values_outside_their_bounds_name_the_flag() {
+        for (arguments, reason) in [
+            (&["run", "--ports", "0"][..], "'0' for '--ports <PORT>'"),
+            (&["run", "--timeout", "0"], "'0' for '--timeout <SECONDS>': give seconds above 0 and up to 3600"),
+            (&["replay", "a", "--timeout", "x"], "'x' for '--timeout <SECONDS>': give seconds above 0"),
+            (&["run", "--alert-window=-1"], "give seconds from 0 (off) to 86400"),
+            (&["run", "--ring-size", "3"], "give MiB as a power of two from 1 to 1024"),
+            (&["run", "--metrics", "192.0.2.1:9"], "loopback only, for example on 127.0.0.1:9"),
+            (&["run", "--metrics", "9153"], "give an address and a port"),
+            (&["run", "--duration", "18446744073709551616"], "'--duration <SECONDS>'"),
+        ] {
+            let error = command().try_get_matches_from([&["dnstrail"], arguments].concat()).unwrap_err();
+            assert!(error.exit_code() == 2 && error.to_string().contains(reason), "{error}");
+        }
+    }
 }

@@ -1,5 +1,5 @@
-//! `dnstrail doctor`: what this host allows, which ways in are taken, and the one command that
-//! mends each lack. It attaches the probes for a moment; judging the facts is left to `probe`.
+//! `dnstrail doctor`: the facts of this host, the ways in that are taken, and the remedy for each lack. The
+//! command attaches the probes for a moment; `probe` judges the facts.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{Failure, print};
 use crate::cli::config;
+use crate::cli::value::RingSize;
 use crate::probe::support::{MOUNT_CGROUP2, Support};
 use crate::probe::{self, Hooks, Observe, Probes, Settings, WayIn};
 
@@ -19,7 +20,7 @@ pub fn doctor(json: bool) -> Result<(), Failure> {
         ports: config::PORTS.to_vec(),
         observe: Observe::Clients,
         hooks: Hooks::Auto,
-        ring_bytes: config::RING_MIB << 20,
+        ring_bytes: RingSize::DEFAULT.0,
     };
     let diagnosis = Diagnosis::make(&settings);
     print(|out| {
@@ -30,10 +31,10 @@ pub fn doctor(json: bool) -> Result<(), Failure> {
             diagnosis.write(out)
         }
     })?;
-    if diagnosis.is_well() { Ok(()) } else { Err(Failure::Told) }
+    if diagnosis.is_well() { Ok(()) } else { Err(Failure::Answered) }
 }
 
-/// What was found.
+/// The facts, and what followed from them.
 #[derive(Debug, Serialize)]
 pub struct Diagnosis {
     kernel: String,
@@ -42,13 +43,13 @@ pub struct Diagnosis {
     missing_capabilities: Vec<&'static str>,
     lockdown: Option<String>,
     host_pids: bool,
-    /// How long everything took until it was attached.
+    /// Time until everything was attached.
     #[serde(skip_serializing_if = "Option::is_none")]
     milliseconds: Option<Times>,
     roles: Vec<Role>,
-    /// What would make it better, though it works.
+    /// What would make a host better on which everything works.
     advice: Vec<String>,
-    /// Why nothing could be attached, with the remedy.
+    /// The reason why nothing could be attached, with the remedy.
     error: Option<String>,
 }
 
@@ -73,7 +74,7 @@ struct Role {
 struct Refusal {
     hook: &'static str,
     reason: String,
-    /// The verifier's, where it came to verification; of a long one the end.
+    /// The verifier's log, where the program came to verification; the end of a long one.
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<String>,
 }
@@ -101,13 +102,13 @@ impl Diagnosis {
         }
     }
 
-    /// Every role is filled, if not always by the best way in.
+    /// Whether every role is filled, by the best way in or by another one.
     #[must_use]
     pub fn is_well(&self) -> bool {
         self.error.is_none()
     }
 
-    /// For a person.
+    /// Writes the diagnosis for a person.
     ///
     /// # Errors
     /// Those of `out`.
@@ -132,7 +133,7 @@ impl Diagnosis {
         }
         let has_log = self.roles.iter().flat_map(|role| &role.refused).any(|refusal| refusal.log.is_some());
         if self.is_well() && has_log {
-            writeln!(out, "\nThe kernel's whole log of what it refused: dnstrail doctor --json")?;
+            writeln!(out, "\nThe whole verifier log of each refusal: dnstrail doctor --json")?;
         }
         match (&self.error, self.milliseconds) {
             (Some(error), _) => writeln!(out, "\nNothing can be seen: {error}"),
@@ -146,7 +147,7 @@ impl Diagnosis {
 }
 
 impl Role {
-    /// Where another role failed this one was not tried to the end, and has nothing to tell but what was refused.
+    /// Where another role failed, this one was not tried to the end: only its refusals are shown.
     fn write(&self, out: &mut impl Write, is_attached: bool) -> io::Result<()> {
         if !is_attached && self.refused.is_empty() {
             return Ok(());
@@ -163,7 +164,7 @@ impl Role {
     }
 }
 
-/// What works, but not at its best.
+/// Advice for a host on which everything works, but not at its best.
 fn advice(support: &Support) -> Vec<String> {
     let no_cgroup2 = support.cgroup2.is_none().then(|| {
         format!(
@@ -172,8 +173,9 @@ fn advice(support: &Support) -> Vec<String> {
         )
     });
     let other_pids = (!support.host_pids).then(|| {
-        "this is a pid namespace of its own, as containers have, and processes are told by the host's pids: of those that \
-         run before the start /proc says less here; run dnstrail on the host, or in the host's (Docker: --pid=host)"
+        "this is a pid namespace of its own, as containers have, while documents name processes by the host's pids, so \
+         that /proc says less here about processes older than the sensor; run dnstrail on the host, or in the \
+         host's pid namespace (Docker: --pid=host)"
             .into()
     });
     no_cgroup2.into_iter().chain(other_pids).collect()

@@ -14,11 +14,12 @@ use super::rulebook::{self, Rulebook};
 use super::service::Service;
 use super::signals::Signals;
 use super::{Failure, replay};
-use crate::cli::{HooksArg, ObserveArg, config};
+use crate::cli::{self, config};
 use crate::event::{Command, Event};
 use crate::host::Host;
 use crate::journal::{Report, WayIn};
 use crate::metrics::Metrics;
+use crate::observe::Observe;
 use crate::pipeline::{self, Pipeline};
 use crate::probe::{self, Probes};
 use crate::sink::WhenFull;
@@ -51,8 +52,7 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
     follow_connections(settings, &rulebook, &mut probes);
 
     let ways_in: Vec<_> = probes.ways_in().iter().map(way_in).collect();
-    let command_line: Vec<_> = std::env::args().collect();
-    chain.report(now(), Report::Start { ways_in: &ways_in, command_line: &command_line.join(" ") });
+    chain.report(now(), Report::Start { ways_in: &ways_in, command_line: &cli::command_line() });
     rulebook::report(now(), &load, &mut chain);
     chain.flush();
     if let Err(error) = rulebook.watch(load) {
@@ -65,7 +65,7 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
 
     service.ready();
 
-    let end = settings.duration.map(|duration| Instant::now() + duration);
+    let end = settings.duration.and_then(end_of);
     let reason = loop {
         // All that happened before this moment is handed out when `drain` finds no more.
         let before = now();
@@ -129,7 +129,7 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
 
 /// Connections are followed once there are lists. Who observes servers alone wants nothing of what clients do.
 fn follow_connections(settings: &config::Run, rulebook: &Rulebook, probes: &mut Probes) {
-    if !matches!(settings.observe, ObserveArg::Servers) && !rulebook.current().is_empty() {
+    if settings.observe != Observe::Servers && !rulebook.current().is_empty() {
         probes.apply(&Command::FollowConnections);
     }
 }
@@ -173,11 +173,7 @@ impl Shown {
 fn pipeline_settings(settings: &config::Run) -> pipeline::Settings {
     pipeline::Settings {
         ports: settings.common.ports.clone(),
-        observe: match settings.observe {
-            ObserveArg::Clients => pipeline::Observe::Clients,
-            ObserveArg::Servers => pipeline::Observe::Servers,
-            ObserveArg::All => pipeline::Observe::All,
-        },
+        observe: settings.observe,
         timeout: nanoseconds(settings.common.timeout),
         alert_window: nanoseconds(settings.alert_window),
     }
@@ -186,17 +182,8 @@ fn pipeline_settings(settings: &config::Run) -> pipeline::Settings {
 fn probe_settings(settings: &config::Run) -> probe::Settings {
     probe::Settings {
         ports: settings.common.ports.clone(),
-        observe: match settings.observe {
-            ObserveArg::Clients => probe::Observe::Clients,
-            ObserveArg::Servers => probe::Observe::Servers,
-            ObserveArg::All => probe::Observe::All,
-        },
-        hooks: match settings.hooks {
-            HooksArg::Auto => probe::Hooks::Auto,
-            HooksArg::Fentry => probe::Hooks::Fentry,
-            HooksArg::Kprobe => probe::Hooks::Kprobe,
-            HooksArg::Cgroup => probe::Hooks::Cgroup,
-        },
+        observe: settings.observe,
+        hooks: settings.hooks,
         ring_bytes: settings.ring_bytes,
     }
 }
@@ -214,6 +201,22 @@ fn now() -> u64 {
     clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, |time| nanoseconds(Duration::from(time)))
 }
 
+/// The end of a run that began now; none where it lies past the clock's last instant.
+fn end_of(duration: Duration) -> Option<Instant> {
+    Instant::now().checked_add(duration)
+}
+
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_past_the_clock_has_no_end() {
+        assert_eq!(end_of(Duration::from_secs(u64::MAX)), None);
+        assert!(end_of(Duration::from_secs(1)).is_some_and(|end| end > Instant::now()));
+    }
 }

@@ -1,5 +1,5 @@
-//! The commands: each ties the parts below together and gives its outcome. What was typed is `cli`'s,
-//! what it means `config`'s.
+//! The commands: each joins the modules below and gives its outcome. `cli` knows what was typed and what it
+//! means.
 
 mod chain;
 mod doctor;
@@ -16,20 +16,20 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::cli::{Cli, Command, RulesCommand, config};
+use crate::cli::{self, Cli, Command, RulesCommand, config};
 use crate::rules;
 use crate::sink::{PARAMETERS, Parameter};
 use rulebook::Rulebook;
 
-/// How a command ends when it does not end well.
+/// The end of a command that does not end well.
 #[derive(Debug)]
 enum Failure {
-    /// Exit code 1: something went wrong that another try may do without.
+    /// Exit code 1: something failed that may succeed on another try.
     AtRunTime(anyhow::Error),
-    /// Exit code 2: what was asked for makes no sense, and will not on another try.
+    /// Exit code 2: what was asked for cannot be done, on no other try either.
     Usage(anyhow::Error),
-    /// Exit code 1: the answer itself is bad news, and has been told.
-    Told,
+    /// Exit code 1: the answer itself is bad news, and was printed.
+    Answered,
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -42,28 +42,28 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 #[must_use]
 pub fn main() -> ExitCode {
     let outcome = match Cli::typed().command {
-        Command::Run(args) => config::Run::new(args).map_err(Failure::Usage).and_then(|settings| live::run(&settings)),
-        Command::Replay(mut args) => config::Common::replay(&mut args)
-            .map_err(Failure::Usage)
-            .and_then(|settings| replay::replay(&args.files, &settings)),
+        Command::Run(args) => config::Run::new(args)
+            .map_err(|error| Failure::Usage(error.into()))
+            .and_then(|settings| live::run(&settings)),
+        Command::Replay(args) => replay::replay(&args.files, &config::Common::of_replay(&args)),
         Command::Rules(command) => rules(command),
         Command::Trail(args) => trail::trail(&args),
         Command::Doctor(args) => doctor::doctor(args.json),
-        Command::Man => print(|out| Cli::manual(&parameters(), out)),
+        Command::Man => print(|out| cli::write_manual(&parameters(), out)),
         Command::Completions { shell } => print(|out| {
-            Cli::completions(shell, out);
+            cli::write_completions(shell, out);
             Ok(())
         }),
     };
     let (error, code) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Told) => return ExitCode::FAILURE,
-        // A reader that went away has all it wanted.
+        Err(Failure::Answered) => return ExitCode::FAILURE,
+        // A reader that closes the pipe has read all that it wants.
         Err(Failure::AtRunTime(error) | Failure::Usage(error)) if is_broken_pipe(&error) => return ExitCode::SUCCESS,
         Err(Failure::AtRunTime(error)) => (error, 1),
         Err(Failure::Usage(error)) => (error, 2),
     };
-    eprintln!("dnstrail: {error:#}");
+    eprintln!("dnstrail: {}", sentence(&error));
     ExitCode::from(code)
 }
 
@@ -73,7 +73,23 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe))
 }
 
-/// Writes to stdout at once, so that a reader that went away is met here.
+/// An error with its causes, from the outermost on. Some errors repeat their cause in their own text; the
+/// sentence has it once.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if !sentence.ends_with(&cause) {
+            if !sentence.is_empty() {
+                sentence.push_str(": ");
+            }
+            sentence.push_str(&cause);
+        }
+    }
+    sentence
+}
+
+/// Writes to stdout at once, so that a reader that closed the pipe is noticed here.
 fn print(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<(), Failure> {
     let mut text = Vec::new();
     write(&mut text)?;
@@ -81,7 +97,7 @@ fn print(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<(), Failu
     Ok(())
 }
 
-/// Those of an output, for the manual.
+/// The parameters of an output, for the manual.
 fn parameters() -> Vec<(String, String)> {
     let of = |parameter: &Parameter| {
         let meaning = format!("Of {}: {}. Without it: {}", parameter.of(), parameter.meaning, parameter.default);
@@ -102,5 +118,19 @@ fn rules(command: RulesCommand) -> Result<(), Failure> {
             print(|out| rules::lookup(&rulebook.current(), &names, json, out).map(|_| ()))?;
         }
     }
-    if good { Ok(()) } else { Err(Failure::Told) }
+    if good { Ok(()) } else { Err(Failure::Answered) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_stands_once_in_a_sentence() {
+        let cause = || io::Error::from_raw_os_error(2);
+        let repeated = anyhow::Error::from(cause()).context(format!("a.pcap: cannot be opened: {}", cause()));
+        assert_eq!(sentence(&repeated), "a.pcap: cannot be opened: No such file or directory (os error 2)");
+        let plain = anyhow::Error::from(cause()).context("a.pcap: cannot be opened");
+        assert_eq!(sentence(&plain), sentence(&repeated));
+    }
 }

@@ -3,10 +3,11 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::Observe;
 use super::Outlet;
 use super::connections::Connections;
 use super::labels::Labels;
-use super::sighting::{Observe, Sighting};
+use super::sighting::Sighting;
 use super::window::Window;
 use crate::dns::{Kind, Message, looks_like_dns};
 use crate::event;

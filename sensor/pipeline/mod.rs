@@ -15,11 +15,11 @@ use crate::host::Host;
 use crate::journal::{Body, Document, Report};
 use crate::metrics::Metrics;
 use crate::net::{FlowKey, Payload, Reassembler, Streams, Verdict};
+pub use crate::observe::Observe;
 use crate::process::Processes;
 use crate::rules::Rules;
 use crate::transaction::Transactions;
 use lookup::Lookups;
-pub use sighting::Observe;
 use sighting::{Ports, Sighting};
 use window::Window;
 

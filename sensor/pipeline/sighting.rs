@@ -4,16 +4,8 @@ use std::net::SocketAddr;
 
 use crate::event::{Direction, Packet, Task};
 use crate::net::{FlowKey, Payload, Segment, Transport};
+use crate::observe::Observe;
 use crate::transaction::Side;
-
-/// Whose sightings are told. On loopback each message is seen by both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Observe {
-    #[default]
-    Clients,
-    Servers,
-    All,
-}
 
 /// Port numbers, as one bit each.
 #[derive(Debug)]

@@ -1,7 +1,12 @@
 //! What the probes are set to.
 
-/// Which ways in may be taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+use serde::Deserialize;
+
+pub use crate::observe::Observe;
+
+/// The ways in that may be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Hooks {
     /// The best that attaches.
     #[default]
@@ -11,13 +16,19 @@ pub enum Hooks {
     Cgroup,
 }
 
-/// Whose sightings of a conversation are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Observe {
-    #[default]
-    Clients,
-    Servers,
-    All,
+impl Hooks {
+    pub const EACH: [Self; 4] = [Self::Auto, Self::Fentry, Self::Kprobe, Self::Cgroup];
+
+    /// The value of `--hooks` and of the key `hooks`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Fentry => "fentry",
+            Self::Kprobe => "kprobe",
+            Self::Cgroup => "cgroup",
+        }
+    }
 }
 
 /// What the probes are set to.

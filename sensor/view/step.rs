@@ -2,29 +2,41 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::io::Write;
+use std::io::{self, Write};
 use std::time::Duration;
 
-use anyhow::Result;
 use serde::Serialize;
-use serde_json::Value;
 
-/// One step of a trail.
-#[derive(Debug, Serialize)]
+use super::document::Document;
+
+/// The relation of a document to the indicators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Relation {
-    /// Resolved the indicator.
+    /// A lookup that resolved an indicator.
     Resolved,
-    /// A connection to what it resolved to, by any process.
+    /// A connection to what an indicator resolved to, by any process.
     Connected,
-    /// A later lookup, or a connection elsewhere, by a process that had resolved it.
+    /// A later lookup, or a connection elsewhere, by a process that had resolved an indicator.
     Then,
     /// The same by a process that such a process started.
     Child,
 }
 
+impl Relation {
+    const fn written(self) -> &'static str {
+        match self {
+            Self::Resolved => "RESOLVED",
+            Self::Connected => "CONNECTED",
+            Self::Then => "  then",
+            Self::Child => "  child",
+        }
+    }
+}
+
+/// One step.
 #[derive(Debug, Serialize)]
-struct Step<'a> {
+pub(super) struct Step<'a> {
     relation: Relation,
     #[serde(rename = "@timestamp")]
     time: &'a str,
@@ -44,83 +56,91 @@ struct Step<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     connection: Option<Connection<'a>>,
     alert: bool,
+    /// The indicator that the document itself names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    indicator: Option<&'a str>,
 }
 
-/// What a connection has besides its name and address.
+/// The parts of a connection besides its name and address.
 #[derive(Debug, Serialize)]
 struct Connection<'a> {
     port: u64,
     outcome: &'a str,
     reason: &'a str,
-    /// Nanoseconds; of one that is open not known yet, as the bytes.
+    /// Nanoseconds. Unknown while the connection is open, as are the bytes.
     duration: Option<u64>,
     bytes_sent: Option<u64>,
     bytes_received: Option<u64>,
 }
 
-/// Writes what `document` says, which has this relation to the indicator.
-pub(super) fn write_step(relation: Relation, document: &Value, json: bool, out: &mut impl Write) -> Result<()> {
-    let (process, dns, destination) = (&document["process"], &document["dns"], &document["destination"]);
-    let is_connection = document.get("dns").is_none();
-    let step = Step {
-        relation,
-        time: text(&document["@timestamp"]),
-        host: text(&document["host"]["name"]),
-        action: text(&document["event"]["action"]),
-        entity_id: text(&process["entity_id"]),
-        pid: process["pid"].as_u64().unwrap_or_default(),
-        executable: text(&process["executable"]),
-        command_line: text(&process["command_line"]),
-        user: document["user"]["name"].as_str().unwrap_or_else(|| text(&document["user"]["id"])),
-        parent: text(&process["parent"]["executable"]),
-        container: text(&document["container"]["id"]),
-        name: text(if is_connection { &destination["domain"] } else { &dns["question"]["name"] }),
-        r#type: text(&dns["question"]["type"]),
-        response_code: text(&dns["response_code"]),
-        addresses: if is_connection {
-            vec![text(&destination["ip"])]
-        } else {
-            dns["resolved_ip"].as_array().into_iter().flatten().map(text).collect()
-        },
-        connection: is_connection.then(|| Connection {
-            port: destination["port"].as_u64().unwrap_or_default(),
-            outcome: text(&document["event"]["outcome"]),
-            reason: text(&document["event"]["reason"]),
-            duration: document["event"]["duration"].as_u64(),
-            bytes_sent: document["source"]["bytes"].as_u64(),
-            bytes_received: destination["bytes"].as_u64(),
-        }),
-        alert: document["event"]["kind"] == "alert",
-    };
-    if json {
-        serde_json::to_writer(&mut *out, &step)?;
-        return Ok(writeln!(out)?);
+impl<'a> Step<'a> {
+    pub(super) fn new(relation: Relation, indicator: Option<&'a str>, document: &'a Document<'a>) -> Self {
+        let Document { event, process, user, destination, .. } = document;
+        let connection = document.dns.is_none().then(|| Connection {
+            port: destination.port,
+            outcome: &event.outcome,
+            reason: &event.reason,
+            duration: event.duration,
+            bytes_sent: document.source.bytes,
+            bytes_received: destination.bytes,
+        });
+        let (name, r#type, response_code, addresses) = match &document.dns {
+            Some(dns) => (
+                &*dns.question.name,
+                &*dns.question.r#type,
+                &*dns.response_code,
+                dns.resolved_ip.iter().map(|ip| &**ip).collect(),
+            ),
+            None => (&*destination.domain, "", "", vec![&*destination.ip]),
+        };
+        Self {
+            relation,
+            time: &document.time,
+            host: &document.host.name,
+            action: &event.action,
+            entity_id: &process.entity_id,
+            pid: process.pid,
+            executable: &process.executable,
+            command_line: &process.command_line,
+            user: user.name.as_deref().unwrap_or(&user.id),
+            parent: &process.parent.executable,
+            container: &document.container.id,
+            name,
+            r#type,
+            response_code,
+            addresses,
+            connection,
+            alert: event.kind == "alert",
+            indicator,
+        }
     }
-    let relation = match step.relation {
-        Relation::Resolved => "RESOLVED",
-        Relation::Connected => "CONNECTED",
-        Relation::Then => "  then",
-        Relation::Child => "  child",
-    };
-    let mut result = if step.addresses.is_empty() { step.response_code.to_owned() } else { step.addresses.join(" ") };
-    if let Some(connection) = &step.connection {
-        connection.describe(&mut result);
+
+    pub(super) fn write(&self, json: bool, out: &mut impl Write) -> io::Result<()> {
+        if json {
+            serde_json::to_writer(&mut *out, self)?;
+            return writeln!(out);
+        }
+        let mut result =
+            if self.addresses.is_empty() { self.response_code.to_owned() } else { self.addresses.join(" ") };
+        if let Some(connection) = &self.connection {
+            connection.describe(&mut result);
+        }
+        writeln!(
+            out,
+            "{}  {:<9} {} {} {} {}{}  by {} ({}) user {} parent {}",
+            printable(self.time),
+            self.relation.written(),
+            printable(self.action),
+            if self.connection.is_some() { "TCP".into() } else { printable(self.r#type) },
+            printable(self.name),
+            if result.is_empty() { "" } else { "→ " },
+            printable(&result),
+            printable(if self.command_line.is_empty() { self.executable } else { self.command_line }),
+            self.pid,
+            printable(or_unknown(self.user)),
+            printable(or_unknown(self.parent)),
+        )
     }
-    writeln!(
-        out,
-        "{}  {relation:<9} {} {} {} {}{}  by {} ({}) user {} parent {}",
-        printable(step.time),
-        printable(step.action),
-        if step.connection.is_some() { "TCP".into() } else { printable(step.r#type) },
-        printable(step.name),
-        if result.is_empty() { "" } else { "→ " },
-        printable(&result),
-        printable(if step.command_line.is_empty() { step.executable } else { step.command_line }),
-        step.pid,
-        printable(or_unknown(step.user)),
-        printable(or_unknown(step.parent)),
-    )?;
-    Ok(())
 }
 
 impl Connection<'_> {
@@ -140,12 +160,8 @@ impl Connection<'_> {
     }
 }
 
-pub(super) fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-/// Arguments and names are chosen by whoever runs a program, and a terminal obeys control characters
-/// and turns text around at format characters (Unicode TR 36, 2.5): each stands as its escape.
+/// A text for a terminal. Any program chooses its arguments and names; a terminal obeys control characters
+/// and turns text around at format characters (Unicode TR 36, 2.5), so that each is written as its escape.
 fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(is_control) {
         return Cow::Borrowed(text);
@@ -161,7 +177,7 @@ fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Controls (general category Cc), line separators, and what changes the direction of text.
+/// Controls (general category Cc), line separators, and the characters that change the direction of text.
 pub(super) fn is_control(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -3,8 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use clap::CommandFactory;
-use dnstrail::cli::Cli;
+use dnstrail::cli;
 use dnstrail::sink::PARAMETERS;
 
 use crate::support::commands::commands;
@@ -28,7 +27,7 @@ fn through(program: &[&str], input: &str) -> [String; 2] {
 #[test]
 fn the_manual_names_everything_that_can_be_typed() {
     let [manual, _] = through(&["groff", "-man", "-Tascii", "-P-cbou", "-rLL=200n"], &printed(&["man"]));
-    let commands = commands(&Cli::command(), "dnstrail");
+    let commands = commands(&cli::command(), "dnstrail");
     assert!(commands.len() >= 8, "{commands:?}");
     for (words, command) in &commands {
         let section = manual.split(&format!("\n   {words}")).nth(1).unwrap_or_else(|| panic!("{words} is missing"));

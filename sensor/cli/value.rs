@@ -1,0 +1,133 @@
+//! The values of settings, each with its bounds. The same check serves the command line, the environment
+//! and the file, and each of the three adds where the value stands.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+use serde::Deserialize;
+
+use crate::observe::Observe;
+use crate::probe::Hooks;
+
+/// Port 0 is none.
+pub type Port = NonZeroU16;
+
+/// `--timeout`: a query that waits longer than an hour waits for nothing.
+pub type Timeout = Seconds<false, 3600>;
+
+/// `--alert-window`: repeated alerts are reported when it ends, which is of no use after a day.
+pub type AlertWindow = Seconds<true, 86_400>;
+
+/// A value outside its bounds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ValueError {
+    #[error("give seconds above 0 and up to {0}")]
+    SecondsAboveZero(u64),
+    #[error("give seconds from 0 (off) to {0}")]
+    SecondsFromZero(u64),
+    #[error("give MiB as a power of two from 1 to 1024")]
+    RingSize,
+    #[error("give an address and a port, for example 127.0.0.1:9153")]
+    Address,
+    #[error("metrics are served on loopback only, for example on 127.0.0.1:{0}")]
+    NotLoopback(u16),
+}
+
+/// Seconds up to `MOST`; 0 only where `ZERO` allows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "f64")]
+pub struct Seconds<const ZERO: bool, const MOST: u64>(pub Duration);
+
+impl<const ZERO: bool, const MOST: u64> TryFrom<f64> for Seconds<ZERO, MOST> {
+    type Error = ValueError;
+
+    fn try_from(seconds: f64) -> Result<Self, ValueError> {
+        Duration::try_from_secs_f64(seconds)
+            .ok()
+            .filter(|duration| (ZERO || !duration.is_zero()) && *duration <= Duration::from_secs(MOST))
+            .map(Self)
+            .ok_or(if ZERO { ValueError::SecondsFromZero(MOST) } else { ValueError::SecondsAboveZero(MOST) })
+    }
+}
+
+impl<const ZERO: bool, const MOST: u64> FromStr for Seconds<ZERO, MOST> {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        // What is no number lies outside of the bounds as well.
+        Self::try_from(text.parse().unwrap_or(f64::NAN))
+    }
+}
+
+/// `--ring-size`, in bytes: the kernel takes powers of two of whole pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u32")]
+pub struct RingSize(pub u32);
+
+impl RingSize {
+    /// Half a second of a million messages a second.
+    pub const DEFAULT: Self = Self(16 << 20);
+}
+
+impl TryFrom<u32> for RingSize {
+    type Error = ValueError;
+
+    fn try_from(mebibytes: u32) -> Result<Self, ValueError> {
+        let is_size = (1..=1024).contains(&mebibytes) && mebibytes.is_power_of_two();
+        is_size.then_some(Self(mebibytes << 20)).ok_or(ValueError::RingSize)
+    }
+}
+
+impl FromStr for RingSize {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        Self::try_from(text.parse::<u32>().map_err(|_| ValueError::RingSize)?)
+    }
+}
+
+/// `--metrics`: counts are no secret, but they are no business of the network's either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Loopback(pub SocketAddr);
+
+impl FromStr for Loopback {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let address: SocketAddr = text.parse().map_err(|_| ValueError::Address)?;
+        if address.ip().is_loopback() { Ok(Self(address)) } else { Err(ValueError::NotLoopback(address.port())) }
+    }
+}
+
+impl TryFrom<String> for Loopback {
+    type Error = ValueError;
+
+    fn try_from(text: String) -> Result<Self, ValueError> {
+        text.parse()
+    }
+}
+
+impl ValueEnum for Observe {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::EACH
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
+    }
+}
+
+impl ValueEnum for Hooks {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::EACH
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
+    }
+}

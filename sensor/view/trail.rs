@@ -1,0 +1,232 @@
+//! The trail of indicators through documents: the lookups that resolved them, the connections to what they
+//! resolved to, and what the processes behind these, and the processes that they started, did after that.
+
+use std::collections::HashSet;
+use std::io::{self, Write};
+use std::net::IpAddr;
+
+use super::document::{Document, Refusal, address};
+use super::indicator::Indicator;
+use super::lines::{Entry, Lines, ViewError};
+use super::moment::Moment;
+use super::step::{Relation, Step};
+
+/// Processes, and addresses, that are followed at a time: more than a host starts in days. A file could have
+/// any number of them.
+const FOLLOWED: usize = 1 << 20;
+/// Lines at the start of a file among which one must be a document: the first may be torn.
+const TORN: usize = 16;
+/// Bytes of an identifier of a process, which has some forty.
+const LONGEST_ENTITY: usize = 256;
+
+/// Why a file is not read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum TrailError {
+    #[error(transparent)]
+    View(#[from] ViewError),
+    #[error("the trail cannot be written")]
+    Write(#[from] io::Error),
+}
+
+/// What was read, and what of it could not be.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Summary {
+    pub documents: u64,
+    /// Documents outside the time that was asked for.
+    pub outside: u64,
+    /// Lines that are no documents of dnstrail: torn, or of another program.
+    pub skipped: u64,
+    /// Lines longer than [`super::LONGEST_LINE`].
+    pub too_long: u64,
+    /// Processes and addresses past the bound, which were not followed.
+    pub not_followed: u64,
+}
+
+/// What was found of one indicator.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub lookups: u64,
+    pub connections: u64,
+}
+
+/// A trail in the making.
+#[derive(Debug)]
+pub struct Trail {
+    indicators: Vec<Indicator>,
+    since: Option<Moment>,
+    until: Option<Moment>,
+    followed: Followed,
+    found: Vec<Found>,
+    summary: Summary,
+}
+
+impl Trail {
+    #[must_use]
+    pub fn new(indicators: Vec<Indicator>, since: Option<Moment>, until: Option<Moment>) -> Self {
+        let found = vec![Found::default(); indicators.len()];
+        Self { indicators, since, until, followed: Followed::default(), found, summary: Summary::default() }
+    }
+
+    /// Reads a file, the oldest first, and writes the steps that it has.
+    ///
+    /// # Errors
+    /// A line in another format, a file that cannot be read, or `out` that cannot be written.
+    pub fn read(&mut self, lines: &mut Lines, json: bool, out: &mut impl Write) -> Result<(), TrailError> {
+        loop {
+            let number = lines.number() + 1;
+            let line = match lines.read()? {
+                None => return Ok(()),
+                Some(Entry::TooLong) => {
+                    self.summary.too_long += 1;
+                    continue;
+                }
+                Some(Entry::Line(line)) => line,
+            };
+            let document = match Document::read(line) {
+                Ok(document) => document,
+                Err(Refusal::NotOurs) => {
+                    self.summary.skipped += 1;
+                    continue;
+                }
+                Err(Refusal::Format(format)) => {
+                    return Err(ViewError::Format { name: lines.name().to_owned(), line: number, format }.into());
+                }
+            };
+            self.summary.documents += 1;
+            if self.is_outside(&document.time) {
+                self.summary.outside += 1;
+                continue;
+            }
+            if let Some((relation, indicator)) = self.relate(&document) {
+                let indicator = indicator.and_then(|place| self.indicators.get(place)).map(ToString::to_string);
+                Step::new(relation, indicator.as_deref(), &document).write(json, out)?;
+            }
+        }
+    }
+
+    /// What was read so far.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary { not_followed: self.followed.lacking, ..self.summary.clone() }
+    }
+
+    /// Each indicator, and what was found of it so far.
+    pub fn found(&self) -> impl Iterator<Item = (&Indicator, &Found)> {
+        self.indicators.iter().zip(&self.found)
+    }
+
+    /// Processes that resolved an indicator.
+    #[must_use]
+    pub fn processes(&self) -> usize {
+        self.followed.resolvers.len()
+    }
+
+    /// A document without a readable time is outside of any.
+    fn is_outside(&self, time: &str) -> bool {
+        if self.since.is_none() && self.until.is_none() {
+            return false;
+        }
+        let time = time.parse::<Moment>().ok();
+        time.is_none_or(|time| {
+            self.since.is_some_and(|since| time < since) || self.until.is_some_and(|until| time >= until)
+        })
+    }
+
+    /// The relation of a document to the indicators, and the indicator that it names itself.
+    fn relate(&mut self, document: &Document<'_>) -> Option<(Relation, Option<usize>)> {
+        let is_connection = match &*document.event.dataset {
+            "dnstrail.connection" => true,
+            dataset if dataset.starts_with("dnstrail.dns") => false,
+            _ => return None,
+        };
+        if is_connection {
+            let named = self.indicators.iter().position(|indicator| indicator.is_destination(document));
+            if let Some(found) = named.and_then(|place| self.found.get_mut(place)) {
+                found.connections += 1;
+            }
+            if named.is_some() || self.followed.has_address(&document.destination.ip) {
+                return Some((Relation::Connected, named));
+            }
+        } else if let Some(place) = self.indicators.iter().position(|indicator| indicator.is_resolved(document)) {
+            if let Some(found) = self.found.get_mut(place) {
+                found.lookups += 1;
+            }
+            if matches!(self.indicators.get(place), Some(Indicator::Name { .. })) {
+                self.followed.add_addresses(document.resolved());
+            }
+            self.followed.add_resolver(&document.process.entity_id);
+            return Some((Relation::Resolved, Some(place)));
+        }
+        self.followed.relate(document).map(|relation| (relation, None))
+    }
+}
+
+/// The time of the first document among the first lines of a file.
+#[must_use]
+pub fn first_time(lines: &mut Lines) -> Option<Moment> {
+    for _ in 0..TORN {
+        if let Entry::Line(line) = lines.read().ok()??
+            && let Ok(document) = Document::read(line)
+        {
+            return document.time.parse().ok();
+        }
+    }
+    None
+}
+
+/// The processes on the trail, by `process.entity_id`, and the addresses that it leads to.
+#[derive(Debug, Default)]
+struct Followed {
+    resolvers: HashSet<Box<str>>,
+    /// Processes that a resolver started, and those that these started.
+    children: HashSet<Box<str>>,
+    /// Addresses that an indicator resolved to.
+    addresses: HashSet<IpAddr>,
+    /// Processes and addresses that found no room.
+    lacking: u64,
+}
+
+impl Followed {
+    fn add_resolver(&mut self, entity: &str) {
+        add(&mut self.resolvers, entity, &mut self.lacking);
+    }
+
+    fn add_addresses(&mut self, addresses: impl Iterator<Item = IpAddr>) {
+        for address in addresses {
+            if self.addresses.len() < FOLLOWED || self.addresses.contains(&address) {
+                self.addresses.insert(address);
+            } else {
+                self.lacking += 1;
+            }
+        }
+    }
+
+    fn has_address(&self, text: &str) -> bool {
+        !self.addresses.is_empty() && address(text).is_some_and(|address| self.addresses.contains(&address))
+    }
+
+    /// What a process that is followed, or a child of one, did next.
+    fn relate(&mut self, document: &Document<'_>) -> Option<Relation> {
+        let process = &document.process;
+        if self.resolvers.contains(&*process.entity_id) {
+            return Some(Relation::Then);
+        }
+        let parent = &*process.parent.entity_id;
+        if self.resolvers.contains(parent) || self.children.contains(parent) {
+            add(&mut self.children, &process.entity_id, &mut self.lacking);
+        }
+        self.children.contains(&*process.entity_id).then_some(Relation::Child)
+    }
+}
+
+/// Adds a process, which may lack its identifier.
+fn add(processes: &mut HashSet<Box<str>>, entity: &str, lacking: &mut u64) {
+    if entity.is_empty() || processes.contains(entity) {
+        return;
+    }
+    if processes.len() < FOLLOWED && entity.len() <= LONGEST_ENTITY {
+        processes.insert(entity.into());
+    } else {
+        *lacking += 1;
+    }
+}
