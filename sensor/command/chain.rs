@@ -12,8 +12,10 @@ use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
 use crate::sink::{Format, Kind, Line, Outputs};
 
-/// How long outputs may take to empty their buffers at the end.
-const CLOSE: Duration = Duration::from_secs(5);
+/// Outputs get this long to empty their buffers at the end.
+const DRAIN: Duration = Duration::from_secs(5);
+/// The documents about the end get this long more, in the outputs that still take one.
+const CLOSE: Duration = Duration::from_secs(2);
 
 pub struct Chain {
     pipeline: Pipeline,
@@ -92,10 +94,13 @@ impl Chain {
         self.outlet.outputs.are_over()
     }
 
-    /// The last documents, then `stop`, if there is to be one; then everything leaves.
-    pub fn finish(&mut self, now: u64, stop: Option<&str>) {
+    /// Emits the last documents and empties all outputs. Then the outputs that still work take the losses
+    /// of the others and the stop document, if there is to be one. Returns the number of lost lines.
+    pub fn finish(&mut self, now: u64, stop: Option<&str>) -> u64 {
         let Self { pipeline, outlet } = self;
         pipeline.finish(now, &mut |document| outlet.write(document));
+        self.outlet.outputs.drain(DRAIN);
+        self.tell_changes(now);
         if let Some(reason) = stop {
             let metrics = Arc::clone(&self.outlet.metrics);
             self.report(now, Report::Stop { reason, metrics: &metrics });
@@ -104,6 +109,12 @@ impl Chain {
         for change in self.outlet.outputs.take_changes() {
             eprintln!("dnstrail: output {}: {}", change.output, change.message);
         }
+        let mut lost = 0;
+        for loss in self.outlet.outputs.losses() {
+            eprintln!("dnstrail: {loss}");
+            lost += loss.dropped;
+        }
+        lost
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 
 use super::Failure;
 use super::chain::Chain;
@@ -56,8 +56,12 @@ pub fn replay(files: &[PathBuf], settings: &config::Common) -> Result<(), Failur
             break;
         }
     }
-    chain.finish(last, None);
-    failed.map_or(Ok(()), |error| Err(Failure::AtRunTime(error)))
+    let lost = chain.finish(last, None);
+    match failed {
+        Some(error) => Err(Failure::AtRunTime(error)),
+        None if lost > 0 => Err(anyhow!("{lost} lines were lost: see the outputs above").into()),
+        None => Ok(()),
+    }
 }
 
 /// One capture. `last` is the time of the newest packet so far.
@@ -107,5 +111,8 @@ pub fn open_outputs(
         .map(|text| text.parse::<Target>())
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| Failure::Usage(error.into()))?;
-    Ok(Outputs::open(targets, when_full, &signals.stopping(), Arc::clone(metrics))?)
+    Outputs::open(targets, when_full, &signals.stopping(), Arc::clone(metrics)).map_err(|error| {
+        let is_usage = error.is_usage();
+        if is_usage { Failure::Usage(error.into()) } else { Failure::AtRunTime(error.into()) }
+    })
 }

@@ -1,93 +1,84 @@
-//! Lines to a receiver that may be slow, stuck or away: a bounded buffer on the side of the loop, a
-//! thread that connects, sends and connects again on the other. What is sent where is the business of a
-//! [`Connector`], how lost connections come back that of the `worker`.
+//! An output with a thread of its own: a bounded buffer on the side of the loop, a queue of chunks in
+//! between. How lines leave is decided by the thread, in `file`, `stream` or `remote`.
 //!
-//! What is promised. A line that found no room, or had not left when the program ended, is counted as
-//! dropped. A line that the peer's kernel had not confirmed when a connection was lost is sent again. A
-//! line that the peer's kernel had confirmed, but its program had not read, is gone with a receiver that
-//! is killed, and no sender can know: a reset connection is the sign of it, and at most how many lines
-//! it concerns is counted as uncertain. A connection that the receiver ended in order leaves no doubt.
+//! A line that finds the buffer full, or has not left when the output ends, is counted as dropped. The
+//! loop waits for a thread in three places only, each with a limit: when an output is opened, when a
+//! replay finds the buffer full, and at the end.
 
 use std::collections::VecDeque;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::error::{Cause, Trouble};
 use super::health::Health;
-use super::pending::BATCH;
-use super::remote::backlog;
-use super::remote::link::Connector;
-use super::remote::worker::Worker;
-use super::{Line, Sink, Stopping, WhenFull};
+use super::line::Line;
+use super::output::{Handling, Sink, WhenFull};
 
-/// How long sending waits before it looks for other work, such as the end.
+/// Lines gathered for one system call: few calls, and still much less than a disk or a socket takes.
+pub(super) const BATCH: usize = 64 << 10;
+/// The longest wait inside a thread or for it before other work, such as the end, is looked for.
 pub(super) const STEP: Duration = Duration::from_millis(100);
-/// A replay waits for a receiver that is away for so long, and drops from then on.
+/// Opening takes no longer than this, or its file system (NFS, FUSE) is taken to hang.
+const OPENING: Duration = Duration::from_secs(5);
+/// A replay waits this long for a receiver that is away or a disk that is full, then it drops lines.
 const AWAY: Duration = Duration::from_secs(15);
+/// Emptied chunks kept for reuse; more than the loop and the thread exchange in a steady state.
+const SPARES: usize = 4;
+/// A thread whose lines wait for a connection rests this long before it looks at its orders again.
+const REST: Duration = Duration::from_millis(10);
 
-/// The side of the loop.
-pub(crate) struct Delivery {
-    shared: Arc<Shared>,
+/// Writes a line into a chunk in the form that the output's thread reads.
+pub(super) type Append = fn(&mut Vec<u8>, &Line<'_>);
+
+/// An output that was opened on its thread, ready to run there.
+pub(super) struct Opened {
+    pub append: Append,
+    pub run: Box<dyn FnOnce(&Queue)>,
+}
+
+/// The loop's side.
+pub(super) struct Delivery {
+    queue: Arc<Queue>,
+    append: Append,
+    handling: Handling,
     filling: Vec<u8>,
     filling_lines: u64,
-    capacity: usize,
-    when_full: WhenFull,
-    stopping: Stopping,
-    pub health: Health,
+    health: Health,
     overflowing: bool,
-}
-
-pub(super) struct Shared {
-    pub state: Mutex<State>,
-    /// There are chunks, or the end has come.
-    pub work: Condvar,
-    /// There is room, or everything is over.
-    pub room: Condvar,
-}
-
-#[derive(Default)]
-pub(super) struct State {
-    pub chunks: VecDeque<Vec<u8>>,
-    pub spares: Vec<Vec<u8>>,
-    /// In chunks, here and with the thread.
-    pub bytes: usize,
-    /// Of those: lines not settled.
-    pub lines: u64,
-    /// The end is to come before that.
-    pub closing: Option<Instant>,
-    pub finished: bool,
-    /// Since when there is no connection.
-    pub away: Option<Instant>,
-    pub health: Health,
-}
-
-impl Shared {
-    /// A thread that died while holding the lock leaves counts that are still true.
-    pub fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    /// The output has ended; lines are dropped.
+    over: bool,
 }
 
 impl Delivery {
+    /// Opens an output on a new thread and waits until that is done, but no longer than [`OPENING`].
     pub fn start(
-        capacity: usize,
-        connector: Box<dyn Connector>,
-        when_full: WhenFull,
-        stopping: Stopping,
-    ) -> Result<Self, String> {
-        let state = Mutex::new(State { away: Some(Instant::now()), ..State::default() });
-        let shared = Arc::new(Shared { state, work: Condvar::new(), room: Condvar::new() });
-        let worker = Worker::new(Arc::clone(&shared), connector);
-        thread::Builder::new().name("output".into()).spawn(move || worker.run()).map_err(|error| error.to_string())?;
+        handling: Handling,
+        open: impl FnOnce() -> Result<Opened, Cause> + Send + 'static,
+    ) -> Result<Self, Cause> {
+        let queue = Arc::new(Queue::default());
+        let (report, opened) = sync_channel(1);
+        let of_thread = Arc::clone(&queue);
+        let body = move || match open() {
+            Ok(Opened { append, run }) => {
+                let _ = report.send(Ok(append));
+                run(&of_thread);
+                of_thread.finish();
+            }
+            Err(cause) => drop(report.send(Err(cause))),
+        };
+        thread::Builder::new().name("output".into()).spawn(body).map_err(Cause::Thread)?;
+        let append = opened.recv_timeout(OPENING).map_err(|_| Cause::Silent { seconds: OPENING.as_secs() })??;
         Ok(Delivery {
-            shared,
+            queue,
+            append,
+            handling,
             filling: Vec::new(),
             filling_lines: 0,
-            capacity,
-            when_full,
-            stopping,
             health: Health::default(),
             overflowing: false,
+            over: false,
         })
     }
 
@@ -95,17 +86,20 @@ impl Delivery {
         if self.filling.is_empty() {
             return;
         }
-        let mut state = self.shared.lock();
+        let capacity = self.handling.capacity;
         let length = self.filling.len();
-        if self.when_full == WhenFull::Wait {
-            while state.bytes + length > self.capacity
+        let mut state = self.queue.lock();
+        if self.handling.when_full == WhenFull::Wait {
+            while state.bytes + length > capacity
+                && !state.finished
                 && state.away.is_none_or(|since| since.elapsed() < AWAY)
-                && !(self.stopping)()
+                && !(self.handling.stopping)()
             {
-                state = self.shared.room.wait_timeout(state, STEP).unwrap_or_else(PoisonError::into_inner).0;
+                state = self.queue.room.wait_timeout(state, STEP).unwrap_or_else(PoisonError::into_inner).0;
             }
         }
-        if state.bytes + length > self.capacity {
+        if state.finished || state.bytes + length > capacity {
+            self.over |= state.finished;
             drop(state);
             self.overflow();
             return;
@@ -115,55 +109,87 @@ impl Delivery {
         let spare = state.spares.pop().unwrap_or_default();
         state.chunks.push_back(std::mem::replace(&mut self.filling, spare));
         self.filling_lines = 0;
-        self.shared.work.notify_one();
+        self.queue.wake(&mut state);
     }
 
     fn overflow(&mut self) {
         self.health.tally.dropped += self.filling_lines;
         self.filling.clear();
         self.filling_lines = 0;
-        if !self.overflowing {
+        if !self.over && !self.overflowing {
             self.overflowing = true;
-            let size = self.capacity >> 10;
-            let message =
-                format!("its buffer of {size} KiB is full, and lines are dropped; buffer=SIZE makes it larger");
-            self.health.fail(message);
+            self.health.fail(&Trouble::Full { kib: self.handling.capacity >> 10 });
         }
     }
 
-    /// Takes over what the thread has to tell.
+    /// Takes over the counts and changes that the thread has noted.
     fn collect(&mut self) {
-        let mut state = self.shared.lock();
+        let mut state = self.queue.lock();
         let tally = std::mem::take(&mut state.health.tally);
         self.health.tally.dropped += tally.dropped;
         self.health.tally.uncertain += tally.uncertain;
         self.health.tally.resent += tally.resent;
+        self.health.reader_left |= state.health.reader_left;
         let mut recovered = None;
         while let Some((failing, message)) = state.health.take_change() {
             if failing {
-                self.health.fail(message);
+                self.health.fail(&message);
                 recovered = None;
             } else {
                 recovered = Some(message);
             }
         }
-        if self.overflowing && state.bytes < self.capacity / 2 {
+        if self.overflowing && state.bytes < self.handling.capacity / 2 {
             self.overflowing = false;
             recovered.get_or_insert_with(|| "takes lines again".into());
         }
         if let Some(message) = recovered.filter(|_| !self.overflowing && !state.health.is_failing()) {
-            self.health.recover(format!("{message}; {} lines were dropped so far", self.health.tally.dropped));
+            self.health.recover(&message);
         }
+    }
+
+    /// Waits until `done` or the deadline; gives back the state as it is then.
+    fn wait(&self, deadline: Instant, done: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let mut state = self.queue.lock();
+        while !done(&state) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let step = left.min(STEP);
+            state = self.queue.room.wait_timeout(state, step).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state
+    }
+
+    /// Ends the thread and counts every line that has not left by then.
+    fn end(&mut self, deadline: Instant) {
+        self.over = true;
+        let mut state = self.queue.lock();
+        state.orders.close = Some(deadline);
+        self.queue.wake(&mut state);
+        drop(state);
+        // The thread counts better and gets a little longer; it may be stuck in a resolver or a file system.
+        let mut state = self.wait(deadline + STEP * 2, |state| state.finished);
+        let left = std::mem::take(&mut state.lines);
+        state.finished = true;
+        drop(state);
+        self.health.tally.dropped += left;
+        self.collect();
     }
 }
 
 impl Sink for Delivery {
     fn write(&mut self, line: &Line<'_>) {
         self.health.tally.lines += 1;
+        if self.over {
+            self.health.tally.dropped += 1;
+            return;
+        }
         if self.filling.len() + line.bytes.len() > BATCH {
             self.hand_over();
         }
-        backlog::append(&mut self.filling, line);
+        (self.append)(&mut self.filling, line);
         self.filling_lines += 1;
     }
 
@@ -171,30 +197,183 @@ impl Sink for Delivery {
         self.hand_over();
     }
 
+    fn reopen(&mut self) {
+        self.hand_over();
+        let mut state = self.queue.lock();
+        state.orders.reopen = true;
+        self.queue.wake(&mut state);
+    }
+
     fn tick(&mut self, _now: Instant) {
         self.hand_over();
         self.collect();
     }
 
-    fn start_close(&mut self, deadline: Instant) {
+    fn start_drain(&mut self, deadline: Instant) {
         self.hand_over();
-        self.shared.lock().closing = Some(deadline);
-        self.shared.work.notify_one();
+        let mut state = self.queue.lock();
+        state.orders.drain = Some(deadline);
+        self.queue.wake(&mut state);
     }
 
-    fn finish(&mut self, deadline: Instant) {
-        let mut state = self.shared.lock();
-        // A little longer than the thread, which counts better; but it may be stuck in a resolver.
-        while !state.finished && Instant::now() < deadline + STEP * 2 {
-            state = self.shared.room.wait_timeout(state, STEP).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        let left = std::mem::take(&mut state.lines);
+    fn finish_drain(&mut self, deadline: Instant) {
+        let mut state = self.wait(deadline, |state| state.lines == 0 || state.finished);
+        state.orders.drain = None;
+        let is_lost = state.lines > 0 || state.finished;
         drop(state);
-        self.health.tally.dropped += left;
         self.collect();
+        if is_lost && !self.over {
+            let before = self.health.tally.dropped;
+            self.end(Instant::now());
+            if self.health.tally.dropped > before && !self.health.reader_left {
+                self.health.fail(&Trouble::Undelivered);
+            }
+        }
+    }
+
+    fn start_close(&mut self, deadline: Instant) {
+        self.hand_over();
+        let mut state = self.queue.lock();
+        state.orders.close = Some(deadline);
+        self.queue.wake(&mut state);
+    }
+
+    fn finish_close(&mut self, deadline: Instant) {
+        self.end(deadline);
     }
 
     fn health(&mut self) -> &mut Health {
         &mut self.health
+    }
+
+    fn is_over(&self) -> bool {
+        self.over
+    }
+}
+
+/// The buffer between the loop and one thread.
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// Chunks or orders have come.
+    work: Condvar,
+    /// Chunks have left, or the thread has ended.
+    room: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    chunks: VecDeque<Vec<u8>>,
+    spares: Vec<Vec<u8>>,
+    /// Bytes of the chunks here and with the thread.
+    bytes: usize,
+    /// Lines of those chunks that have not left.
+    lines: u64,
+    orders: Orders,
+    /// The thread waits at `work`.
+    idle: bool,
+    /// The thread has ended.
+    finished: bool,
+    /// The moment since which the output takes nothing.
+    away: Option<Instant>,
+    /// Counts and changes on the way to the loop.
+    health: Health,
+}
+
+/// Requests of the loop to a thread.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Orders {
+    /// Every line is to leave before this moment; a thread that waits to try again tries now.
+    pub drain: Option<Instant>,
+    /// The thread is to end when its lines have left, at the latest at this moment.
+    pub close: Option<Instant>,
+    /// The file behind the path may be another one.
+    pub reopen: bool,
+}
+
+impl Orders {
+    /// Everything is to leave, and a thread that cannot write now will not be able to later.
+    pub fn is_last_call(&self) -> bool {
+        self.drain.is_some() || self.close.is_some()
+    }
+}
+
+/// Chunks that a thread has emptied and lines that have left, not yet reported to the loop.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    pub emptied: Vec<Vec<u8>>,
+    pub lines: u64,
+}
+
+impl Queue {
+    /// Reports progress and takes new chunks. An order to reopen is given once.
+    pub fn exchange(&self, progress: &mut Progress, mut take: impl FnMut(Vec<u8>)) -> Orders {
+        let mut state = self.lock();
+        while let Some(chunk) = state.chunks.pop_front() {
+            take(chunk);
+        }
+        state.lines = state.lines.saturating_sub(std::mem::take(&mut progress.lines));
+        if !progress.emptied.is_empty() {
+            for mut chunk in progress.emptied.drain(..) {
+                state.bytes = state.bytes.saturating_sub(chunk.len());
+                if state.spares.len() < SPARES {
+                    chunk.clear();
+                    state.spares.push(chunk);
+                }
+            }
+            self.room.notify_all();
+        }
+        let orders = state.orders;
+        state.orders.reopen = false;
+        orders
+    }
+
+    /// Waits for chunks and orders, but no longer than `limit`.
+    pub fn rest(&self, limit: Duration) {
+        let mut state = self.lock();
+        if state.chunks.is_empty() && !state.orders.is_last_call() && !state.orders.reopen {
+            state.idle = true;
+            state = self.work.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0;
+            state.idle = false;
+        } else {
+            drop(state);
+            thread::sleep(limit.min(REST));
+        }
+    }
+
+    /// Notes counts and changes for the loop to collect.
+    pub fn report<T>(&self, note: impl FnOnce(&mut Health) -> T) -> T {
+        note(&mut self.lock().health)
+    }
+
+    /// The output takes nothing from now on.
+    pub fn set_away(&self) {
+        self.lock().away.get_or_insert_with(Instant::now);
+    }
+
+    /// The output takes lines; true where it did not before.
+    pub fn set_present(&self) -> bool {
+        self.lock().away.take().is_some()
+    }
+
+    /// The thread has ended: lines that have not left never will.
+    fn finish(&self) {
+        let mut state = self.lock();
+        let left = std::mem::take(&mut state.lines);
+        state.health.tally.dropped += left;
+        state.finished = true;
+        self.room.notify_all();
+    }
+
+    /// A thread that is busy finds its work without a system call.
+    fn wake(&self, state: &mut State) {
+        if std::mem::take(&mut state.idle) {
+            self.work.notify_one();
+        }
+    }
+
+    /// A thread that died while it held the lock leaves counts that are still true.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

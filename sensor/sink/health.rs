@@ -1,45 +1,50 @@
-//! What one output has done, and whether it works: counts and changes, which each output keeps and the
-//! set of outputs passes on.
+//! The counts of one output and whether it works. Each output keeps its own; the set of outputs passes
+//! changes on.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 
 /// Counts of one output since it was opened, in lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Given to the output.
+    /// Lines given to the output.
     pub lines: u64,
-    /// Known not to have arrived.
+    /// Lines known not to have arrived.
     pub dropped: u64,
-    /// Taken by the receiver's kernel, which then reset the connection: at most so many were not read.
+    /// Lines taken by the receiver's kernel, which then reset the connection: at most so many were not read.
     pub uncertain: u64,
-    /// Sent a second time because the first was not acknowledged: at most so many arrived twice.
+    /// Lines sent a second time because the first was not acknowledged: at most so many arrived twice.
     pub resent: u64,
 }
 
-/// Changes kept while nobody takes them; of a longer row the oldest go, the counts stay.
+/// Changes kept while they are not taken; beyond this the oldest are dropped, the counts stay.
 const CHANGES: usize = 16;
 
-/// Works or fails, and what is to be told of it.
+/// Counts, and every change between working and failing that was not taken yet.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     pub tally: Tally,
-    /// Why it fails.
+    /// The only reader that there can be has left by itself.
+    pub reader_left: bool,
+    /// The present failure.
     failing: Option<String>,
     changes: VecDeque<(bool, String)>,
 }
 
 impl Health {
-    /// Tells of the first failure; a further one with another reason is told too.
-    pub fn fail(&mut self, message: String) {
+    /// Notes a failure, unless it is the present one.
+    pub fn fail(&mut self, trouble: &impl Display) {
+        let message = trouble.to_string();
         if self.failing.as_deref() != Some(&message) {
-            self.tell(true, message.clone());
+            self.note(true, message.clone());
             self.failing = Some(message);
         }
     }
 
-    pub fn recover(&mut self, message: impl Into<String>) {
+    /// Notes that the output works again, if it did not.
+    pub fn recover(&mut self, message: &str) {
         if self.failing.take().is_some() {
-            self.tell(false, message.into());
+            self.note(false, message.to_owned());
         }
     }
 
@@ -51,7 +56,7 @@ impl Health {
         self.changes.pop_front()
     }
 
-    fn tell(&mut self, failing: bool, message: String) {
+    fn note(&mut self, failing: bool, message: String) {
         if self.changes.len() >= CHANGES {
             self.changes.pop_front();
         }
@@ -64,27 +69,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_is_told_once() {
+    fn a_change_is_noted_once() {
         let mut health = Health::default();
         health.recover("nothing was wrong");
         assert_eq!(health.take_change(), None);
-        health.fail("full".into());
-        health.fail("full".into());
-        health.fail("gone".into());
+        health.fail(&"full");
+        health.fail(&"full");
+        health.fail(&"gone");
         health.recover("back");
-        let told: Vec<_> = std::iter::from_fn(|| health.take_change()).collect();
-        assert_eq!(told, [(true, "full".into()), (true, "gone".into()), (false, "back".into())]);
+        let noted: Vec<_> = std::iter::from_fn(|| health.take_change()).collect();
+        assert_eq!(noted, [(true, "full".into()), (true, "gone".into()), (false, "back".into())]);
         assert!(!health.is_failing());
     }
 
     #[test]
-    fn untaken_changes_are_bounded() {
+    fn changes_that_are_not_taken_are_bounded() {
         let mut health = Health::default();
         for round in 0..100 {
-            health.fail(format!("{round}"));
+            health.fail(&round);
         }
-        let told: Vec<_> = std::iter::from_fn(|| health.take_change()).collect();
-        assert_eq!(told.len(), CHANGES);
-        assert_eq!(told.last(), Some(&(true, "99".into())));
+        let noted: Vec<_> = std::iter::from_fn(|| health.take_change()).collect();
+        assert_eq!(noted.len(), CHANGES);
+        assert_eq!(noted.last(), Some(&(true, "99".into())));
     }
 }

@@ -1,23 +1,23 @@
-//! What an `OUT` text asks for: where lines go, in which format, and which of them. Nothing is opened
-//! here; a text that cannot be meant is refused with one sentence. Which parameters there are is left
+//! The meaning of an `OUT` text: the route of lines, their format, and the kinds that are taken. Nothing is
+//! opened here, and a text without a meaning is refused with one sentence. The list of parameters is left
 //! to `parameters`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::line::{Format, Kind, Kinds};
 use super::parameters::Scheme::{self, File, Stdout, Tcp, Tls as TlsScheme, Udp, Unix};
-use super::parameters::{Values, age, size};
-use super::{Format, Kind, Kinds};
+use super::parameters::{Problem, Values, age, size};
 
 /// One output as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// The text up to its parameters: how messages and counts call this output.
+    /// The text up to its parameters, which names this output in messages and counts.
     pub name: String,
     pub route: Route,
     pub format: Format,
-    /// Which lines it takes.
+    /// The kinds of lines that it takes.
     pub kinds: Kinds,
     /// Bytes kept while the output cannot take them.
     pub buffer: usize,
@@ -26,14 +26,23 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
     Stdout,
-    File { path: PathBuf, rotate: Option<Rotate> },
+    File { path: PathBuf, rotation: Rotation },
     Syslog(Syslog),
 }
 
-/// When a file is renamed away and what becomes of it.
+/// The rotation of a file, as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rotation {
+    /// Nothing was asked for: a live run has [`Rotate::default`], a replay has none.
+    Usual,
+    Never,
+    At(Rotate),
+}
+
+/// The moment at which a file is renamed away, and the treatment of renamed files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotate {
-    /// A file is not made longer than this, unless by its only line.
+    /// The longest file, unless its only line is longer.
     pub size: Option<u64>,
     pub age: Option<Duration>,
     /// Rotated files that are kept.
@@ -47,7 +56,7 @@ pub struct Syslog {
     pub receiver: Receiver,
     pub rfc: Rfc,
     pub framing: Framing,
-    /// RFC 5424 section 6.2.1, 0 to 23.
+    /// The facility of RFC 5424 section 6.2.1, 0 to 23.
     pub facility: u8,
 }
 
@@ -68,11 +77,11 @@ pub struct Address {
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tls {
-    /// PEM of the authorities that may sign the receiver's certificate; `None`: those of the system.
+    /// PEM of the authorities that may sign the receiver's certificate; `None` stands for those of the system.
     pub ca: Option<PathBuf>,
-    /// PEM chain and key that we show.
+    /// PEM chain and key that are shown to the receiver.
     pub client: Option<(PathBuf, PathBuf)>,
-    /// The name the certificate must hold; `None`: the host.
+    /// The name that the certificate must hold; `None` stands for the host.
     pub server_name: Option<String>,
 }
 
@@ -82,24 +91,24 @@ pub enum Rfc {
     Rfc5424,
 }
 
-/// How messages are told apart on a stream.
+/// The separation of messages on a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
-    /// RFC 6587 section 3.4.1: the length in front.
+    /// The length stands in front (RFC 6587 section 3.4.1).
     Octet,
-    /// RFC 6587 section 3.4.2: a newline behind.
+    /// A newline stands behind (RFC 6587 section 3.4.2).
     Newline,
 }
 
-/// Why an `OUT` text was refused, and what to write instead.
+/// A text that is no output, with the reason and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("output \"{text}\": {problem}")]
 pub struct TargetError {
     text: String,
-    problem: String,
+    problem: Problem,
 }
 
-/// Where local syslog daemons listen.
+/// The socket of local syslog daemons.
 const LOCAL_SYSLOG: &str = "/dev/log";
 /// About 14,000 lines of 1.2 kB: some minutes of a busy host while a receiver restarts.
 const DEFAULT_BUFFER: usize = 16 << 20;
@@ -107,7 +116,11 @@ const DEFAULT_BUFFER: usize = 16 << 20;
 const LEAST_BUFFER: u64 = 256 << 10;
 /// Smaller files would spend their time being renamed, and one line may have 32 KiB.
 const LEAST_ROTATE_SIZE: u64 = 64 << 10;
+/// With [`DEFAULT_KEEP`] a file takes at most 2.75 GiB of disk.
+const DEFAULT_SIZE: u64 = 256 << 20;
 const DEFAULT_KEEP: usize = 10;
+/// The value of `rotate_size` that leaves a file alone.
+const NEVER: &str = "never";
 /// RFC 5424 table 1, by number.
 const FACILITIES: [&str; 24] = [
     "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp",
@@ -129,13 +142,19 @@ impl std::fmt::Display for Target {
     }
 }
 
-fn parse(text: &str) -> Result<Target, String> {
+impl Default for Rotate {
+    fn default() -> Self {
+        Rotate { size: Some(DEFAULT_SIZE), age: None, keep: DEFAULT_KEEP, gzip: false }
+    }
+}
+
+fn parse(text: &str) -> Result<Target, Problem> {
     let (name, query) = text.split_once('?').unwrap_or((text, ""));
     let (scheme, rest) = scheme(name)?;
     let values = Values::read(scheme, query)?;
     let route = match scheme {
         Stdout => Route::Stdout,
-        File => Route::File { path: path(rest, "file:/var/log/dnstrail/dnstrail.json")?, rotate: rotate(&values)? },
+        File => Route::File { path: path(rest, "file:/var/log/dnstrail/dnstrail.json")?, rotation: rotation(&values)? },
         Unix => syslog(Receiver::Unix(path(rest, "syslog:unix:/dev/log")?), &values)?,
         Udp => syslog(Receiver::Udp(address(rest, 514)?), &values)?,
         Tcp => syslog(Receiver::Tcp(address(rest, 514)?), &values)?,
@@ -145,16 +164,20 @@ fn parse(text: &str) -> Result<Target, String> {
         None | Some("ecs") => Format::Ecs,
         Some("splunk-cim") => Format::SplunkCim,
         Some("ocsf") => Format::Ocsf,
-        Some(other) => return Err(format!("format={other} is not known; write ecs, splunk-cim or ocsf")),
+        Some(other) => return Err(unknown("format", other, "ecs, splunk-cim or ocsf")),
     };
     let buffer = match values.get("buffer") {
         None => DEFAULT_BUFFER,
-        Some(value) => usize::try_from(size("buffer", value, LEAST_BUFFER)?).map_err(|error| error.to_string())?,
+        Some(value) => usize::try_from(size("buffer", value, LEAST_BUFFER)?).unwrap_or(usize::MAX),
     };
     Ok(Target { name: name.to_owned(), route, format, kinds: kinds(&values)?, buffer })
 }
 
-fn scheme(name: &str) -> Result<(Scheme, &str), String> {
+fn unknown(name: &'static str, value: &str, choices: &'static str) -> Problem {
+    Problem::Unknown { name, value: value.to_owned(), choices }
+}
+
+fn scheme(name: &str) -> Result<(Scheme, &str), Problem> {
     if name == "stdout" {
         return Ok((Stdout, ""));
     }
@@ -172,18 +195,18 @@ fn scheme(name: &str) -> Result<(Scheme, &str), String> {
             return Ok((scheme, rest));
         }
     }
-    Err("is no output; write stdout, file:PATH, syslog, syslog:unix:PATH, or syslog:udp://HOST:PORT (tcp, tls)".into())
+    Err(Problem::Scheme)
 }
 
-fn path(rest: &str, example: &str) -> Result<PathBuf, String> {
+fn path(rest: &str, example: &'static str) -> Result<PathBuf, Problem> {
     if rest.is_empty() || rest.ends_with('/') || rest.contains('\0') {
-        return Err(format!("names no file; write for example {example}"));
+        return Err(Problem::NoFile { example });
     }
     Ok(PathBuf::from(rest))
 }
 
-fn address(rest: &str, usual: u16) -> Result<Address, String> {
-    let problem = || format!("needs HOST:PORT; write for example logs.example.org:{usual} or [2001:db8::1]:{usual}");
+fn address(rest: &str, usual: u16) -> Result<Address, Problem> {
+    let problem = || Problem::Address { usual };
     let (host, port) = rest.rsplit_once(':').ok_or_else(problem)?;
     let host = match host.strip_prefix('[') {
         Some(inner) => inner.strip_suffix(']').ok_or_else(problem)?,
@@ -198,56 +221,58 @@ fn address(rest: &str, usual: u16) -> Result<Address, String> {
     Ok(Address { host: host.to_owned(), port })
 }
 
-fn kinds(values: &Values) -> Result<Kinds, String> {
+fn kinds(values: &Values) -> Result<Kinds, Problem> {
     let Some(text) = values.get("kind") else { return Ok(Kinds::ALL) };
     let mut kinds = Kinds::NONE;
     for name in text.split(',') {
         let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name);
-        kinds =
-            kinds.with(kind.ok_or_else(|| format!("kind={name} is not known; write event, alert, state or metric"))?);
+        kinds = kinds.with(kind.ok_or_else(|| unknown("kind", name, "event, alert, state or metric"))?);
     }
     Ok(kinds)
 }
 
-fn rotate(values: &Values) -> Result<Option<Rotate>, String> {
-    let size = values.get("rotate_size").map(|value| size("rotate_size", value, LEAST_ROTATE_SIZE)).transpose()?;
+fn rotation(values: &Values) -> Result<Rotation, Problem> {
+    let never = values.get("rotate_size") == Some(NEVER);
+    let asked = values.get("rotate_size").filter(|_| !never);
+    let asked = asked.map(|value| size("rotate_size", value, LEAST_ROTATE_SIZE)).transpose()?;
     let age = values.get("rotate_age").map(age).transpose()?;
-    if size.is_none() && age.is_none() {
-        return match ["rotate_keep", "gzip"].iter().find(|name| values.get(name).is_some()) {
-            Some(name) => Err(format!("{name} needs a rotation; add rotate_size=100MB or rotate_age=24h")),
-            None => Ok(None),
-        };
-    }
+    let manner = ["rotate_keep", "gzip"].into_iter().find(|name| values.get(name).is_some());
+    let size = match (asked, age, manner) {
+        (None, None, Some(name)) if never => return Err(Problem::NoRotation { name }),
+        (None, None, _) if never => return Ok(Rotation::Never),
+        (None, None, None) => return Ok(Rotation::Usual),
+        (None, None, Some(_)) => Some(DEFAULT_SIZE),
+        (asked, _, _) => asked,
+    };
     let keep = match values.get("rotate_keep") {
         None => DEFAULT_KEEP,
-        Some(value) => value
-            .parse()
-            .ok()
-            .filter(|&keep| keep > 0)
-            .ok_or_else(|| format!("rotate_keep={value} is no count; write 1 or more"))?,
+        Some(value) => {
+            let keep = value.parse().ok().filter(|&keep| keep > 0);
+            keep.ok_or_else(|| Problem::Keep(value.to_owned()))?
+        }
     };
     let gzip = match values.get("gzip") {
         None | Some("no") => false,
         Some("yes") => true,
-        Some(value) => return Err(format!("gzip={value} is not known; write yes or no")),
+        Some(value) => return Err(unknown("gzip", value, "yes or no")),
     };
-    Ok(Some(Rotate { size, age, keep, gzip }))
+    Ok(Rotation::At(Rotate { size, age, keep, gzip }))
 }
 
-fn syslog(receiver: Receiver, values: &Values) -> Result<Route, String> {
+fn syslog(receiver: Receiver, values: &Values) -> Result<Route, Problem> {
     let local = matches!(receiver, Receiver::Unix(_));
     let rfc = match values.get("rfc") {
         // journald and the local socket of rsyslog expect the traditional header (see syslog(3)).
         None if local => Rfc::Rfc3164,
         None | Some("5424") => Rfc::Rfc5424,
         Some("3164") => Rfc::Rfc3164,
-        Some(value) => return Err(format!("rfc={value} is not known; write 5424 or 3164")),
+        Some(value) => return Err(unknown("rfc", value, "5424 or 3164")),
     };
     let framing = match values.get("framing") {
         None if local => Framing::Newline,
         None | Some("octet") => Framing::Octet,
         Some("newline") => Framing::Newline,
-        Some(value) => return Err(format!("framing={value} is not known; write octet or newline")),
+        Some(value) => return Err(unknown("framing", value, "octet or newline")),
     };
     let facility = match values.get("facility") {
         None => DEFAULT_FACILITY,
@@ -255,17 +280,17 @@ fn syslog(receiver: Receiver, values: &Values) -> Result<Route, String> {
             .zip(FACILITIES)
             .find(|&(number, name)| name == value || number.to_string() == value)
             .map(|(number, _)| number)
-            .ok_or_else(|| format!("facility={value} is not known; write daemon, local0 to local7, or 0 to 23"))?,
+            .ok_or_else(|| unknown("facility", value, "daemon, local0 to local7, or 0 to 23"))?,
     };
     Ok(Route::Syslog(Syslog { receiver, rfc, framing, facility }))
 }
 
-fn tls(values: &Values) -> Result<Tls, String> {
+fn tls(values: &Values) -> Result<Tls, Problem> {
     let client = match (values.get("cert"), values.get("key")) {
         (None, None) => None,
         (Some(cert), Some(key)) => Some((cert.into(), key.into())),
-        (Some(_), None) => return Err("cert needs its key; add key=FILE".into()),
-        (None, Some(_)) => return Err("key needs its certificate; add cert=FILE".into()),
+        (Some(_), None) => return Err(Problem::NoKey),
+        (None, Some(_)) => return Err(Problem::NoCertificate),
     };
     Ok(Tls {
         ca: values.get("ca").map(PathBuf::from),
@@ -292,7 +317,7 @@ mod tests {
     #[test]
     fn every_scheme() {
         assert_eq!(route("stdout"), Route::Stdout);
-        assert_eq!(route("file:a b.json"), Route::File { path: "a b.json".into(), rotate: None });
+        assert_eq!(route("file:a b.json"), Route::File { path: "a b.json".into(), rotation: Rotation::Usual });
         assert_eq!(receiver("syslog"), Receiver::Unix("/dev/log".into()));
         assert_eq!(receiver("syslog:unix:/run/x"), Receiver::Unix("/run/x".into()));
         let host = |host: &str, port| Address { host: host.into(), port };
@@ -308,7 +333,7 @@ mod tests {
                 .parse()
                 .unwrap();
         let rotate = Rotate { size: Some(65_536), age: Some(Duration::from_hours(7 * 24)), keep: 3, gzip: true };
-        assert_eq!(target.route, Route::File { path: "/var/log/x.json".into(), rotate: Some(rotate) });
+        assert_eq!(target.route, Route::File { path: "/var/log/x.json".into(), rotation: Rotation::At(rotate) });
         assert_eq!(
             (target.name.as_str(), target.format, target.buffer),
             ("file:/var/log/x.json", Format::Ocsf, 1_000_000)
@@ -330,19 +355,34 @@ mod tests {
     }
 
     #[test]
+    fn a_file_has_a_rotation_unless_it_is_refused() {
+        let rotation = |text: &str| match route(text) {
+            Route::File { rotation, .. } => rotation,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(rotation("file:x"), Rotation::Usual);
+        assert_eq!(rotation("file:x?rotate_size=never"), Rotation::Never);
+        assert_eq!(rotation("file:x?rotate_keep=3"), Rotation::At(Rotate { keep: 3, ..Rotate::default() }));
+        let daily = Rotate { size: None, age: Some(Duration::from_hours(24)), ..Rotate::default() };
+        assert_eq!(rotation("file:x?rotate_age=24h"), Rotation::At(daily.clone()));
+        assert_eq!(rotation("file:x?rotate_age=24h&rotate_size=never"), Rotation::At(daily));
+    }
+
+    #[test]
     fn refusals_name_the_text_and_the_remedy() {
         for (text, remedy) in [
             ("", "write stdout, file:PATH"),
             ("stdin", "write stdout"),
             ("file:", "write for example file:"),
             ("file:/var/log/", "names no file"),
-            ("file:x?rotate_keep=3", "add rotate_size"),
+            ("file:x?rotate_size=never&rotate_keep=3", "leave out rotate_size=never"),
+            ("file:x?rotate_size=never&gzip=yes", "leave out rotate_size=never"),
             ("file:x?rotate_size=10", "is no size of 64KiB or more"),
             ("file:x?rotate_size=99999999999GiB", "is no size"),
             ("file:x?rotate_size=1MB&rotate_keep=0", "write 1 or more"),
             ("file:x?rotate_age=0d", "write for example 15m"),
             ("file:x?rotate_age=1é", "write for example 15m"),
-            ("file:x?framing=octet", "what applies: format, kind, buffer, rotate_size"),
+            ("file:x?framing=octet", "these apply: format, kind, buffer, rotate_size"),
             ("file:x?rotate_size", "has no value"),
             ("file:x?rotate_size=1MB&rotate_size=2MB", "given twice"),
             ("stdout?kind=alerts", "write event, alert"),

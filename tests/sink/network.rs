@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::support::outputs::{Bench, count_lines, free_port, line, number_of};
+use crate::support::outputs::{Bench, count_lines, free_port, line, number_of, wait_until};
 use dnstrail::sink::WhenFull;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -39,12 +39,12 @@ fn text_of(message: &[u8]) -> String {
 }
 
 #[test]
-fn a_stuck_receiver_holds_up_nobody_and_is_counted() {
+fn a_stuck_receiver_holds_up_no_other_output_and_is_counted() {
     let folder = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let out = format!("syslog:tcp://{}?buffer=1MiB", listener.local_addr().unwrap());
     let file = folder.path().join("eve.json");
-    let mut bench = Bench::open(&[&out, &format!("file:{}", file.display())]);
+    let mut bench = Bench::open(&[&out, &format!("file:{}?buffer=256MiB", file.display())]);
     let (stuck, _) = listener.accept().unwrap();
     let started = Instant::now();
     let sent = 200_000;
@@ -53,7 +53,8 @@ fn a_stuck_receiver_holds_up_nobody_and_is_counted() {
     }
     bench.flush();
     assert!(started.elapsed() < SECOND * 15, "{:?}", started.elapsed());
-    assert_eq!(count_lines(&file), sent);
+    wait_until("the file has every line", || count_lines(&file) == sent);
+    bench.tick_until("the full buffer is reported", Bench::is_failing);
     let failing: Vec<_> = bench.outputs.take_changes();
     assert!(
         failing.iter().any(|change| change.failing && change.message.contains("buffer of 1024 KiB is full")),
@@ -100,7 +101,7 @@ fn an_absent_receiver_gets_everything_when_it_comes() {
     for number in 0..sent {
         bench.write(&line(number));
     }
-    bench.tick_until("the absence is told", Bench::is_failing);
+    bench.tick_until("the absence is reported", Bench::is_failing);
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let reader = std::thread::spawn(move || read_messages(listener.accept().unwrap().0).len() as u64);
     bench.tick_until("it is found", |bench| !bench.is_failing());
@@ -116,7 +117,7 @@ fn refused_datagrams_are_kept_for_the_receiver_that_comes() {
         bench.write(&line(number));
         bench.flush();
     }
-    bench.tick_until("the refusal is told", Bench::is_failing);
+    bench.tick_until("the refusal is reported", Bench::is_failing);
     let socket = UdpSocket::bind(("127.0.0.1", port)).unwrap();
     socket.set_read_timeout(Some(SECOND * 20)).unwrap();
     let mut room = vec![0; 70_000];
@@ -138,7 +139,7 @@ fn refused_datagrams_are_kept_for_the_receiver_that_comes() {
 }
 
 #[test]
-fn a_fifo_without_a_reader_holds_up_nobody() {
+fn a_fifo_without_a_reader_holds_up_no_other_output() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fifo");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
@@ -146,7 +147,7 @@ fn a_fifo_without_a_reader_holds_up_nobody() {
     for number in 0..100 {
         bench.write(&line(number));
     }
-    bench.tick_until("the absence is told", Bench::is_failing);
+    bench.tick_until("the absence is reported", Bench::is_failing);
     let reader = open_fifo(&path);
     bench.tick_until("it is found", |bench| !bench.is_failing());
     bench.outputs.close(SECOND * 5);

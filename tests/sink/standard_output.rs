@@ -22,7 +22,7 @@ fn is_child() -> bool {
 /// Runs one test of this file again, with a pipe as stdout.
 fn child(test: &str, file: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "--nocapture", &format!("outputs::standard_output::{test}")])
+        .args(["--exact", "--nocapture", &format!("sink::standard_output::{test}")])
         .env(CHILD, "yes")
         .env(FILE, file)
         .stdout(Stdio::piped())
@@ -50,10 +50,10 @@ fn a_reader_that_leaves_ends_the_run() {
         bench.write(&line(0));
         bench.outputs.flush();
         assert!(!bench.outputs.are_over());
-        // Nothing more is written: the leaving itself is noticed.
+        // No more is written: the leaving itself is noticed.
         bench.tick_until("the reader has left", |bench| bench.outputs.are_over());
         bench.outputs.close(Duration::from_secs(5));
-        // The harness prints its result, to nobody.
+        // The harness would print its result to a closed pipe.
         std::process::exit(0);
     }
     let mut child = child("a_reader_that_leaves_ends_the_run", Path::new(""));
@@ -155,7 +155,7 @@ fn a_stuck_reader_does_not_hold_up_the_file() {
             bench.write(&line(number));
         }
         bench.flush();
-        assert_eq!(count_lines(Path::new(&file)), lines);
+        wait_until("the file has every line", || count_lines(Path::new(&file)) == lines);
         bench.outputs.close(Duration::from_millis(300));
         let [stdout, _] = bench.outputs.tallies().map(|(_, tally, _)| tally).collect::<Vec<_>>()[..] else { panic!() };
         assert!(stdout.lines == lines && stdout.dropped > lines / 2, "{stdout:?}");

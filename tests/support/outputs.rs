@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use dnstrail::metrics::Metrics;
 use dnstrail::sink::{Format, Kind, Line, Outputs, Stopping, WhenFull};
 
-/// Nothing here takes longer on a busy machine, unless it hangs.
+/// Every step here takes less on a busy machine, unless it hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A set of outputs with its counts.
@@ -46,7 +46,13 @@ impl Bench {
         self.outputs.tick(Instant::now());
     }
 
-    /// Goes on looking after the outputs until something is true.
+    /// Flushes, and waits until every output has delivered its lines.
+    pub fn deliver(&mut self) {
+        self.outputs.flush();
+        self.outputs.drain(PATIENCE);
+    }
+
+    /// Ticks until a condition holds.
     pub fn tick_until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
         wait_until(what, || {
             self.outputs.tick(Instant::now());
@@ -79,8 +85,8 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// The line with a number: as long as documents are, every thousandth long, with what JSON escapes and
-/// what it need not.
+/// The line with a number: as long as documents are, every thousandth long, with characters that JSON
+/// escapes and others that it need not.
 pub fn line(number: u64) -> String {
     let filler = if number % 1000 == 999 { 6000 } else { 40 + (number * 7 % 200) as usize };
     let filler: String = "0123456789abcdef".chars().cycle().take(filler).collect();

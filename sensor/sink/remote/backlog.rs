@@ -1,25 +1,27 @@
-//! Lines that a delivery holds: not yet sent, and sent but not yet confirmed by the peer's kernel. The
-//! same memory serves both, so that what was in flight on a lost connection can be sent again.
+//! The lines that a worker holds: those to be sent, and those sent but not yet confirmed by the peer's
+//! kernel. One memory serves both, so that a line in flight on a lost connection can be sent again.
 
 use std::collections::VecDeque;
 
+use super::super::delivery::Progress;
+use super::super::line::{Kind, Line};
 use super::link::{Doubt, Message};
-use crate::sink::{Kind, Line};
 
-/// Length, time, kind, severity in front of each line of a chunk.
+/// The bytes in front of each line of a chunk: length, time, kind and severity.
 const HEADER: usize = 4 + 8 + 1 + 1;
-/// Severities end at 100.
+/// A value that no severity has: they end at 100.
 const NO_SEVERITY: u8 = u8::MAX;
-/// Settled lines are remembered in spans of about so many bytes,
+/// Settled lines are remembered in spans of about this many bytes.
 const SPAN: u64 = 4 << 10;
-/// and so many spans: 16 MiB, more than the 6 MiB that a Linux receiver's kernel holds by default
-/// (`net.ipv4.tcp_rmem`).
+/// The number of spans: 16 MiB in all, more than the 6 MiB that a Linux receiver's kernel holds by
+/// default (`net.ipv4.tcp_rmem`).
 const SPANS: usize = 4096;
 
 /// Appends a line to a chunk.
-pub(crate) fn append(chunk: &mut Vec<u8>, line: &Line<'_>) {
+pub(super) fn append(chunk: &mut Vec<u8>, line: &Line<'_>) {
+    debug_assert!(u32::try_from(line.bytes.len()).is_ok(), "documents have a cap far below 4 GiB");
     let length = u32::try_from(line.bytes.len()).unwrap_or(u32::MAX);
-    let bytes = line.bytes.get(..length as usize).unwrap_or_default();
+    let bytes = line.bytes.get(..length as usize).unwrap_or(line.bytes);
     chunk.extend_from_slice(&length.to_ne_bytes());
     chunk.extend_from_slice(&line.time.to_ne_bytes());
     chunk.push(line.kind as u8);
@@ -27,7 +29,7 @@ pub(crate) fn append(chunk: &mut Vec<u8>, line: &Line<'_>) {
     chunk.extend_from_slice(bytes);
 }
 
-/// The line that starts at `at`, and where the next one does.
+/// The line that starts at `at`, and the place where the next one starts.
 fn read(chunk: &[u8], at: usize) -> Option<(Message<'_>, usize)> {
     let (header, rest) = chunk.get(at..)?.split_first_chunk::<HEADER>()?;
     let [l0, l1, l2, l3, t0, t1, t2, t3, t4, t5, t6, t7, kind, severity] = *header;
@@ -42,19 +44,19 @@ fn read(chunk: &[u8], at: usize) -> Option<(Message<'_>, usize)> {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Backlog {
+pub(super) struct Backlog {
     chunks: VecDeque<Vec<u8>>,
-    /// Where in the first chunk the first line stands that is not settled.
+    /// The place of the first unsettled line in the first chunk.
     settled: usize,
     /// Chunk and place of the next line to be framed.
     next: (usize, usize),
-    /// Where in the bytes of this connection each framed line ends that is not settled.
+    /// For each framed, unsettled line the place in the bytes of this connection where it ends.
     flying: VecDeque<u64>,
-    /// The lines settled last: where a span of them ends, and how many they are.
+    /// The lines settled last, in spans: the end of each span and its number of lines.
     spans: VecDeque<(u64, u64)>,
     /// Bytes framed on this connection.
     framed: u64,
-    /// Where the last settled line ends.
+    /// The end of the last settled line in the bytes of this connection.
     settled_end: u64,
 }
 
@@ -67,12 +69,12 @@ impl Backlog {
         self.chunks.is_empty()
     }
 
-    /// Are framed lines waiting to be confirmed?
+    /// True while framed lines wait to be confirmed.
     pub fn is_flying(&self) -> bool {
         !self.flying.is_empty()
     }
 
-    /// Hands the next line to `frame`, which returns how many bytes it made of it. `false`: there is none.
+    /// Hands the next line to `frame`, which returns the length of its frame. False means that there is none.
     pub fn frame_next(&mut self, frame: impl FnOnce(&Message<'_>) -> usize) -> bool {
         while let Some(chunk) = self.chunks.get(self.next.0) {
             if let Some((message, end)) = read(chunk, self.next.1) {
@@ -89,30 +91,27 @@ impl Backlog {
         false
     }
 
-    /// The peer has confirmed so many bytes of this connection. Returns the lines settled by that;
-    /// chunks that are done go to `done`.
-    pub fn settle(&mut self, confirmed: u64, done: &mut Vec<Vec<u8>>) -> u64 {
-        let mut lines = 0;
-        while self.flying.front().is_some_and(|&end| end <= confirmed) {
-            let end = self.flying.pop_front().unwrap_or_default();
-            self.advance(done);
+    /// The peer has confirmed this many bytes of this connection. Settled lines and emptied chunks are
+    /// added to `progress`.
+    pub fn settle(&mut self, confirmed: u64, progress: &mut Progress) {
+        while let Some(&end) = self.flying.front().filter(|end| **end <= confirmed) {
+            self.flying.pop_front();
+            self.advance(progress);
             self.remember(end);
             self.settled_end = end;
-            lines += 1;
         }
-        lines
     }
 
-    /// The line framed last, the only one in flight, cannot be sent at all.
-    pub fn abandon(&mut self, length: usize, done: &mut Vec<Vec<u8>>) {
+    /// Gives up the line framed last, the only one in flight, because it cannot be sent at all.
+    pub fn abandon(&mut self, length: usize, progress: &mut Progress) {
         if self.flying.pop_back().is_some() {
             self.framed -= length as u64;
-            self.advance(done);
+            self.advance(progress);
         }
     }
 
-    /// The connection is lost: what was in flight is to be framed again. Returns how many of those lines
-    /// had been handed over, at least in part, within the first `handed` bytes.
+    /// The connection is lost: lines in flight are to be framed again. Returns the number of those that had
+    /// been handed over, at least in part, within the first `handed` bytes.
     pub fn rewind(&mut self, handed: u64) -> u64 {
         let last = self.flying.partition_point(|&end| end <= handed);
         let begun = self.flying.len().min(last + usize::from(self.start_of(last) < handed));
@@ -124,7 +123,7 @@ impl Backlog {
         begun as u64
     }
 
-    /// How many settled lines of this connection lie within the doubt.
+    /// The number of settled lines of this connection that lie within the doubt.
     pub fn doubted(&self, doubt: Doubt, confirmed: u64) -> u64 {
         let settled: u64 = self.spans.iter().map(|&(_, lines)| lines).sum();
         match doubt {
@@ -141,12 +140,14 @@ impl Backlog {
         index.checked_sub(1).and_then(|before| self.flying.get(before)).copied().unwrap_or(self.settled_end)
     }
 
-    fn advance(&mut self, done: &mut Vec<Vec<u8>>) {
+    /// The first unsettled line has left.
+    fn advance(&mut self, progress: &mut Progress) {
+        progress.lines += 1;
         if let Some((_, end)) = self.chunks.front().and_then(|chunk| read(chunk, self.settled)) {
             self.settled = end;
         }
         if self.chunks.front().is_some_and(|chunk| self.settled >= chunk.len()) {
-            done.extend(self.chunks.pop_front());
+            progress.emptied.extend(self.chunks.pop_front());
             self.settled = 0;
             self.next = if self.next.0 == 0 { (0, 0) } else { (self.next.0 - 1, self.next.1) };
         }
@@ -168,8 +169,8 @@ impl Backlog {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::line::Format;
     use super::*;
-    use crate::sink::Format;
 
     fn chunk(lines: &[&str]) -> Vec<u8> {
         let mut chunk = Vec::new();
@@ -179,6 +180,11 @@ mod tests {
             append(&mut chunk, &line);
         }
         chunk
+    }
+
+    fn settle(backlog: &mut Backlog, confirmed: u64, progress: &mut Progress) -> u64 {
+        backlog.settle(confirmed, progress);
+        std::mem::take(&mut progress.lines)
     }
 
     fn frame_all(backlog: &mut Backlog) -> String {
@@ -192,23 +198,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_confirmed_is_framed_again() {
+    fn lines_that_are_not_confirmed_are_framed_again() {
         let mut backlog = Backlog::default();
-        let mut done = Vec::new();
+        let mut progress = Progress::default();
         backlog.add(chunk(&["aa\n", "bb\n"]));
         backlog.add(chunk(&["cc\n", "dd\n"]));
         assert_eq!(frame_all(&mut backlog), "aa\nbb\ncc\ndd\n");
-        assert_eq!(backlog.settle(8, &mut done), 2);
-        assert_eq!(done.len(), 1);
+        assert_eq!(settle(&mut backlog, 8, &mut progress), 2);
+        assert_eq!(progress.emptied.len(), 1);
         // The peer has 8 of the 10 bytes that the kernel took: cc was begun, dd too (its first byte).
         assert_eq!(backlog.rewind(10), 2);
         backlog.add(chunk(&["ee\n"]));
         assert_eq!(frame_all(&mut backlog), "cc\ndd\nee\n");
-        assert_eq!(backlog.settle(9, &mut done), 3);
+        assert_eq!(settle(&mut backlog, 9, &mut progress), 3);
         assert!(backlog.is_empty() && !backlog.is_flying());
         backlog.add(chunk(&["ff\n"]));
         assert_eq!(frame_all(&mut backlog), "ff\n");
-        assert_eq!(backlog.settle(12, &mut done), 1);
+        assert_eq!(settle(&mut backlog, 12, &mut progress), 1);
         assert!(backlog.is_empty());
     }
 
@@ -227,19 +233,19 @@ mod tests {
         let mut backlog = Backlog::default();
         backlog.add(chunk(&["aa\n", "bb\n"]));
         frame_all(&mut backlog);
-        backlog.settle(3, &mut Vec::new());
+        backlog.settle(3, &mut Progress::default());
         assert_eq!(backlog.rewind(3), 0);
     }
 
     #[test]
     fn a_line_too_long_for_a_datagram_is_left_out() {
         let mut backlog = Backlog::default();
-        let mut done = Vec::new();
+        let mut progress = Progress::default();
         backlog.add(chunk(&["aa\n", "bb\n"]));
         assert!(backlog.frame_next(|message| message.line.len()));
-        backlog.abandon(3, &mut done);
+        backlog.abandon(3, &mut progress);
         assert_eq!(frame_all(&mut backlog), "bb\n");
-        assert_eq!(backlog.settle(3, &mut done), 1);
+        assert_eq!(settle(&mut backlog, 3, &mut progress), 2);
         assert!(backlog.is_empty());
     }
 
@@ -249,7 +255,7 @@ mod tests {
         let long = format!("{}\n", "x".repeat(4095));
         backlog.add(chunk(&vec![long.as_str(); 100]));
         frame_all(&mut backlog);
-        backlog.settle(409_600, &mut Vec::new());
+        backlog.settle(409_600, &mut Progress::default());
         assert_eq!(backlog.doubted(Doubt::Bytes(40_960), 409_600), 10);
         assert_eq!(backlog.doubted(Doubt::Bytes(u64::MAX), 409_600), 100);
         assert_eq!(backlog.doubted(Doubt::Lines(11), 409_600), 11);

@@ -1,15 +1,15 @@
-//! What a delivery asks of a way to send: how a connection is made, how a line looks on it, and what can
-//! be said of lines when it is lost.
+//! The two interfaces of a receiver: one makes connections and frames lines, the other is a connection and
+//! says what became of the lines when it is lost.
 
-use std::io;
 use std::time::{Duration, Instant};
 
-use crate::sink::Kind;
+use super::super::error::LinkError;
+use super::super::line::Kind;
 
 /// A line in a chunk.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Message<'a> {
-    /// With its newline.
+pub(in crate::sink) struct Message<'a> {
+    /// The document with its newline.
     pub line: &'a [u8],
     pub kind: Kind,
     pub severity: Option<u8>,
@@ -17,52 +17,52 @@ pub(crate) struct Message<'a> {
     pub time: u64,
 }
 
-/// Makes connections, and knows how a line looks on them.
-pub(crate) trait Connector: Send {
-    /// May wait until the deadline; it runs on the thread of its output.
-    fn connect(&mut self, deadline: Instant) -> io::Result<Box<dyn Transport>>;
+/// Makes connections and frames lines for them.
+pub(in crate::sink) trait Connector {
+    /// Makes a connection; it may wait until the deadline, on the thread of its output.
+    fn connect(&mut self, deadline: Instant) -> Result<Box<dyn Link>, LinkError>;
     fn frame(&mut self, message: &Message<'_>, datagram: bool, frame: &mut Vec<u8>);
 }
 
-/// One connection. Nothing waits except in [`Transport::wait`].
-pub(crate) trait Transport: Send {
-    /// Sends what fits, a datagram whole; `WouldBlock` if nothing does.
-    fn send(&mut self, bytes: &[u8]) -> io::Result<usize>;
+/// One connection. Only [`Link::wait`] waits.
+pub(in crate::sink) trait Link {
+    /// Sends as much as fits, a datagram whole; `WouldBlock` if nothing does.
+    fn send(&mut self, bytes: &[u8]) -> Result<usize, LinkError>;
     /// Waits until sending may be tried again.
-    fn wait(&mut self, limit: Duration) -> io::Result<()>;
-    /// Has the peer gone?
-    fn check(&mut self) -> io::Result<()>;
-    /// Of the bytes given to `send`: how many the peer's kernel has confirmed.
+    fn wait(&mut self, limit: Duration) -> Result<(), LinkError>;
+    /// Fails if the peer has gone.
+    fn check(&mut self) -> Result<(), LinkError>;
+    /// The number of sent bytes that the peer's kernel has confirmed.
     fn acknowledged(&mut self) -> u64;
-    /// Of what was confirmed: how much the peer may not have read when the connection was lost.
+    /// The confirmed part that the peer may not have read when the connection was lost.
     fn doubt(&mut self, lost: Lost) -> Doubt;
     fn is_datagram(&self) -> bool {
         false
     }
-    /// Is it known that somebody receives?
+    /// True once it is known that someone receives.
     fn is_proven(&self) -> bool {
         true
     }
-    /// Everything is confirmed, and this is the end.
+    /// Everything is confirmed, and the connection ends.
     fn finish(&mut self) {}
 }
 
-/// How a connection was lost.
+/// The way in which a connection was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lost {
-    /// The receiver closed it, and by that says that it had read everything.
+pub(in crate::sink) enum Lost {
+    /// The receiver closed it in order, which says that it had read everything.
     Ended,
     /// Anything else.
     Broken,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Doubt {
+pub(in crate::sink) enum Doubt {
     None,
-    /// The last so many bytes.
+    /// The last confirmed bytes, this many.
     Bytes(u64),
-    /// The last so many lines.
+    /// The last confirmed lines, this many.
     Lines(u64),
-    /// So many lines are known to be lost.
+    /// This many lines are known to be lost.
     Refused(u64),
 }

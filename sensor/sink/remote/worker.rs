@@ -1,60 +1,59 @@
-//! The thread of an output: it connects, sends, asks what arrived, and after a loss waits and connects
-//! again. Which lines are dropped for lack of room is decided by the loop's side, in `delivery`.
+//! The thread of an output behind a connection: it connects, sends, asks for confirmations, and after a
+//! loss waits and connects again. Lines are dropped for lack of room by the loop's side, in `delivery`.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::backlog::Backlog;
-use super::link::{Connector, Doubt, Lost, Transport};
-use crate::sink::delivery::{STEP, Shared};
-use crate::sink::pending::BATCH;
+use nix::libc;
 
-/// Connecting takes no longer, name and handshake included (a resolver may take longer still).
+use super::super::delivery::{BATCH, Opened, Orders, Progress, Queue, STEP};
+use super::super::error::{LinkError, Trouble};
+use super::backlog::{self, Backlog};
+use super::link::{Connector, Doubt, Link, Lost};
+
+/// Connecting takes no longer than this, name and handshake included (a resolver may take longer still).
 const CONNECT: Duration = Duration::from_secs(10);
-/// The first wait after a loss; each further one is twice as long,
+/// The first wait after a loss; each further one is twice as long, up to [`RETRY_LAST`].
 const RETRY_FIRST: Duration = Duration::from_millis(100);
-/// up to this: a receiver that is back is found within half a minute.
+/// The longest wait: a receiver that is back is found within half a minute.
 const RETRY_LAST: Duration = Duration::from_secs(30);
-/// A connection that held for so long starts the waits anew.
+/// A connection that held for this long starts the waits anew.
 const STABLE: Duration = Duration::from_secs(10);
-/// How often an idle connection is looked at.
+/// The pause between two looks at an idle connection.
 const IDLE: Duration = Duration::from_secs(1);
-/// How soon confirmations are asked for while nothing else is to be done; then twice as long, and so on,
+/// The first pause before a confirmation is asked for; each further one is twice as long, up to
+/// [`CONFIRM_LAST`].
 const CONFIRM_FIRST: Duration = Duration::from_millis(1);
-/// up to this: a receiver may delay its confirmation by 40 ms.
+/// The longest such pause: a receiver may delay its confirmation by 40 ms.
 const CONFIRM_LAST: Duration = Duration::from_millis(50);
-/// A short rest: the kernel has no buffer for a datagram, or lines wait for a connection.
+/// The rest while the kernel has no buffer for a datagram.
 const REST: Duration = Duration::from_millis(10);
-/// Emptied chunks kept for reuse; more than the loop and the thread exchange in a steady state.
-const SPARES: usize = 4;
 
-/// The side of the thread.
 pub(in crate::sink) struct Worker {
-    shared: Arc<Shared>,
     connector: Box<dyn Connector>,
-    link: Option<Link>,
+    session: Option<Session>,
     backlog: Backlog,
     /// Framed bytes, of which `sent` are with the kernel.
     frames: Vec<u8>,
     sent: usize,
     /// Bytes given to the kernel on this connection.
     handed: u64,
-    /// Emptied chunks and settled lines, not yet told to the loop.
-    done: Vec<Vec<u8>>,
-    settled: u64,
+    progress: Progress,
     /// The present connection is known to work, and the loop knows it.
-    told_proven: bool,
-    told_length: bool,
-    /// How long to wait for a confirmation before asking.
+    reported_proven: bool,
+    reported_length: bool,
+    /// The next pause before a confirmation is asked for.
     confirm: Duration,
     retry: Retry,
+    /// The last call was heard, and one try more is due at once.
+    called: bool,
 }
 
-struct Link {
-    transport: Box<dyn Transport>,
+/// The present connection.
+struct Session {
+    link: Box<dyn Link>,
     since: Instant,
 }
 
@@ -64,173 +63,162 @@ struct Retry {
 }
 
 impl Worker {
-    pub(in crate::sink) fn new(shared: Arc<Shared>, connector: Box<dyn Connector>) -> Self {
+    pub fn new(connector: Box<dyn Connector>) -> Self {
         Self {
-            shared,
             connector,
-            link: None,
+            session: None,
             backlog: Backlog::default(),
             frames: Vec::new(),
             sent: 0,
             handed: 0,
-            done: Vec::new(),
-            settled: 0,
-            told_proven: false,
-            told_length: false,
+            progress: Progress::default(),
+            reported_proven: false,
+            reported_length: false,
             confirm: CONFIRM_FIRST,
             retry: Retry { at: Instant::now(), wait: RETRY_FIRST },
+            called: false,
         }
     }
 
-    /// Until everything is sent after the end was asked for, or its deadline has come.
-    pub(in crate::sink) fn run(mut self) {
+    pub fn opened(self) -> Opened {
+        Opened { append: backlog::append, run: Box::new(move |queue| self.run(queue)) }
+    }
+
+    /// Sends until the end is ordered and every line is confirmed, or the deadline of the end has come.
+    fn run(mut self, queue: &Queue) {
+        queue.set_away();
         loop {
-            let closing = self.exchange();
+            let orders = self.exchange(queue);
             let now = Instant::now();
-            if closing.is_some_and(|deadline| self.backlog.is_empty() || now >= deadline) {
+            if orders.close.is_some_and(|deadline| self.backlog.is_empty() || now >= deadline) {
                 break;
             }
-            let outcome = if self.link.is_some() {
-                self.advance()
+            let outcome = if self.session.is_some() {
+                self.advance(queue)
             } else if now >= self.retry.at {
-                self.connect(closing)
+                self.connect(queue, orders)
             } else {
-                self.rest(self.retry.at - now);
+                queue.rest(self.retry.at - now);
                 Ok(())
             };
-            if let Err(error) = outcome {
-                self.lose(&error);
-            }
-        }
-        if let Some(link) = &mut self.link {
-            link.transport.finish();
-        }
-        let mut state = self.shared.lock();
-        let left = std::mem::take(&mut state.lines);
-        state.health.tally.dropped += left;
-        state.finished = true;
-        self.shared.room.notify_all();
-    }
-
-    /// Takes new chunks, gives back emptied ones. Returns the deadline if the end has come.
-    fn exchange(&mut self) -> Option<Instant> {
-        let mut state = self.shared.lock();
-        while let Some(chunk) = state.chunks.pop_front() {
-            self.backlog.add(chunk);
-        }
-        state.lines = state.lines.saturating_sub(std::mem::take(&mut self.settled));
-        if !self.done.is_empty() {
-            for mut chunk in self.done.drain(..) {
-                state.bytes = state.bytes.saturating_sub(chunk.len());
-                if state.spares.len() < SPARES {
-                    chunk.clear();
-                    state.spares.push(chunk);
+            match outcome {
+                Ok(()) => {}
+                // No other reader can come.
+                Err(LinkError::ReaderGone) => {
+                    queue.report(|health| {
+                        health.reader_left = true;
+                        health.fail(&Trouble::ReaderGone);
+                    });
+                    break;
                 }
+                Err(error) => self.lose(queue, error),
             }
-            self.shared.room.notify_all();
         }
-        state.closing
-    }
-
-    /// Waits for work, or for the time to pass.
-    fn rest(&self, limit: Duration) {
-        let state = self.shared.lock();
-        if state.chunks.is_empty() && state.closing.is_none() {
-            drop(self.shared.work.wait_timeout(state, limit));
-        } else {
-            drop(state);
-            // Connecting again is due later, however much waits.
-            thread::sleep(limit.min(REST));
+        if let Some(session) = &mut self.session {
+            session.link.finish();
         }
     }
 
-    fn connect(&mut self, closing: Option<Instant>) -> io::Result<()> {
+    /// Reports progress and takes new chunks. At the last call the wait for the next try is over.
+    fn exchange(&mut self, queue: &Queue) -> Orders {
+        let orders = queue.exchange(&mut self.progress, |chunk| self.backlog.add(chunk));
+        if orders.is_last_call() && !self.called {
+            self.retry.at = Instant::now();
+        }
+        self.called = orders.is_last_call();
+        orders
+    }
+
+    fn connect(&mut self, queue: &Queue, orders: Orders) -> Result<(), LinkError> {
         let now = Instant::now();
-        let transport = self.connector.connect(closing.unwrap_or(now + CONNECT).min(now + CONNECT))?;
-        self.link = Some(Link { transport, since: now });
-        self.tell_proven();
+        let deadline = orders.close.or(orders.drain).unwrap_or(now + CONNECT);
+        let link = self.connector.connect(deadline.min(now + CONNECT))?;
+        self.session = Some(Session { link, since: now });
+        self.report_proven(queue);
         Ok(())
     }
 
-    fn advance(&mut self) -> io::Result<()> {
-        let Some(link) = &mut self.link else { return Ok(()) };
-        let datagram = link.transport.is_datagram();
-        link.transport.check()?;
-        let confirmed = link.transport.acknowledged();
-        self.settled += self.backlog.settle(confirmed, &mut self.done);
+    fn advance(&mut self, queue: &Queue) -> Result<(), LinkError> {
+        let Some(Session { link, .. }) = &mut self.session else { return Ok(()) };
+        let datagram = link.is_datagram();
+        link.check()?;
+        let confirmed = link.acknowledged();
+        self.backlog.settle(confirmed, &mut self.progress);
         if self.sent >= self.frames.len() {
-            self.frames.clear();
-            self.sent = 0;
-            let Worker { backlog, connector, frames, .. } = self;
-            let most = if datagram { 1 } else { BATCH };
-            while frames.len() < most
-                && backlog.frame_next(|message| {
-                    let before = frames.len();
-                    connector.frame(message, datagram, frames);
-                    frames.len() - before
-                })
-            {}
+            self.frame(datagram);
         }
         if self.frames.is_empty() {
-            self.tell_proven();
-            self.rest(if self.backlog.is_flying() { self.confirm } else { IDLE });
+            self.report_proven(queue);
+            queue.rest(if self.backlog.is_flying() { self.confirm } else { IDLE });
             self.confirm = (self.confirm * 2).min(CONFIRM_LAST);
             return Ok(());
         }
-        let Some(link) = &mut self.link else { return Ok(()) };
-        match link.transport.send(self.frames.get(self.sent..).unwrap_or_default()) {
+        let (_, unsent) = self.frames.split_at(self.sent.min(self.frames.len()));
+        let Some(Session { link, .. }) = &mut self.session else { return Ok(()) };
+        match link.send(unsent) {
             Ok(taken) => {
                 self.confirm = CONFIRM_FIRST;
                 self.sent += taken;
                 self.handed += taken as u64;
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => link.transport.wait(STEP)?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.raw_os_error() == Some(nix::libc::ENOBUFS) => thread::sleep(REST),
-            Err(error) if datagram && error.raw_os_error() == Some(nix::libc::EMSGSIZE) => self.leave_out(),
+            Err(LinkError::Io(error)) => match (error.kind(), error.raw_os_error()) {
+                (io::ErrorKind::WouldBlock, _) => link.wait(STEP)?,
+                (io::ErrorKind::Interrupted, _) => {}
+                (_, Some(libc::ENOBUFS)) => thread::sleep(REST),
+                (_, Some(libc::EMSGSIZE)) if datagram => self.leave_out(queue),
+                _ => return Err(error.into()),
+            },
             Err(error) => return Err(error),
         }
-        self.tell_proven();
+        self.report_proven(queue);
         Ok(())
     }
 
-    /// A line that is longer than a datagram may be.
-    fn leave_out(&mut self) {
-        let length = self.frames.len();
-        self.backlog.abandon(length, &mut self.done);
-        self.frames.clear();
-        self.sent = 0;
-        self.settled += 1;
-        let mut state = self.shared.lock();
-        state.health.tally.dropped += 1;
-        if !std::mem::replace(&mut self.told_length, true) {
-            let told = format!("a line of {length} bytes is longer than a datagram may be; such lines are dropped");
-            state.health.fail(told);
-            state.health.recover("goes on with shorter lines");
-        }
+    /// Frames one datagram, or as many lines as are sent at once.
+    fn frame(&mut self, datagram: bool) {
+        let Worker { backlog, connector, frames, sent, .. } = self;
+        frames.clear();
+        *sent = 0;
+        let most = if datagram { 1 } else { BATCH };
+        while frames.len() < most
+            && backlog.frame_next(|message| {
+                let before = frames.len();
+                connector.frame(message, datagram, frames);
+                frames.len() - before
+            })
+        {}
     }
 
-    fn lose(&mut self, error: &io::Error) {
+    /// Drops a line that is longer than a datagram may be.
+    fn leave_out(&mut self, queue: &Queue) {
+        self.backlog.abandon(self.frames.len(), &mut self.progress);
+        self.frames.clear();
+        self.sent = 0;
+        let is_first = !std::mem::replace(&mut self.reported_length, true);
+        queue.report(|health| {
+            health.tally.dropped += 1;
+            if is_first {
+                health.fail(&Trouble::LongLine);
+                health.recover("goes on with shorter lines");
+            }
+        });
+    }
+
+    fn lose(&mut self, queue: &Queue, error: LinkError) {
         let now = Instant::now();
-        let mut uncertain = 0;
-        let mut refused = 0;
-        let mut stable = false;
-        if let Some(mut link) = self.link.take() {
-            let lost = match error.kind() {
-                io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => Lost::Ended,
-                _ => Lost::Broken,
-            };
-            let confirmed = link.transport.acknowledged();
-            self.settled += self.backlog.settle(confirmed, &mut self.done);
-            let doubt = link.transport.doubt(lost);
+        let (mut uncertain, mut refused, mut stable) = (0, 0, false);
+        if let Some(Session { mut link, since }) = self.session.take() {
+            let confirmed = link.acknowledged();
+            self.backlog.settle(confirmed, &mut self.progress);
+            let doubt = link.doubt(lost(&error));
             uncertain = self.backlog.doubted(doubt, confirmed);
             if let Doubt::Refused(lines) = doubt {
                 refused = lines;
             }
-            stable = now.duration_since(link.since) >= STABLE;
+            stable = now.duration_since(since) >= STABLE;
         }
         let resent = self.backlog.rewind(self.handed);
-        self.told_proven = false;
+        self.reported_proven = false;
         self.handed = 0;
         self.sent = 0;
         self.frames.clear();
@@ -239,23 +227,96 @@ impl Worker {
         // Between half and the whole of the wait, so that a fleet does not come back at one moment.
         self.retry.at = now + wait / 2 + (wait / 2) * jitter / 1000;
         self.retry.wait = (wait * 2).min(RETRY_LAST);
-        let mut state = self.shared.lock();
-        state.away.get_or_insert(now);
-        state.health.tally.dropped += refused;
-        state.health.tally.uncertain += uncertain;
-        state.health.tally.resent += resent;
-        let doubt =
-            if uncertain > 0 { format!("; up to {uncertain} lines may not have been read") } else { String::new() };
-        state.health.fail(format!("{error}{doubt}; lines are kept while there is room, and it is tried again"));
+        queue.set_away();
+        queue.report(|health| {
+            health.tally.dropped += refused;
+            health.tally.uncertain += uncertain;
+            health.tally.resent += resent;
+            health.fail(&Trouble::Link(error));
+        });
     }
 
-    fn tell_proven(&mut self) {
-        if !self.told_proven && self.link.as_ref().is_some_and(|link| link.transport.is_proven()) {
-            self.told_proven = true;
-            let mut state = self.shared.lock();
-            if state.away.take().is_some() {
-                state.health.recover("connected again");
+    fn report_proven(&mut self, queue: &Queue) {
+        if !self.reported_proven && self.session.as_ref().is_some_and(|session| session.link.is_proven()) {
+            self.reported_proven = true;
+            if queue.set_present() {
+                queue.report(|health| health.recover("connected again"));
             }
+        }
+    }
+}
+
+fn lost(error: &LinkError) -> Lost {
+    match error {
+        LinkError::Ended => Lost::Ended,
+        LinkError::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => Lost::Ended,
+        _ => Lost::Broken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::TcpListener;
+    use std::os::unix::net::UnixListener;
+
+    use super::super::super::target::Address;
+    use super::super::{tcp::tcp, unix::unix};
+    use super::*;
+
+    const LINE: &[u8] = b"a line that nobody reads\n";
+
+    /// Sends until the loss shows, without a look at the connection in between.
+    fn send_until_lost(link: &mut dyn Link) -> LinkError {
+        loop {
+            match link.send(LINE) {
+                Err(LinkError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return error,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_send_that_meets_the_end_first_still_learns_of_unread_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let listener = UnixListener::bind(&path).unwrap();
+        for read_first in [false, true] {
+            let mut local = unix(&path).unwrap();
+            let (mut peer, _) = listener.accept().unwrap();
+            local.send(LINE).unwrap();
+            local.check().unwrap();
+            if read_first {
+                peer.read_exact(&mut [0; LINE.len()]).unwrap();
+            }
+            drop(peer);
+            let error = send_until_lost(local.as_mut());
+            let doubt = local.doubt(lost(&error));
+            assert_eq!(doubt == Doubt::None, read_first, "{error} {doubt:?}");
+        }
+    }
+
+    #[test]
+    fn tcp_distinguishes_a_reset_from_an_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = Address { host: "127.0.0.1".into(), port: listener.local_addr().unwrap().port() };
+        for read_first in [false, true] {
+            let mut tcp = tcp(&address, Instant::now() + CONNECT).unwrap();
+            let (mut peer, _) = listener.accept().unwrap();
+            tcp.send(LINE).unwrap();
+            if read_first {
+                peer.read_exact(&mut [0; LINE.len()]).unwrap();
+            } else {
+                // Only what has arrived can be unread.
+                while tcp.acknowledged() < LINE.len() as u64 {
+                    std::thread::yield_now();
+                }
+            }
+            drop(peer);
+            let error = send_until_lost(tcp.as_mut());
+            let doubt = tcp.doubt(lost(&error));
+            assert_eq!(doubt == Doubt::None, read_first, "{error} {doubt:?}");
         }
     }
 }

@@ -1,4 +1,8 @@
-//! Outputs that a reader reads as they are written: stdout, pipes, FIFOs and terminals.
+//! Outputs that a reader reads while they are written: stdout, pipes, FIFOs and terminals.
 
-pub(super) mod pipe;
-pub(super) mod stdout;
+mod pending;
+mod pipe;
+mod stdout;
+
+pub(super) use pipe::{PipeConnector, stdout_never_waits};
+pub(super) use stdout::Stdout;

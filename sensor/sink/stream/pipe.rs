@@ -1,52 +1,44 @@
 //! Descriptors that may keep a writer waiting (pipes, FIFOs, terminals, the socket that a service
 //! manager gives as stdout), written without ever waiting inside a write.
 //!
-//! `O_NONBLOCK` belongs to the open file, which stdout shares with other processes (a shell would get
-//! it too): a pipe or terminal is opened anew through `/proc`, a socket is told per call.
+//! `O_NONBLOCK` belongs to the open file, which stdout shares with other processes (a shell would get it
+//! too). A pipe or terminal is therefore opened anew through `/proc`, and a socket is asked for each call.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
 
-use crate::sink::remote::link::{Connector, Doubt, Lost, Message, Transport};
+use super::super::error::LinkError;
+use super::super::open;
+use super::super::remote::{Connector, Doubt, Link, Lost, Message, Ready, wait_writable};
 
-/// A pipe that says it is writable has room for so many bytes (POSIX `PIPE_BUF`).
+/// A writable pipe has room for this many bytes (POSIX `PIPE_BUF`).
 const SURE_ROOM: usize = 4096;
-/// What an ordinary pipe holds (pipe(7)), where it cannot be asked.
+/// The capacity of an ordinary pipe (pipe(7)), used where the kernel does not say.
 const PIPE_CAPACITY: u64 = 64 << 10;
 
 #[derive(Debug)]
-pub(crate) struct Pipe {
+pub(super) struct Pipe {
     file: File,
     way: Way,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// Regular file or the like: a write does not wait for a reader.
+    /// A regular file or the like: a write does not wait for a reader.
     Plain,
-    /// Our own open file, with `O_NONBLOCK`.
+    /// An open file of our own, with `O_NONBLOCK`.
     Own,
     Socket,
-    /// Shared, and it could not be opened anew: a little at a time, after poll.
+    /// A shared file that cannot be opened anew: it is written a little at a time, after poll.
     Careful,
-}
-
-/// What became of waiting for a descriptor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ready {
-    Writable,
-    NotYet,
-    /// The last reader has gone.
-    Broken,
 }
 
 impl Pipe {
@@ -60,7 +52,7 @@ impl Pipe {
         if !kind.is_fifo() && !terminal {
             return Ok(Pipe { file: shared, way: Way::Plain });
         }
-        match open_without_waiting("/proc/self/fd/1".into()) {
+        match open::stream(Path::new("/proc/self/fd/1")) {
             Ok(file) => Ok(Pipe { file, way: Way::Own }),
             Err(_) => Ok(Pipe { file: shared, way: Way::Careful }),
         }
@@ -97,59 +89,37 @@ impl Pipe {
     }
 }
 
-/// Waits until a descriptor takes bytes, its peer has gone, or the time is over.
-pub(crate) fn wait_writable(descriptor: impl AsFd, limit: Duration) -> io::Result<Ready> {
-    let mut entry = [PollFd::new(descriptor.as_fd(), PollFlags::POLLOUT)];
-    let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
-    match poll(&mut entry, limit) {
-        Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let seen = entry[0].revents().unwrap_or(PollFlags::empty());
-    Ok(if seen.intersects(PollFlags::POLLERR | PollFlags::POLLNVAL | PollFlags::POLLHUP) {
-        Ready::Broken
-    } else if seen.contains(PollFlags::POLLOUT) {
-        Ready::Writable
-    } else {
-        Ready::NotYet
-    })
-}
-
-/// Is stdout a regular file, or a device that takes everything?
-pub(crate) fn stdout_never_waits() -> bool {
+/// True where stdout is a regular file, or a device that takes everything.
+pub(in crate::sink) fn stdout_never_waits() -> bool {
     Pipe::stdout().is_ok_and(|pipe| pipe.way == Way::Plain)
 }
 
-fn open_without_waiting(path: PathBuf) -> io::Result<File> {
-    OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
-}
-
-/// A pipe as something to deliver lines to.
+/// A pipe as a receiver.
 #[derive(Debug)]
-pub(crate) enum PipeConnector {
+pub(in crate::sink) enum PipeConnector {
     Stdout,
-    /// stdout once its reader has gone: nobody else can come to read.
+    /// stdout once it was connected: after its reader has gone, no other can come.
     Gone,
     Path(PathBuf),
 }
 
 impl Connector for PipeConnector {
-    fn connect(&mut self, _deadline: Instant) -> io::Result<Box<dyn Transport>> {
+    fn connect(&mut self, _deadline: Instant) -> Result<Box<dyn Link>, LinkError> {
         let pipe = match self {
-            PipeConnector::Gone => return Err(io::Error::other("its reader has gone for good")),
+            PipeConnector::Gone => return Err(LinkError::ReaderGone),
             PipeConnector::Stdout => {
                 *self = PipeConnector::Gone;
                 Pipe::stdout()?
             }
             PipeConnector::Path(path) => {
-                let file = open_without_waiting(path.clone()).map_err(|error| match error.raw_os_error() {
-                    Some(libc::ENXIO) => io::Error::other("nothing reads from it"),
-                    _ => error,
+                let file = open::stream(path).map_err(|error| match error.raw_os_error() {
+                    Some(libc::ENXIO) => LinkError::NoReader,
+                    _ => error.into(),
                 })?;
                 Pipe { file, way: Way::Own }
             }
         };
-        Ok(Box::new(PipeTransport { pipe, written: 0 }))
+        Ok(Box::new(PipeLink { pipe, written: 0 }))
     }
 
     fn frame(&mut self, message: &Message<'_>, _datagram: bool, frame: &mut Vec<u8>) {
@@ -157,26 +127,26 @@ impl Connector for PipeConnector {
     }
 }
 
-struct PipeTransport {
+struct PipeLink {
     pipe: Pipe,
     written: u64,
 }
 
-impl Transport for PipeTransport {
-    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+impl Link for PipeLink {
+    fn send(&mut self, bytes: &[u8]) -> Result<usize, LinkError> {
         let taken = self.pipe.write(bytes)?;
         self.written += taken as u64;
         Ok(taken)
     }
 
-    fn wait(&mut self, limit: Duration) -> io::Result<()> {
+    fn wait(&mut self, limit: Duration) -> Result<(), LinkError> {
         match self.pipe.wait(limit)? {
-            Ready::Broken => Err(io::ErrorKind::BrokenPipe.into()),
+            Ready::Broken => Err(io::Error::from(io::ErrorKind::BrokenPipe).into()),
             Ready::Writable | Ready::NotYet => Ok(()),
         }
     }
 
-    fn check(&mut self) -> io::Result<()> {
+    fn check(&mut self) -> Result<(), LinkError> {
         self.wait(Duration::ZERO)
     }
 
@@ -184,7 +154,7 @@ impl Transport for PipeTransport {
         self.written
     }
 
-    /// What a pipe holds goes with its last reader.
+    /// The bytes inside a pipe go with its last reader.
     fn doubt(&mut self, _lost: Lost) -> Doubt {
         Doubt::Bytes(self.pipe.capacity())
     }
@@ -198,7 +168,7 @@ mod tests {
     fn pipe(way: Way) -> (File, Pipe) {
         let (reader, writer) = nix::unistd::pipe().unwrap();
         let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
-        let file = if way == Way::Own { open_without_waiting(path.into()).unwrap() } else { File::from(writer) };
+        let file = if way == Way::Own { open::stream(Path::new(&path)).unwrap() } else { File::from(writer) };
         (File::from(reader), Pipe { file, way })
     }
 

@@ -1,35 +1,37 @@
-//! stdout as the output that sets the pace: it is written here and now, and a slow reader slows the
-//! loop. It never waits inside a write, so that a request to end is heard while a reader is stuck.
+//! stdout as the output that sets the pace: the loop writes it, and a slow reader slows the loop. The wait
+//! is never inside a write, so that a request to end is heard while a reader is stuck.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::pipe::{Pipe, Ready};
-use crate::sink::health::Health;
-use crate::sink::pending::{BATCH, Pending};
-use crate::sink::{Line, Sink, Stopping};
+use super::super::delivery::BATCH;
+use super::super::error::Trouble;
+use super::super::health::Health;
+use super::super::line::Line;
+use super::super::output::{Handling, Sink};
+use super::super::remote::Ready;
+use super::pending::Pending;
+use super::pipe::Pipe;
 
-/// The longest wait for a reader before looking whether the program is asked to end.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
-/// How long a reader that takes nothing may hold up the end of the program.
+/// The longest wait for a reader before the request to end is looked for.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// A reader that takes nothing holds up the end of the program for this long.
 const GRACE: Duration = Duration::from_secs(2);
 
-pub(crate) struct Stdout {
+pub(in crate::sink) struct Stdout {
     pipe: Pipe,
     pending: Pending,
-    /// Bytes kept while a regular file behind stdout takes none.
-    buffer: usize,
-    stopping: Stopping,
+    handling: Handling,
     health: Health,
     over: bool,
-    /// A reader that takes nothing is waited for until then, if the program is to end.
+    /// The end of the wait for a reader that takes nothing, if the program is to end.
     deadline: Option<Instant>,
 }
 
 impl Stdout {
-    pub fn open(buffer: usize, stopping: Stopping) -> io::Result<Self> {
+    pub fn open(handling: Handling) -> io::Result<Self> {
         let (pending, health) = (Pending::default(), Health::default());
-        Ok(Stdout { pipe: Pipe::stdout()?, pending, buffer, stopping, health, over: false, deadline: None })
+        Ok(Stdout { pipe: Pipe::stdout()?, pending, handling, health, over: false, deadline: None })
     }
 
     fn drain(&mut self) {
@@ -37,7 +39,7 @@ impl Stdout {
             self.health.tally.dropped += self.pending.discard();
             return;
         }
-        let Stdout { pipe, pending, stopping, deadline, .. } = self;
+        let Stdout { pipe, pending, handling, deadline, .. } = self;
         let (_, outcome) = pending.drain(|bytes| {
             loop {
                 match pipe.write(bytes) {
@@ -46,7 +48,7 @@ impl Stdout {
                         if now >= *deadline.get_or_insert(now + GRACE) {
                             return Err(io::ErrorKind::TimedOut.into());
                         }
-                        if !stopping() {
+                        if !(handling.stopping)() {
                             *deadline = None;
                         }
                         pipe.wait(PATIENCE)?;
@@ -60,25 +62,26 @@ impl Stdout {
         });
         match outcome {
             Ok(()) => self.health.recover("lines are written again"),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.end("its reader has gone".into()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.end(&Trouble::ReaderGone),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                self.end("its reader takes nothing, and the program ends".into());
+                self.end(&Trouble::ReaderStuck);
             }
-            Err(error) => self.health.fail(format!("cannot be written: {error}; tried again every second")),
+            Err(error) => self.health.fail(&Trouble::Stdout(error)),
         }
     }
 
-    fn end(&mut self, message: String) {
+    fn end(&mut self, trouble: &Trouble) {
         self.over = true;
+        self.health.reader_left = matches!(trouble, Trouble::ReaderGone);
         self.health.tally.dropped += self.pending.discard();
-        self.health.fail(message);
+        self.health.fail(trouble);
     }
 }
 
 impl Sink for Stdout {
     fn write(&mut self, line: &Line<'_>) {
         self.health.tally.lines += 1;
-        if self.over || (self.health.is_failing() && self.pending.len() + line.bytes.len() > self.buffer) {
+        if self.over || (self.health.is_failing() && self.pending.len() + line.bytes.len() > self.handling.capacity) {
             self.health.tally.dropped += 1;
             return;
         }
@@ -96,19 +99,29 @@ impl Sink for Stdout {
 
     fn tick(&mut self, _now: Instant) {
         self.drain();
-        // `| head -1` has gone before the next line comes: the run need not wait for it.
+        // A reader such as `head -1` goes before the next line comes, which the run need not wait for.
         if !self.over && self.pipe.wait(Duration::ZERO).is_ok_and(|ready| ready == Ready::Broken) {
-            self.end("its reader has gone".into());
+            self.end(&Trouble::ReaderGone);
         }
     }
 
-    /// A reader that reads gets everything, however slow (`replay … | less`); only a program that is
-    /// asked to end leaves a stuck one behind.
+    /// A reader that reads gets everything, however slow it is (`replay … | less`); a stuck one is left
+    /// behind only when the program is asked to end.
+    fn start_drain(&mut self, _deadline: Instant) {
+        self.drain();
+    }
+
+    fn finish_drain(&mut self, _deadline: Instant) {
+        if self.health.is_failing() && !self.over {
+            self.end(&Trouble::Undelivered);
+        }
+    }
+
     fn start_close(&mut self, _deadline: Instant) {
         self.drain();
     }
 
-    fn finish(&mut self, _deadline: Instant) {
+    fn finish_close(&mut self, _deadline: Instant) {
         self.health.tally.dropped += self.pending.discard();
     }
 

@@ -9,7 +9,7 @@ use crate::support::outputs::{Bench, count_lines, line};
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
-fn only_a_trusted_receiver_is_told_anything() {
+fn only_a_trusted_receiver_gets_lines() {
     let folder = tempfile::tempdir().unwrap();
     let certificates = Certificates::make(folder.path());
     let daemon = Daemon::syslog_ng(folder.path(), &certificates);
@@ -26,7 +26,7 @@ fn only_a_trusted_receiver_is_told_anything() {
         let mut bench = Bench::open(&[&format!("syslog:tls://127.0.0.1:{port}?{parameters}")]);
         bench.write(&line(0));
         bench.flush();
-        bench.tick_until("the refusal is told", Bench::is_failing);
+        bench.tick_until("the refusal is reported", Bench::is_failing);
         let changes = bench.outputs.take_changes();
         assert!(changes[0].message.starts_with(wanted), "{wanted}: {changes:?}");
         bench.outputs.close(Duration::from_millis(100));

@@ -1,13 +1,10 @@
-//! Whole lines on their way into a descriptor that may take only a part of them. A line that was
-//! written in part is finished first, so that a disk that was full leaves no gap inside a line.
+//! Whole lines on their way into a descriptor that may take only a part of them. A line that was written
+//! in part is finished first, so that a disk that was full leaves no gap inside a line.
 
 use std::io;
 
-/// Lines gathered for one write: fewer system calls, and still much less than a disk takes at once.
-pub(crate) const BATCH: usize = 64 << 10;
-
 #[derive(Debug, Default)]
-pub(crate) struct Pending {
+pub(super) struct Pending {
     /// Whole lines; the first `next` bytes have been written.
     bytes: Vec<u8>,
     next: usize,
@@ -25,7 +22,7 @@ impl Pending {
         self.bytes.len() - self.next
     }
 
-    /// Writes until nothing is left, or the first error. Returns the number of lines finished.
+    /// Writes until nothing is left, or the first error. Returns the number of finished lines.
     pub fn drain(&mut self, mut write: impl FnMut(&[u8]) -> io::Result<usize>) -> (u64, io::Result<()>) {
         while let Some(rest) = self.bytes.get(self.next..).filter(|rest| !rest.is_empty()) {
             let outcome = match write(rest) {
@@ -43,26 +40,16 @@ impl Pending {
         (std::mem::take(&mut self.lines), Ok(()))
     }
 
-    /// The descriptor is another one: the line that was begun is written there from its start.
-    pub fn restart_line(&mut self) {
-        self.next = 0;
-    }
-
-    /// Is a line written in part?
-    pub fn inside_line(&self) -> bool {
-        self.next > 0
-    }
-
-    /// Gives up what is left. Returns the number of lines.
+    /// Gives up the lines that are left and returns their number.
     pub fn discard(&mut self) -> u64 {
         self.bytes.clear();
         self.next = 0;
         std::mem::take(&mut self.lines)
     }
 
-    /// Keeps the line that `next` stands in, and what follows. Returns the number of lines finished.
+    /// Keeps the line that was begun and those behind it. Returns the number of finished lines.
     fn forget_whole_lines(&mut self) -> u64 {
-        let written = self.bytes.get(..self.next).unwrap_or_default();
+        let (written, _) = self.bytes.split_at(self.next.min(self.bytes.len()));
         let whole = written.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
         let finished = written.split(|&byte| byte == b'\n').skip(1).count() as u64;
         self.bytes.drain(..whole);
@@ -100,7 +87,6 @@ mod tests {
             let (first, outcome) = pending.drain(into(&mut taken, room));
             assert!(outcome.is_err());
             assert_eq!(first, room as u64 / 4);
-            assert_eq!(pending.inside_line(), room % 4 != 0);
             let (second, outcome) = pending.drain(into(&mut taken, 100));
             assert!(outcome.is_ok());
             assert_eq!((first + second, taken.as_slice()), (3, b"one\ntwo\nsix\n".as_slice()));
@@ -108,16 +94,11 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_line_starts_again_elsewhere() {
+    fn lines_that_are_given_up_are_counted() {
         let mut pending = Pending::default();
         pending.push(b"one\n");
         pending.push(b"two\n");
-        let (mut old, mut new) = (Vec::new(), Vec::new());
-        assert_eq!(pending.drain(into(&mut old, 6)).0, 1);
-        pending.restart_line();
-        assert_eq!(pending.drain(into(&mut new, 100)).0, 1);
-        assert_eq!((old.as_slice(), new.as_slice()), (b"one\ntw".as_slice(), b"two\n".as_slice()));
-        pending.push(b"six\n");
-        assert_eq!((pending.len(), pending.discard(), pending.len()), (4, 1, 0));
+        assert_eq!(pending.drain(into(&mut Vec::new(), 6)).0, 1);
+        assert_eq!((pending.len(), pending.discard(), pending.len()), (2, 1, 0));
     }
 }
