@@ -7,7 +7,9 @@ use std::sync::Arc;
 use dnstrail::ecs::{Agent, Writer};
 use dnstrail::event::{Direction, Event, Packet, ProcessRecord, Task, TaskKey};
 use dnstrail::host::Host;
-use dnstrail::pipeline::{Pipeline, Settings};
+use dnstrail::journal;
+use dnstrail::pipeline::Pipeline;
+use dnstrail::sighting::{Document, Settings};
 
 use super::Bench;
 
@@ -62,7 +64,7 @@ struct Lookups {
 impl Lookups {
     fn new() -> Self {
         let mut pipeline = Pipeline::new(&Settings::default(), Host::default(), Arc::default(), Arc::default());
-        let _ = pipeline.push(&Event::Process(record()), &mut |_| ());
+        pipeline.push(&Event::Process(record()), &mut |_, _: Document<'_>| ());
         Self { pipeline, number: 0, writer: None, line: Vec::new() }
     }
 
@@ -95,14 +97,14 @@ impl Lookups {
             bytes,
         };
         let Self { pipeline, writer, line, .. } = self;
-        let verdict = pipeline.push(&Event::Packet(packet), &mut |document| {
+        pipeline.push(&Event::Packet(packet), &mut |time, document: Document<'_>| {
             line.clear();
+            let document = journal::Document { time, sequence: 1, body: document.into() };
             if let Some(writer) = writer {
-                writer.write(document, line);
+                writer.write(&document, line);
             }
             black_box((document, &line));
         });
-        let _ = black_box(verdict);
     }
 }
 

@@ -11,7 +11,6 @@ pub mod command;
 pub mod dns;
 pub mod ecs;
 pub mod event;
-pub mod framing;
 pub mod host;
 pub mod journal;
 pub mod metrics;
@@ -22,6 +21,7 @@ pub mod pipeline;
 pub mod probe;
 pub mod process;
 pub mod replay;
+pub mod report;
 pub mod rules;
 pub mod schema;
 pub mod sighting;
@@ -29,5 +29,5 @@ pub mod sink;
 #[doc(hidden)]
 #[allow(unsafe_code, reason = "generated")]
 pub mod skeleton;
-pub mod transaction;
+
 pub mod view;

@@ -115,9 +115,26 @@ counts! {
     }
 }
 
+counts! {
+    /// Sizes of tables at the last look.
+    Levels {
+        /// Process images of live processes.
+        processes_live,
+        /// Process images of processes that are gone, kept for answers on their way.
+        processes_retired,
+        /// Bytes of all process images.
+        process_bytes,
+        /// Queries without an answer yet.
+        transactions_waiting,
+        /// Queries kept after their answer or timeout.
+        transactions_settled,
+    }
+}
+
 /// All counts of one sensor.
 #[derive(Debug, Default)]
 pub struct Metrics {
     pub traffic: Traffic,
     pub losses: Losses,
+    pub levels: Levels,
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of `sensor/`, and the modules that it may use. `main` may use everything.
-const MODULES: [(&str, &[&str]); 26] = [
+const MODULES: [(&str, &[&str]); 25] = [
     ("lib", &[]),
     ("skeleton", &[]),
     ("metrics", &[]),
@@ -16,41 +16,22 @@ const MODULES: [(&str, &[&str]); 26] = [
     ("event", &["skeleton"]),
     ("dns", &["metrics"]),
     ("net", &["metrics"]),
-    ("framing", &["net"]),
     ("host", &["event", "metrics"]),
     ("process", &["host", "event", "metrics"]),
     ("rules", &["name"]),
     ("schema", &[]),
-    ("alert", &["schema", "process", "rules"]),
-    ("sighting", &["alert", "schema", "net", "process", "event", "dns"]),
-    ("journal", &["sighting", "alert", "metrics"]),
+    ("alert", &["schema", "process", "rules", "event", "metrics"]),
+    ("sighting", &["observe", "alert", "schema", "net", "process", "rules", "event", "dns", "metrics"]),
+    ("report", &["sighting", "alert", "metrics"]),
     (
         "ecs",
         &[
-            "journal", "sighting", "alert", "schema", "net", "process", "host", "rules", "name", "event", "dns",
+            "report", "sighting", "alert", "schema", "net", "process", "host", "rules", "name", "event", "dns",
             "metrics",
         ],
     ),
-    ("transaction", &["alert", "net", "process", "event", "dns", "metrics"]),
-    (
-        "pipeline",
-        &[
-            "transaction",
-            "journal",
-            "sighting",
-            "alert",
-            "schema",
-            "framing",
-            "net",
-            "process",
-            "host",
-            "rules",
-            "event",
-            "dns",
-            "metrics",
-            "observe",
-        ],
-    ),
+    ("journal", &["report", "ecs", "sighting", "sink", "host", "metrics"]),
+    ("pipeline", &["sighting", "alert", "net", "process", "host", "rules", "event", "metrics"]),
     ("probe", &["skeleton", "event", "metrics", "observe"]),
     ("replay", &["event", "metrics"]),
     ("sink", &["metrics"]),
@@ -59,7 +40,7 @@ const MODULES: [(&str, &[&str]); 26] = [
     (
         "command",
         &[
-            "cli", "view", "probe", "replay", "pipeline", "sink", "ecs", "journal", "host", "rules", "event",
+            "cli", "view", "probe", "replay", "pipeline", "sink", "journal", "sighting", "host", "rules", "event",
             "metrics", "observe",
         ],
     ),

@@ -4,6 +4,7 @@ mod bounded;
 mod cli;
 mod dns;
 mod event;
+mod journal;
 mod layers;
 mod net;
 mod pipeline;

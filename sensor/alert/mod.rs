@@ -1,8 +1,15 @@
 //! Matches of rules, and the alerts that follow from them.
 
+mod matches;
+mod watch;
+mod windows;
+
 use crate::process::Actor;
 use crate::rules::Entry;
 use crate::schema::Field;
+pub use matches::Matches;
+pub use watch::{Resolution, WatchList};
+pub use windows::{Ended, Windows};
 
 /// An entry of a list, and the field of a document that the entry matches.
 #[derive(Debug, Clone)]

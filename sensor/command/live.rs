@@ -20,8 +20,9 @@ use crate::host::Host;
 use crate::journal::{Report, WayIn};
 use crate::metrics::Metrics;
 use crate::observe::Observe;
-use crate::pipeline::{self, Pipeline};
+use crate::pipeline::Pipeline;
 use crate::probe::{self, Probes};
+use crate::sighting;
 use crate::sink::WhenFull;
 
 /// How long the ring is still emptied after the end was asked for.
@@ -158,20 +159,15 @@ impl Shown {
         let levels = &exposition.levels;
         levels.ring_fill.set(probes.take_fill());
         levels.ring_fill_peak.set(levels.ring_fill_peak.get().max(levels.ring_fill.get()));
-        let (live, retired) = chain.pipeline().processes().len();
-        levels.processes_live.set(live as u64);
-        levels.processes_retired.set(retired as u64);
-        levels.process_bytes.set(chain.pipeline().processes().bytes() as u64);
-        let (waiting, settled) = chain.pipeline().transactions().len();
-        levels.transactions_waiting.set(waiting as u64);
-        levels.transactions_settled.set(settled as u64);
+        chain.pipeline().publish();
         rulebook.publish(levels);
         exposition.set_outputs(chain.outputs().tallies());
     }
 }
 
-fn pipeline_settings(settings: &config::Run) -> pipeline::Settings {
-    pipeline::Settings {
+fn pipeline_settings(settings: &config::Run) -> sighting::Settings {
+    sighting::Settings {
+        watch: sighting::Watch::ALL,
         ports: settings.common.ports.clone(),
         observe: settings.observe,
         timeout: nanoseconds(settings.common.timeout),

@@ -14,8 +14,10 @@ use crate::cli::config;
 use crate::event::Event;
 use crate::host::Host;
 use crate::metrics::Metrics;
-use crate::pipeline::{self, Pipeline};
+use crate::observe::Observe;
+use crate::pipeline::Pipeline;
 use crate::replay::Capture;
+use crate::sighting;
 use crate::sink::{Outputs, Target, WhenFull};
 
 /// Frames between two looks at signals and outputs.
@@ -29,11 +31,12 @@ pub fn replay(files: &[PathBuf], settings: &config::Common) -> Result<(), Failur
     let (rulebook, _) = Rulebook::open(&settings.rules).map_err(|error| Failure::Usage(error.into()))?;
     let outputs = open_outputs(&settings.outputs, WhenFull::Wait, &signals, &metrics)?;
     let pipeline = Pipeline::new(
-        &pipeline::Settings {
+        &sighting::Settings {
+            watch: sighting::Watch::ALL,
             ports: settings.ports.clone(),
-            observe: pipeline::Observe::All,
+            observe: Observe::All,
             timeout: u64::try_from(settings.timeout.as_nanos()).unwrap_or(u64::MAX),
-            // Of a capture nobody knows which process asks.
+            // The processes of a capture are unknown, so each match is an alert.
             alert_window: 0,
         },
         // The processes of a capture are not this host's.

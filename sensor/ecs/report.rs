@@ -14,8 +14,8 @@ use super::text::{Keyword, beginning};
 use super::threat::{Rule, Threat};
 use super::time::Instant;
 use crate::alert::Summary;
-use crate::journal::{ListState, Report, WayIn};
 use crate::metrics::Metrics;
+use crate::report::{ListState, Report, WayIn};
 
 #[derive(Debug, Serialize)]
 pub(super) struct Statement<'a> {

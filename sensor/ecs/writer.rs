@@ -14,7 +14,7 @@ use super::ocsf;
 use super::report::Statement;
 use super::time::Instant;
 use crate::host::Host;
-use crate::journal::{Body, Document};
+use crate::report::{Body, Document};
 
 /// The words of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,78 +1,145 @@
-//! The stream of documents: sightings, and the reports in which the sensor describes its own state.
+//! The stream of documents. The journal numbers every document, writes it once for each format in use, and gives
+//! the line to the outputs. Reports of the sensor about itself enter the stream here.
 
-use crate::alert;
+mod losses;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::ecs::{Agent, Schema, Writer};
+use crate::host::Host;
 use crate::metrics::Metrics;
-use crate::sighting::{connection, dns};
+pub use crate::report::{Body, Document, ListState, Report, WayIn};
+use crate::sighting::{self, Emit};
+use crate::sink::{Format, Kind, Line, Outputs};
+pub use losses::Losses;
 
-/// A document with its place in the stream.
-#[derive(Debug)]
-pub struct Document<'a> {
-    /// Nanoseconds since the Unix epoch.
-    pub time: u64,
-    /// `event.sequence`, stream-wide, from 1, without gaps.
-    pub sequence: u64,
-    pub body: Body<'a>,
+/// The time that outputs get to empty their buffers at the end.
+const DRAIN: Duration = Duration::from_secs(5);
+/// The time that outputs get for the documents about the end.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// The one place where documents are numbered and written.
+pub struct Journal {
+    sequence: u64,
+    writers: [(Format, Writer); Format::ALL.len()],
+    outputs: Outputs,
+    /// One buffer for all lines.
+    line: Vec<u8>,
+    losses: Losses,
+    metrics: Arc<Metrics>,
 }
 
-#[derive(Debug)]
-pub enum Body<'a> {
-    Dns(dns::Document<'a>),
-    Connection(connection::Document<'a>),
-    Report(Report<'a>),
+impl Journal {
+    #[must_use]
+    pub fn new(outputs: Outputs, host: &Host, metrics: Arc<Metrics>) -> Self {
+        // The kernel makes another one for each read: it names this run alone.
+        let run = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
+        let agent = Agent::new(host, run.trim());
+        let writers = Format::ALL.map(|format| (format, Writer::of(schema(format), host, &agent)));
+        Self { sequence: 0, writers, outputs, line: Vec::with_capacity(1 << 14), losses: Losses::default(), metrics }
+    }
+
+    /// Writes a report. `time`: nanoseconds since the Unix epoch.
+    pub fn report(&mut self, time: u64, report: Report<'_>) {
+        self.write(time, Body::Report(report));
+    }
+
+    /// Retries outputs that failed, reports their changes, and flushes what waits.
+    pub fn tend(&mut self, now: u64) {
+        self.outputs.tick(Instant::now());
+        self.report_changes(now);
+        self.outputs.flush();
+    }
+
+    /// An output that fails is reported to stderr at once, and to the stream, which other outputs may carry.
+    fn report_changes(&mut self, now: u64) {
+        for change in self.outputs.take_changes() {
+            eprintln!("dnstrail: output {}: {}", change.output, change.message);
+            let report = Report::Output {
+                output: &change.output,
+                failing: change.failing,
+                message: &change.message,
+                dropped: change.dropped,
+            };
+            self.report(now, report);
+        }
+    }
+
+    /// Empties all outputs. Then the outputs that still work take the losses of the others, and the stop if there
+    /// is a reason for one. Returns the number of lost lines.
+    pub fn finish(&mut self, now: u64, stop: Option<&str>) -> u64 {
+        self.tick(now);
+        self.outputs.drain(DRAIN);
+        self.report_changes(now);
+        if let Some(reason) = stop {
+            let metrics = Arc::clone(&self.metrics);
+            self.report(now, Report::Stop { reason, metrics: &metrics });
+        }
+        self.outputs.close(CLOSE);
+        for change in self.outputs.take_changes() {
+            eprintln!("dnstrail: output {}: {}", change.output, change.message);
+        }
+        let mut lost = 0;
+        for loss in self.outputs.losses() {
+            eprintln!("dnstrail: {loss}");
+            lost += loss.dropped;
+        }
+        lost
+    }
+
+    /// The outputs, in the order in which they were given.
+    pub fn outputs(&mut self) -> &mut Outputs {
+        &mut self.outputs
+    }
+
+    fn write(&mut self, time: u64, body: Body<'_>) {
+        self.sequence += 1;
+        self.metrics.traffic.documents.add(1);
+        let document = Document { time, sequence: self.sequence, body };
+        let (kind, severity) = kind_of(&document.body);
+        for (format, writer) in &self.writers {
+            if !self.outputs.formats(kind).any(|wanted| wanted == *format) {
+                continue;
+            }
+            self.line.clear();
+            writer.write(&document, &mut self.line);
+            self.outputs.write(&Line { bytes: &self.line, format: *format, kind, severity, time });
+        }
+    }
 }
 
-/// A report of the sensor about itself.
-#[derive(Debug)]
-pub enum Report<'a> {
-    Start {
-        ways_in: &'a [WayIn],
-        command_line: &'a str,
-    },
-    /// Totals since the start, and the reason of the end.
-    Stop {
-        reason: &'a str,
-        metrics: &'a Metrics,
-    },
-    /// Counts that grew since the last such report: name, growth, total.
-    Loss {
-        losses: &'a [(&'static str, u64, u64)],
-    },
-    RulesLoaded {
-        lists: &'a [ListState],
-        elapsed: u64,
-    },
-    AlertSummary(alert::Summary<'a>),
-    /// An output fails or works again.
-    Output {
-        output: &'a str,
-        failing: bool,
-        message: &'a str,
-        dropped: u64,
-    },
+impl Emit for Journal {
+    fn emit(&mut self, time: u64, document: sighting::Document<'_>) {
+        self.write(time, document.into());
+    }
+
+    /// Reports the losses since the last call.
+    fn tick(&mut self, now: u64) {
+        let metrics = Arc::clone(&self.metrics);
+        let mut losses = std::mem::take(&mut self.losses);
+        if let Some(report) = losses.report(&metrics) {
+            self.report(now, report);
+        }
+        self.losses = losses;
+    }
 }
 
-/// The hooks that fill one role on this kernel.
-#[derive(Debug, Clone)]
-pub struct WayIn {
-    /// The facts that the role provides: `sends`, `leaves`, `comes back`, `tasks`, `was there before`.
-    pub role: &'static str,
-    /// The hook that was taken; `None`: the role is not filled.
-    pub taken: Option<String>,
-    /// Hooks that were tried first, with the reason why the kernel refused each.
-    pub refused: Vec<(String, String)>,
-    /// The sightings that are missed because of the refusals.
-    pub not_seen: Option<String>,
+fn schema(format: Format) -> Schema {
+    match format {
+        Format::Ecs => Schema::Ecs,
+        Format::SplunkCim => Schema::SplunkCim,
+        Format::Ocsf => Schema::Ocsf,
+    }
 }
 
-/// The state of one list after a load.
-#[derive(Debug, Clone, Default)]
-pub struct ListState {
-    pub id: String,
-    pub path: String,
-    pub version: String,
-    pub names: u64,
-    pub addresses: u64,
-    pub skipped: u64,
-    /// The list was not loaded; its last good version stays in force, if there was one.
-    pub error: Option<String>,
+/// The kind and the severity that filters and syslog priorities go by.
+fn kind_of(body: &Body<'_>) -> (Kind, Option<u8>) {
+    match body {
+        Body::Dns(dns) if dns.alert => (Kind::Alert, dns.severity()),
+        Body::Dns(_) | Body::Connection(_) => (Kind::Event, None),
+        Body::Report(Report::AlertSummary(summary)) => (Kind::Alert, summary.matched.severity()),
+        Body::Report(Report::Loss { .. }) => (Kind::Metric, None),
+        Body::Report(_) => (Kind::State, None),
+    }
 }

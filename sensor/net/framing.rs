@@ -29,3 +29,34 @@ pub trait Framing: Default {
     /// Whether the flow carries another protocol. `true` is returned once.
     fn is_foreign(&mut self) -> bool;
 }
+
+/// The framing of a kind that takes no TCP flows.
+impl Framing for () {
+    fn restart(&mut self, _exact: bool) {}
+
+    fn push(&mut self, bytes: &[u8], _message: &mut dyn FnMut(&[u8])) -> u64 {
+        bytes.len() as u64
+    }
+
+    fn gap(&mut self, bytes: u64) -> u64 {
+        bytes
+    }
+
+    fn close(&mut self) -> u64 {
+        0
+    }
+
+    fn unread(&self) -> u64 {
+        0
+    }
+
+    fn capacity(&self) -> usize {
+        0
+    }
+
+    fn shrink(&mut self, _capacity: usize) {}
+
+    fn is_foreign(&mut self) -> bool {
+        true
+    }
+}

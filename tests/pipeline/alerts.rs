@@ -221,10 +221,10 @@ fn a_clock_that_is_set_back_ends_windows() {
         length: 0,
         bytes: &packet.bytes,
     };
-    let _ = scene.pipeline.push(&Event::Packet(packet), &mut |document| match &document.body {
-        Body::Dns(dns) => alerts += u32::from(dns.alert),
-        Body::Report(Report::AlertSummary(summary)) => summaries.push(summary.repeats),
-        Body::Connection(_) | Body::Report(_) => {}
+    scene.pipeline.push(&Event::Packet(packet), &mut |_, document: Document<'_>| match document {
+        Document::Dns(dns) => alerts += u32::from(dns.alert),
+        Document::Summary(summary) => summaries.push(summary.repeats),
+        Document::Connection(_) => {}
     });
     assert_eq!((alerts, summaries), (1, vec![2]));
 }

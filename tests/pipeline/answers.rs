@@ -1,7 +1,7 @@
 //! Which document an answer gives, or its absence.
 
 use super::*;
-use dnstrail::pipeline::Observe;
+use dnstrail::observe::Observe;
 
 fn scene() -> Scene {
     let mut scene = Scene::new();
@@ -213,18 +213,6 @@ fn a_cut_message_is_told_in_part() {
     let told = scene.told();
     assert_eq!((&*told[1].what, told[1].pid), ("answer", Some(7)));
     assert_eq!(scene.metrics.traffic.messages_malformed.get(), 1);
-}
-
-#[test]
-fn the_sensor_about_itself_shares_the_numbers() {
-    let mut scene = scene();
-    egress(CLIENT, SERVER, &query(1, "a.example")).by(7).to(&mut scene);
-    let Scene { pipeline, told, .. } = &mut scene;
-    pipeline.report(START, Report::Stop { reason: "asked to", metrics: &Metrics::default() }, &mut |document| {
-        told.push(Told::new(document));
-    });
-    let told = scene.told();
-    assert_eq!((told[1].sequence, &*told[1].what), (2, "asked to"));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use super::*;
 use dnstrail::event::{Exit, Fork};
-use dnstrail::{process, transaction};
+use dnstrail::process;
+use dnstrail::sighting::dns::{PENDING, SETTLED};
 use proptest::prelude::*;
 
 /// Each packet is a document, or a counted loss, or of no interest.
@@ -13,7 +14,8 @@ fn adds_up(scene: &mut Scene) {
     let messages = count(&["query", "answer", "late", "duplicate", "late duplicate"]);
     assert_eq!(messages, scene.metrics.traffic.messages.get());
     let losses = &scene.metrics.losses;
-    let pending = scene.pipeline.transactions().len().0 as u64;
+    scene.pipeline.publish();
+    let pending = scene.metrics.levels.transactions_waiting.get();
     assert!(timeouts + losses.transaction_evicted.get() + pending <= count(&["query"]));
     // The last report of each loss gives its total.
     for (name, _, total) in losses.each().filter(|(_, _, total)| *total > 0) {
@@ -59,7 +61,7 @@ fn every_byte_flipped_and_every_length() {
 fn floods_stay_within_bounds() {
     let mut scene = Scene::new();
     scene.exec(key(1));
-    let flood = u32::try_from(transaction::PENDING).unwrap() + 10_000;
+    let flood = u32::try_from(PENDING).unwrap() + 10_000;
     for number in 0..flood {
         scene.push(&Event::Fork(Fork {
             time: START,
@@ -70,15 +72,20 @@ fn floods_stay_within_bounds() {
         let source = format!("10.{}.{}.{}:4000", number >> 16, number >> 8 & 255, number & 255);
         egress(&source, SERVER, &query(1, "a.example")).by(number + 2).to(&mut scene);
     }
-    assert_eq!(scene.pipeline.transactions().len(), (transaction::PENDING, 0));
+    scene.pipeline.publish();
+    let levels = &scene.metrics.levels;
+    assert_eq!((levels.transactions_waiting.get(), levels.transactions_settled.get()), (PENDING as u64, 0));
     assert_eq!(scene.metrics.losses.transaction_evicted.get(), 10_000);
-    assert_eq!(scene.pipeline.processes().len().0, process::LIVE);
+    assert_eq!(levels.processes_live.get(), process::LIVE as u64);
     for number in 0..flood {
         scene.push(&Event::Exit(Exit { time: START, process: key(number + 2), code: 0 }));
     }
-    assert!(scene.pipeline.processes().len().1 <= process::RETIRED);
+    scene.pipeline.publish();
+    assert!(scene.metrics.levels.processes_retired.get() <= process::RETIRED as u64);
     scene.finish(START + 60 * SECOND);
-    assert_eq!(scene.pipeline.transactions().len(), (0, transaction::SETTLED));
+    scene.pipeline.publish();
+    let levels = &scene.metrics.levels;
+    assert_eq!((levels.transactions_waiting.get(), levels.transactions_settled.get()), (0, SETTLED as u64));
     adds_up(&mut scene);
 }
 

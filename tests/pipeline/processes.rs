@@ -16,8 +16,8 @@ fn executables(scene: &mut Scene, sent: Vec<Sent>) -> Vec<Option<String>> {
             length: 0,
             bytes: &one.bytes,
         };
-        let _ = scene.pipeline.push(&Event::Packet(packet), &mut |document| {
-            if let Body::Dns(dns) = &document.body {
+        scene.pipeline.push(&Event::Packet(packet), &mut |_, document: Document<'_>| {
+            if let Document::Dns(dns) = document {
                 list.push(
                     dns.actor.process.as_ref().and_then(|process| process.executable.as_deref()).map(str::to_owned),
                 );

@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use dnstrail::event::Event;
-use dnstrail::framing::LengthPrefix;
 use dnstrail::metrics::Metrics;
 use dnstrail::net::{FlowKey, Payload, Reassembler, Streams};
 use dnstrail::replay::{Capture, ReplayError};
+use dnstrail::sighting::dns::LengthPrefix;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -426,7 +426,7 @@ fn progress_is_counted_on_the_file_as_it_is() {
 #[test]
 fn standard_input() {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "captures::standard_input_in_the_child", "--nocapture"])
+        .args(["--exact", "replay::standard_input_in_the_child", "--nocapture"])
         .env("CAPTURE_ON_STANDARD_INPUT", "42")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

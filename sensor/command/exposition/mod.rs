@@ -31,12 +31,6 @@ pub struct Levels {
     pub ring_fill: Count,
     /// Most bytes that ever waited in the ring.
     pub ring_fill_peak: Count,
-    pub processes_live: Count,
-    pub processes_retired: Count,
-    /// Bytes of all images, live and retired.
-    pub process_bytes: Count,
-    pub transactions_waiting: Count,
-    pub transactions_settled: Count,
     pub rules_lists: Count,
     pub rules_lists_failing: Count,
     pub rules_names: Count,
@@ -96,12 +90,12 @@ impl Exposition {
             family(out, (&format!("dnstrail_{name}_total"), help, "counter", &[("", value)]))?;
         }
         self.losses(out)?;
-        let levels = &self.levels;
+        let (levels, tables) = (&self.levels, &self.metrics.levels);
         for (name, help, count) in [
             ("ring_size_bytes", "Room between kernel and sensor.", &levels.ring_size),
             ("ring_fill_bytes", "Most bytes that waited in the ring within the last second.", &levels.ring_fill),
             ("ring_fill_peak_bytes", "Most bytes that ever waited in the ring.", &levels.ring_fill_peak),
-            ("process_bytes", "Bytes of all process images in memory.", &levels.process_bytes),
+            ("process_bytes", "Bytes of all process images in memory.", &tables.process_bytes),
             ("rules_lists", "Lists of rules.", &levels.rules_lists),
             ("rules_lists_failing", "Lists that could not be read at the last load.", &levels.rules_lists_failing),
             ("rules_names", "Names in force, of all lists.", &levels.rules_names),
@@ -116,8 +110,8 @@ impl Exposition {
                 "Process images in memory: of live processes, and of those gone a moment ago.",
                 "gauge",
                 &[
-                    ("state=\"live\"", levels.processes_live.get()),
-                    ("state=\"retired\"", levels.processes_retired.get()),
+                    ("state=\"live\"", tables.processes_live.get()),
+                    ("state=\"retired\"", tables.processes_retired.get()),
                 ],
             ),
         )?;
@@ -128,8 +122,8 @@ impl Exposition {
                 "Queries in memory: without an answer yet, and with one a moment ago.",
                 "gauge",
                 &[
-                    ("state=\"waiting\"", levels.transactions_waiting.get()),
-                    ("state=\"settled\"", levels.transactions_settled.get()),
+                    ("state=\"waiting\"", tables.transactions_waiting.get()),
+                    ("state=\"settled\"", tables.transactions_settled.get()),
                 ],
             ),
         )?;

@@ -1,30 +1,80 @@
 //! TCP connections to addresses that listed names resolved to.
 
-use crate::alert::{self, Match};
-use crate::event;
+mod document;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::{Context, Emit, Kind, Seen, Settings};
+use crate::alert::{Match, Resolution};
+use crate::event::{self, Command, ConnectionId, Stage};
 use crate::process::Actor;
 use crate::schema::Field;
+pub use document::Document;
 
 pub static DESTINATION_IP: Field = Field { ecs: "destination.ip", ocsf: "dst_endpoint.ip" };
 
-/// A TCP connection to an address that a listed name resolved to.
+/// Open connections that are followed, as many as the kernel's map holds. Only where records were lost
+/// can there be more; then the oldest is forgotten.
+const OPEN: usize = 8_192;
+
+/// The kind `connection`.
 #[derive(Debug)]
-pub struct Document<'a> {
-    pub event: &'a event::Connection,
-    /// The process and thread that connected.
-    pub actor: &'a Actor,
-    /// The name that was asked for.
-    pub name: &'a str,
-    /// The last time that `name` resolved to this address: nanoseconds since the Unix epoch.
-    pub resolved: u64,
-    /// The matches of that lookup that concern this address. Each matches `destination.ip`.
-    pub matches: &'a [Match],
+pub struct Connection {
+    open: BTreeMap<ConnectionId, Open>,
 }
 
-impl Document<'_> {
-    /// `event.severity`: the highest of the entries that match.
-    #[must_use]
-    pub fn severity(&self) -> Option<u8> {
-        alert::severity(self.matches)
+/// An open connection to a watched address. Kept until close, even after the process exits or the watch expires.
+#[derive(Debug)]
+struct Open {
+    actor: Actor,
+    resolution: Rc<Resolution>,
+    matches: Vec<Match>,
+}
+
+impl Kind for Connection {
+    const FIELDS: &'static [Field] = &[DESTINATION_IP];
+    type Framing = ();
+
+    fn new(_settings: &Settings, _context: &Context) -> Self {
+        Self { open: BTreeMap::new() }
+    }
+
+    fn see(&mut self, seen: Seen<'_>, context: &mut Context, out: &mut dyn Emit) {
+        let Seen::Connection(event) = seen else { return };
+        if event.stage == Stage::Closed {
+            if let Some(open) = self.open.remove(&event.id) {
+                open.emit(event, out);
+            }
+            return;
+        }
+        let Some(resolution) = context.watch.get(event.destination.ip()).cloned() else {
+            if event.stage == Stage::Opened {
+                context.commands.push(Command::Release(event.id));
+            }
+            return;
+        };
+        context.metrics.traffic.connections.add(1);
+        let actor = context.actor(event.task, event.time);
+        let atomic = event.destination.ip().to_string();
+        let matches = resolution.matches.iter();
+        let matches =
+            matches.map(|Match { hit, .. }| Match { hit: hit.clone(), field: &DESTINATION_IP, atomic: atomic.clone() });
+        let connection = Open { actor, matches: matches.collect(), resolution };
+        connection.emit(event, out);
+        if event.stage == Stage::Opened {
+            if self.open.len() >= OPEN && self.open.pop_first().is_some() {
+                context.metrics.losses.connection_evicted.add(1);
+            }
+            self.open.insert(event.id, connection);
+        }
+    }
+}
+
+impl Open {
+    fn emit(&self, event: &event::Connection, out: &mut dyn Emit) {
+        let Self { actor, resolution, matches } = self;
+        let document = Document { event, actor, name: &resolution.name, resolved: resolution.time, matches };
+        out.emit(event.time, super::Document::Connection(document));
     }
 }

@@ -1,69 +1,68 @@
 //! DNS messages, and queries without an answer.
 
-use std::net::SocketAddr;
+mod document;
+mod framing;
+mod lookup;
+mod ports;
+mod transaction;
 
-use crate::alert::{self, Match};
-use crate::dns::{Message, Question};
-use crate::event::Direction;
-use crate::net::Transport;
-use crate::process::Actor;
+use std::sync::Arc;
+
+use super::{Context, Emit, Flow, Kind, Seen, Settings};
+use crate::metrics::Levels;
 use crate::schema::Field;
+pub use document::{Document, Occurrence};
+pub use framing::LengthPrefix;
+use lookup::Lookups;
+use ports::Ports;
+pub use transaction::{PENDING, SETTLED, SETTLED_TIME};
 
 pub static QUESTION_NAME: Field = Field { ecs: "dns.question.name", ocsf: "query.hostname" };
 pub static ANSWER_NAME: Field = Field { ecs: "dns.answers.name", ocsf: "answers.rdata" };
 pub static ANSWER_DATA: Field = Field { ecs: "dns.answers.data", ocsf: "answers.rdata" };
 pub static RESOLVED_IP: Field = Field { ecs: "dns.resolved_ip", ocsf: "answers.rdata" };
 
-/// A DNS message, or the absence of one.
+/// The kind `dns`.
 #[derive(Debug)]
-pub struct Document<'a> {
-    pub occurrence: Occurrence,
-    /// The process and thread that sent the query. An answer has those of its query.
-    pub actor: &'a Actor,
-    pub network_namespace: u32,
-    pub transport: Transport,
-    /// Addresses of the packet. A timeout has those of the query.
-    pub source: SocketAddr,
-    pub destination: SocketAddr,
-    /// `true`: `source` is the client of the conversation.
-    pub source_is_client: bool,
-    pub direction: Option<Direction>,
-    /// Bytes of the DNS message (`network.bytes`).
-    pub message_bytes: usize,
-    /// The message. A timeout has its query.
-    pub message: &'a Message,
-    /// The query, where `message` is an answer that does not repeat its question.
-    pub query: Option<&'a Message>,
-    pub matches: &'a [Match],
-    /// This document raises the alert; else `matches` are only labels.
-    pub alert: bool,
+pub struct Dns {
+    ports: Ports,
+    lookups: Lookups,
 }
 
-impl<'a> Document<'a> {
-    /// `event.severity`: the highest of the entries that match.
-    #[must_use]
-    pub fn severity(&self) -> Option<u8> {
-        alert::severity(self.matches)
+impl Kind for Dns {
+    const FIELDS: &'static [Field] = &[QUESTION_NAME, ANSWER_NAME, ANSWER_DATA, RESOLVED_IP];
+    type Framing = LengthPrefix;
+
+    fn new(settings: &Settings, context: &Context) -> Self {
+        Self {
+            ports: Ports::new(&settings.ports),
+            lookups: Lookups::new(settings.timeout, Arc::clone(&context.metrics)),
+        }
     }
 
-    /// The first question of the message, else of the query that the message answers.
-    #[must_use]
-    pub fn question(&self) -> Option<Question<'a>> {
-        self.message.questions().next().or_else(|| self.query?.questions().next())
+    fn claims(&self, flow: &Flow, _first: &[u8], context: &Context) -> bool {
+        match self.ports.client(flow) {
+            ports::Client::Neither => false,
+            // Both ends use a DNS port: the message shows which one asks.
+            ports::Client::Either => true,
+            ports::Client::Source => flow.is_observed(context.observe, true),
+            ports::Client::Destination => flow.is_observed(context.observe, false),
+        }
     }
-}
 
-/// The event that a document describes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Occurrence {
-    Query,
-    /// `query_time`: when the query was sent; `None` for an answer whose query was not seen.
-    Answer {
-        query_time: Option<u64>,
-        late: bool,
-        duplicate: bool,
-    },
-    Timeout {
-        query_time: u64,
-    },
+    fn see(&mut self, seen: Seen<'_>, context: &mut Context, out: &mut dyn Emit) {
+        if let Seen::Message { flow, bytes } = seen {
+            self.lookups.message(flow, self.ports.client(flow), bytes, context, out);
+        }
+    }
+
+    fn advance(&mut self, now: u64, _context: &mut Context, out: &mut dyn Emit) {
+        self.lookups.expire(now, out);
+    }
+
+    fn publish(&self, levels: &Levels) {
+        let (waiting, settled) = self.lookups.transactions();
+        levels.transactions_waiting.set(waiting as u64);
+        levels.transactions_settled.set(settled as u64);
+    }
 }

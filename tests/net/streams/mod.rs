@@ -7,9 +7,9 @@ mod gaps;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use dnstrail::framing::LengthPrefix;
 use dnstrail::metrics::Metrics;
 use dnstrail::net::{FlowKey, Streams, Tcp, Verdict};
+use dnstrail::sighting::dns::LengthPrefix;
 
 use crate::support::bytes::{self, CLIENT_PORT, CLIENT4, SERVER4, answer, data, framed, query};
 

@@ -1,37 +1,39 @@
-//! Which alerts are repeats: a process that matches one entry again within the window raises no second
-//! alert, and the first one's summary counts how often. What matches is left to `labels`.
+//! Alert windows: an actor that matches one entry again within the window raises no second alert.
+//! A summary at the end of the window counts the repeats.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use super::Outlet;
-use crate::alert::{Match, Summary};
+use super::{Match, Summary};
 use crate::event::TaskKey;
-use crate::journal::{Body, Document, Report};
 use crate::metrics::Metrics;
 use crate::process::Actor;
 use crate::rules::{Entry, List};
 
-/// Windows open at once. Few processes of a host match anything; where thousands do, the oldest window
-/// ends early, with its summary, and its next repeat is an alert.
+/// Windows open at once. Few processes of a host match anything. Where thousands do, the oldest window
+/// ends early, with its summary, and the next repeat is an alert.
 const WINDOWS: usize = 4_096;
 
 /// `event.reason` of most summaries.
 const ENDED: &str = "the alert window has ended";
 
+/// Takes the summary of a window that ends, with the time of the document.
+pub type Ended<'a> = dyn FnMut(u64, Summary<'_>) + 'a;
+
 /// The windows that are open.
 #[derive(Debug)]
-pub(super) struct Window {
-    /// Nanoseconds; 0: every match that is news is an alert.
+pub struct Windows {
+    /// Nanoseconds. With 0 each match that is news is an alert.
     length: u64,
     metrics: Arc<Metrics>,
     open: HashMap<Key, Open>,
-    /// In the order of their opening. One that was opened anew stands here twice until its first turn.
+    /// The windows in the order of their opening. A window that was opened anew stands here twice until
+    /// its first turn.
     order: VecDeque<(u64, Key)>,
 }
 
-/// One image of a process, and one entry of one list, also of a list that was loaded again.
+/// One program image, and one entry of one list, also of a list that was loaded again.
 #[derive(Debug, Clone)]
 struct Key {
     process: TaskKey,
@@ -48,19 +50,19 @@ struct Open {
     repeats: u64,
 }
 
-impl Window {
-    pub(super) fn new(length: u64, metrics: Arc<Metrics>) -> Self {
+impl Windows {
+    #[must_use]
+    pub fn new(length: u64, metrics: Arc<Metrics>) -> Self {
         Self { length, metrics, open: HashMap::new(), order: VecDeque::new() }
     }
 
-    /// Whether one of these matches, none of which was told of this lookup before, is an alert; those
-    /// that are repeats are counted. Of an asker that nobody knows each is an alert.
-    pub(super) fn is_alert<'a>(
+    /// Whether one of these matches is an alert. `news` holds matches that were not emitted for this lookup
+    /// before; those that repeat an open window are counted. Each match of an unknown actor is an alert.
+    pub fn is_alert<'a>(
         &mut self,
         (time, actor): (u64, &Actor),
         mut news: impl Iterator<Item = &'a Match>,
-        outlet: &mut Outlet,
-        emit: &mut impl FnMut(&Document<'_>),
+        ended: &mut Ended<'_>,
     ) -> bool {
         let Some(process) = actor.key().filter(|_| self.length > 0) else { return news.next().is_some() };
         let mut alert = false;
@@ -75,9 +77,9 @@ impl Window {
                 }
                 _ => {
                     if let Some(open) = self.open.remove(&key) {
-                        open.tell(time, ENDED, outlet, emit);
+                        open.end(time, ENDED, ended);
                     }
-                    self.begin(key, (time, actor), matched, outlet, emit);
+                    self.begin(key, (time, actor), matched, ended);
                     alert = true;
                 }
             }
@@ -85,61 +87,47 @@ impl Window {
         alert
     }
 
-    /// Tells what was repeated in windows that have ended by `now`.
-    pub(super) fn expire(&mut self, now: u64, outlet: &mut Outlet, emit: &mut impl FnMut(&Document<'_>)) {
+    /// Ends the windows whose time is over at `now`.
+    pub fn expire(&mut self, now: u64, ended: &mut Ended<'_>) {
         // A clock that was set back by a window or more ends it too.
         while self.order.front().is_some_and(|(first, _)| first.abs_diff(now) >= self.length) {
-            self.end_oldest(now, ENDED, outlet, emit);
+            self.end_oldest(now, ENDED, ended);
         }
     }
 
-    /// Tells what was repeated so far.
-    pub(super) fn finish(&mut self, now: u64, outlet: &mut Outlet, emit: &mut impl FnMut(&Document<'_>)) {
+    /// Ends all windows.
+    pub fn finish(&mut self, now: u64, ended: &mut Ended<'_>) {
         while !self.order.is_empty() {
-            self.end_oldest(now, "the sensor stops", outlet, emit);
+            self.end_oldest(now, "the sensor stops", ended);
         }
     }
 
-    fn begin(
-        &mut self,
-        key: Key,
-        (time, actor): (u64, &Actor),
-        matched: &Match,
-        outlet: &mut Outlet,
-        emit: &mut impl FnMut(&Document<'_>),
-    ) {
+    fn begin(&mut self, key: Key, (time, actor): (u64, &Actor), matched: &Match, ended: &mut Ended<'_>) {
         if self.order.len() >= WINDOWS {
-            self.end_oldest(time, "there is no room for more windows", outlet, emit);
+            self.end_oldest(time, "there is no room for more windows", ended);
         }
         let open = Open { actor: actor.clone(), matched: matched.clone(), first: time, last: time, repeats: 0 };
         self.order.push_back((time, key.clone()));
         self.open.insert(key, open);
     }
 
-    fn end_oldest(
-        &mut self,
-        now: u64,
-        reason: &'static str,
-        outlet: &mut Outlet,
-        emit: &mut impl FnMut(&Document<'_>),
-    ) {
+    fn end_oldest(&mut self, now: u64, reason: &'static str, ended: &mut Ended<'_>) {
         let Some((first, key)) = self.order.pop_front() else { return };
-        // Else it has ended before, and was opened anew.
+        // A window with another beginning was opened anew since.
         if self.open.get(&key).is_some_and(|open| open.first == first)
             && let Some(open) = self.open.remove(&key)
         {
-            open.tell(now, reason, outlet, emit);
+            open.end(now, reason, ended);
         }
     }
 }
 
 impl Open {
-    /// An alert that nothing repeated has said all.
-    fn tell(self, now: u64, reason: &'static str, outlet: &mut Outlet, emit: &mut impl FnMut(&Document<'_>)) {
+    /// A window without repeats needs no summary: its alert is complete.
+    fn end(self, now: u64, reason: &'static str, ended: &mut Ended<'_>) {
         let Self { actor, matched, first, last, repeats } = self;
         if repeats > 0 {
-            let summary = Summary { actor: &actor, matched: &matched, repeats, first, last, reason };
-            outlet.write(now, Body::Report(Report::AlertSummary(summary)), emit);
+            ended(now, Summary { actor: &actor, matched: &matched, repeats, first, last, reason });
         }
     }
 }

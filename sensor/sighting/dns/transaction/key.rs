@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::net::Transport;
+use crate::sighting::Side;
 
 /// Ports of multicast DNS (RFC 6762 5.1) and LLMNR (RFC 4795 2): an answer comes from whoever knows it.
 const MDNS: u16 = 5353;
@@ -19,17 +20,6 @@ pub struct Conversation {
     pub side: Side,
     /// Of the message.
     pub id: u16,
-}
-
-/// On loopback one message is seen at both ends; the two sightings are two transactions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// At the socket of who asks.
-    Client,
-    /// At the socket of who answers.
-    Server,
-    /// In a capture.
-    Wire,
 }
 
 /// A [`Conversation`] as bytes, which hash at once: addresses, ports, namespace, id, flags.

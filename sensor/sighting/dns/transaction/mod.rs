@@ -14,8 +14,8 @@ use crate::event::{Direction, Task};
 use crate::metrics::Metrics;
 use crate::net::Transport;
 use crate::process::Actor;
+pub use key::Conversation;
 use key::Key;
-pub use key::{Conversation, Side};
 use question::{keep, same_question};
 
 /// A query, from when it is seen until no answer to it is looked for any more.

@@ -2,6 +2,7 @@ use super::*;
 use proptest::prelude::*;
 
 use crate::event::TaskKey;
+use crate::sighting::Side;
 
 const SECOND: u64 = 1_000_000_000;
 

@@ -1,0 +1,133 @@
+//! Events in, documents out: each event goes to the kind of sightings that it concerns. The pipeline has no input,
+//! no output and no clock of its own. A capture and the kernel side feed it alike.
+
+use std::sync::Arc;
+
+use crate::alert::{WatchList, Windows};
+use crate::event::{self, Command, Event, MuteReason};
+use crate::host::Host;
+use crate::metrics::Metrics;
+use crate::net::Reassembler;
+use crate::process::Processes;
+use crate::rules::Rules;
+use crate::sighting::{Context, Emit, Flow, Kinds, Packet, Routed, Seen, Settings};
+
+/// Nanoseconds between two sweeps: losses, streams with a gap, processes and addresses to be forgotten.
+const SWEEP: u64 = 1_000_000_000;
+
+/// The one chain that every event goes down.
+#[derive(Debug)]
+pub struct Pipeline {
+    reassembler: Reassembler,
+    kinds: Kinds,
+    context: Context,
+    /// The last packet stood in a capture.
+    captured: bool,
+    swept: u64,
+}
+
+impl Pipeline {
+    #[must_use]
+    pub fn new(settings: &Settings, host: Host, rules: Arc<Rules>, metrics: Arc<Metrics>) -> Self {
+        let context = Context {
+            processes: Processes::new(host, Arc::clone(&metrics)),
+            rules,
+            windows: Windows::new(settings.alert_window, Arc::clone(&metrics)),
+            watch: WatchList::default(),
+            observe: settings.observe,
+            metrics: Arc::clone(&metrics),
+            commands: Vec::new(),
+        };
+        Self {
+            reassembler: Reassembler::new(metrics),
+            kinds: Kinds::new(settings, &context),
+            context,
+            captured: false,
+            swept: 0,
+        }
+    }
+
+    /// Takes one event, and emits the documents that are due by it, in their order.
+    pub fn push(&mut self, event: &Event<'_>, out: &mut dyn Emit) {
+        let processes = &mut self.context.processes;
+        match event {
+            Event::Packet(packet) => self.packet(packet, out),
+            Event::Process(record) => processes.record(record),
+            Event::Fork(fork) => processes.fork(fork),
+            Event::Exit(exit) => processes.exit(exit),
+            Event::Connection(connection) => {
+                self.kinds.see(Seen::Connection(connection), &mut self.context, out);
+            }
+        }
+    }
+
+    /// Emits the documents that are due although no event came: timeouts, messages behind a gap that is not
+    /// filled, summaries. `now` is of the events' clock, and all events before it have been pushed.
+    pub fn tick(&mut self, now: u64, out: &mut dyn Emit) {
+        self.advance(now, out);
+        self.context.sweep(now);
+    }
+
+    /// Ends the stream of events. Queries that still wait are no timeouts, for their answers may be on the way;
+    /// a caller who knows better gives a later `now`.
+    pub fn finish(&mut self, now: u64, out: &mut dyn Emit) {
+        self.reassembler.finish();
+        self.kinds.finish(now, self.captured, &mut self.context, out);
+        self.context.finish(now, out);
+    }
+
+    /// Replaces all rules at once.
+    pub fn set_rules(&mut self, rules: Arc<Rules>) {
+        self.context.set_rules(rules);
+    }
+
+    /// The commands to the kernel side since the last call. They are to be taken after each live event and each
+    /// tick.
+    pub fn take_commands(&mut self) -> impl Iterator<Item = Command> {
+        self.context.commands.drain(..)
+    }
+
+    /// Publishes the sizes of all tables.
+    pub fn publish(&self) {
+        let levels = &self.context.metrics.levels;
+        let (live, retired) = self.context.processes.len();
+        levels.processes_live.set(live as u64);
+        levels.processes_retired.set(retired as u64);
+        levels.process_bytes.set(self.context.processes.bytes() as u64);
+        self.kinds.publish(levels);
+    }
+
+    fn packet(&mut self, packet: &event::Packet<'_>, out: &mut dyn Emit) {
+        let traffic = &self.context.metrics.traffic;
+        traffic.packets.add(1);
+        traffic.packet_bytes.add(packet.length.into());
+        self.captured = packet.direction.is_none();
+        self.advance(packet.time, out);
+        let Self { reassembler, kinds, context, .. } = self;
+        let segment = match reassembler.parse(packet.time, packet.bytes) {
+            Ok(Some(segment)) => segment,
+            Ok(None) => return,
+            Err(error) => {
+                if error.is_malformed() {
+                    context.metrics.losses.packet_malformed.add(1);
+                }
+                return;
+            }
+        };
+        let routed = Packet { flow: Flow::of_packet(packet, &segment), payload: segment.payload };
+        if kinds.packet(&routed, context, out) == Routed::Foreign && packet.socket != 0 {
+            context.commands.push(Command::Mute { socket: packet.socket, reason: MuteReason::NotDns });
+        }
+    }
+
+    fn advance(&mut self, now: u64, out: &mut dyn Emit) {
+        let Self { kinds, context, captured, swept, .. } = self;
+        kinds.advance(now, context, out);
+        context.advance(now, out);
+        if swept.abs_diff(now) >= SWEEP {
+            *swept = now;
+            kinds.sweep(now, *captured, context, out);
+            out.tick(now);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! A document with its place in the stream: a sighting, or a report in which the sensor describes its own state.
+
+use crate::alert;
+use crate::metrics::Metrics;
+use crate::sighting::{self, connection, dns};
+
+/// A document with its place in the stream.
+#[derive(Debug)]
+pub struct Document<'a> {
+    /// Nanoseconds since the Unix epoch.
+    pub time: u64,
+    /// `event.sequence`, stream-wide, from 1, without gaps.
+    pub sequence: u64,
+    pub body: Body<'a>,
+}
+
+#[derive(Debug)]
+pub enum Body<'a> {
+    Dns(dns::Document<'a>),
+    Connection(connection::Document<'a>),
+    Report(Report<'a>),
+}
+
+impl<'a> From<sighting::Document<'a>> for Body<'a> {
+    fn from(document: sighting::Document<'a>) -> Self {
+        match document {
+            sighting::Document::Dns(dns) => Self::Dns(dns),
+            sighting::Document::Connection(connection) => Self::Connection(connection),
+            sighting::Document::Summary(summary) => Self::Report(Report::AlertSummary(summary)),
+        }
+    }
+}
+
+/// A report of the sensor about itself.
+#[derive(Debug)]
+pub enum Report<'a> {
+    Start {
+        ways_in: &'a [WayIn],
+        command_line: &'a str,
+    },
+    /// Totals since the start, and the reason of the end.
+    Stop {
+        reason: &'a str,
+        metrics: &'a Metrics,
+    },
+    /// Counts that grew since the last such report: name, growth, total.
+    Loss {
+        losses: &'a [(&'static str, u64, u64)],
+    },
+    RulesLoaded {
+        lists: &'a [ListState],
+        elapsed: u64,
+    },
+    AlertSummary(alert::Summary<'a>),
+    /// An output fails or works again.
+    Output {
+        output: &'a str,
+        failing: bool,
+        message: &'a str,
+        dropped: u64,
+    },
+}
+
+/// The hooks that fill one role on this kernel.
+#[derive(Debug, Clone)]
+pub struct WayIn {
+    /// The facts that the role provides: `sends`, `leaves`, `comes back`, `tasks`, `was there before`.
+    pub role: &'static str,
+    /// The hook that was taken; `None`: the role is not filled.
+    pub taken: Option<String>,
+    /// Hooks that were tried first, with the reason why the kernel refused each.
+    pub refused: Vec<(String, String)>,
+    /// The sightings that are missed because of the refusals.
+    pub not_seen: Option<String>,
+}
+
+/// The state of one list after a load.
+#[derive(Debug, Clone, Default)]
+pub struct ListState {
+    pub id: String,
+    pub path: String,
+    pub version: String,
+    pub names: u64,
+    pub addresses: u64,
+    pub skipped: u64,
+    /// The list was not loaded; its last good version stays in force, if there was one.
+    pub error: Option<String>,
+}

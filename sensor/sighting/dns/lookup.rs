@@ -1,0 +1,268 @@
+//! From a message to its document: the actor, the query that it answers, and the entries that it matches.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::document::{Document, Occurrence};
+use super::ports::Client;
+use super::transaction::{Answered, Conversation, Query, Transactions};
+use super::{ANSWER_DATA, ANSWER_NAME, QUESTION_NAME, RESOLVED_IP};
+use crate::alert::Matches;
+use crate::dns::{self, Message, Section, looks_like_dns};
+use crate::metrics::Metrics;
+use crate::process::Actor;
+use crate::rules::Rules;
+use crate::sighting::{self, Context, Emit, Flow};
+
+/// The queries under way, and the buffers that are used again for the next message.
+#[derive(Debug)]
+pub(super) struct Lookups {
+    transactions: Transactions,
+    message: Message,
+    /// The query of an answer without question, or of a timeout.
+    query: Message,
+    matches: Matches,
+}
+
+/// A message on the way to its document.
+struct Sighted<'a> {
+    flow: &'a Flow,
+    source_is_client: bool,
+    bytes: &'a [u8],
+}
+
+impl Lookups {
+    pub(super) fn new(timeout: u64, metrics: Arc<Metrics>) -> Self {
+        Self {
+            transactions: Transactions::new(timeout, metrics),
+            message: Message::default(),
+            query: Message::default(),
+            matches: Matches::default(),
+        }
+    }
+
+    /// Transactions that wait, and those kept after their answer or timeout.
+    pub(super) fn transactions(&self) -> (usize, usize) {
+        self.transactions.len()
+    }
+
+    /// Emits the document of one message.
+    pub(super) fn message(
+        &mut self,
+        flow: &Flow,
+        client: Client,
+        bytes: &[u8],
+        context: &mut Context,
+        out: &mut dyn Emit,
+    ) {
+        if !looks_like_dns(bytes) || self.message.decode(bytes, protocol(flow)).is_err() {
+            context.metrics.losses.message_invalid.add(1);
+            return;
+        }
+        let source_is_client = match client {
+            Client::Source => true,
+            Client::Destination => false,
+            // Where the ports do not show who asks (multicast DNS, resolvers that ask from port 53) the
+            // message does (QR, RFC 1035 4.1.1).
+            Client::Either | Client::Neither => !self.message.response,
+        };
+        if !flow.is_observed(context.observe, source_is_client) {
+            return;
+        }
+        context.metrics.traffic.messages.add(1);
+        if self.message.malformed.is_some() {
+            context.metrics.traffic.messages_malformed.add(1);
+        }
+        self.matches.clear();
+        for question in self.message.questions() {
+            self.matches.name(&context.rules, question.name, &QUESTION_NAME);
+        }
+        let sighted = Sighted { flow, source_is_client, bytes };
+        if self.message.response {
+            match_answer(&mut self.matches, &context.rules, &self.message);
+            self.answer(&sighted, context, out);
+        } else {
+            self.question(&sighted, context, out);
+        }
+    }
+
+    /// Emits the documents of queries that were not answered in time.
+    pub(super) fn expire(&mut self, now: u64, out: &mut dyn Emit) {
+        let timeout = self.transactions.timeout();
+        while let Some(transaction) = self.transactions.expire(now) {
+            let protocol = dns::Kind::of_port(transaction.server.port());
+            // The bytes kept of a query were decoded before.
+            if self.query.decode(&transaction.bytes, protocol).is_err() {
+                continue;
+            }
+            let document = Document {
+                occurrence: Occurrence::Timeout { query_time: transaction.time },
+                actor: &transaction.actor,
+                network_namespace: transaction.network_namespace,
+                transport: transaction.transport,
+                source: transaction.client,
+                destination: transaction.server,
+                source_is_client: true,
+                direction: transaction.direction,
+                message_bytes: transaction.length,
+                message: &self.query,
+                query: None,
+                matches: &transaction.labels,
+                alert: false,
+            };
+            out.emit(transaction.time.saturating_add(timeout), sighting::Document::Dns(document));
+        }
+    }
+
+    fn question(&mut self, sighted: &Sighted<'_>, context: &mut Context, out: &mut dyn Emit) {
+        let Sighted { flow, source_is_client, bytes } = *sighted;
+        let actor = context.actor(flow.task, flow.time);
+        // A message that calls itself a query but comes from the server asks nothing.
+        let transaction = source_is_client.then(|| {
+            let query = Query { time: flow.time, bytes, actor: actor.clone(), direction: flow.direction };
+            self.transactions.query(&conversation(sighted, self.message.id), query)
+        });
+        // The first sighting of a repeated query has raised its alert.
+        let before = transaction.as_ref().map_or(&[][..], |(_, transaction)| &transaction.labels);
+        let alert = context.is_alert((flow.time, &actor), self.matches.news(before), out);
+        let document = Document {
+            matches: self.matches.list(),
+            alert,
+            ..sighted.document(&actor, &self.message, Occurrence::Query)
+        };
+        out.emit(flow.time, sighting::Document::Dns(document));
+        if let Some((_, transaction)) = transaction {
+            self.matches.remember(&mut transaction.labels);
+        }
+    }
+
+    fn answer(&mut self, sighted: &Sighted<'_>, context: &mut Context, out: &mut dyn Emit) {
+        let Sighted { flow, source_is_client, bytes } = *sighted;
+        // A message that calls itself an answer but comes from the client answers nothing.
+        let answered = if source_is_client {
+            None
+        } else {
+            let conversation = conversation(sighted, self.message.id);
+            self.transactions.answer(&conversation, flow.time, bytes, flow.task.as_ref())
+        };
+        let Some(Answered { transaction, late, duplicate }) = answered else {
+            return self.unsolicited(sighted, context, out);
+        };
+        // The sender of the query, as far as it is known; else the owner of the socket that the answer came to.
+        let task = transaction.actor.task.or(flow.task);
+        let process = match (&transaction.actor.process, &task) {
+            (Some(process), _) => Some(Rc::clone(process)),
+            (None, Some(task)) => context.processes.of_task(task, flow.time),
+            (None, None) => None,
+        };
+        let actor = Actor { process, task };
+        let has_question = self.message.questions().next().is_some();
+        let query =
+            (!has_question && self.query.decode(&transaction.bytes, protocol(flow)).is_ok()).then_some(&self.query);
+        self.matches.carry(&transaction.labels, &QUESTION_NAME);
+        watch(context, flow, (&self.message, query), &self.matches);
+        let alert = context.is_alert((flow.time, &actor), self.matches.news(&transaction.labels), out);
+        let occurrence = Occurrence::Answer { query_time: Some(transaction.time), late, duplicate };
+        let document = Document {
+            query,
+            matches: self.matches.list(),
+            alert,
+            ..sighted.document(&actor, &self.message, occurrence)
+        };
+        out.emit(flow.time, sighting::Document::Dns(document));
+        self.matches.remember(&mut transaction.labels);
+    }
+
+    /// An answer whose query was not seen.
+    fn unsolicited(&mut self, sighted: &Sighted<'_>, context: &mut Context, out: &mut dyn Emit) {
+        let flow = sighted.flow;
+        if !sighted.source_is_client {
+            watch(context, flow, (&self.message, None), &self.matches);
+        }
+        let actor = context.actor(flow.task, flow.time);
+        let alert = context.is_alert((flow.time, &actor), self.matches.news(&[]), out);
+        let occurrence = Occurrence::Answer { query_time: None, late: false, duplicate: false };
+        let document =
+            Document { matches: self.matches.list(), alert, ..sighted.document(&actor, &self.message, occurrence) };
+        out.emit(flow.time, sighting::Document::Dns(document));
+    }
+}
+
+impl Sighted<'_> {
+    /// The document, as far as it follows from the sighting alone.
+    fn document<'a>(&self, actor: &'a Actor, message: &'a Message, occurrence: Occurrence) -> Document<'a> {
+        let Self { flow, source_is_client, bytes } = *self;
+        Document {
+            occurrence,
+            actor,
+            network_namespace: flow.network_namespace,
+            transport: flow.transport,
+            source: flow.source,
+            destination: flow.destination,
+            source_is_client,
+            direction: flow.direction,
+            message_bytes: bytes.len(),
+            message,
+            query: None,
+            matches: &[],
+            alert: false,
+        }
+    }
+}
+
+/// The DNS protocol of a flow, by its ports.
+fn protocol(flow: &Flow) -> dns::Kind {
+    match dns::Kind::of_port(flow.source.port()) {
+        dns::Kind::Dns => dns::Kind::of_port(flow.destination.port()),
+        protocol => protocol,
+    }
+}
+
+fn conversation(sighted: &Sighted<'_>, id: u16) -> Conversation {
+    let Sighted { flow, source_is_client, .. } = *sighted;
+    let (client, server) =
+        if source_is_client { (flow.source, flow.destination) } else { (flow.destination, flow.source) };
+    Conversation {
+        client,
+        server,
+        transport: flow.transport,
+        network_namespace: flow.network_namespace,
+        side: flow.side(source_is_client),
+        id,
+    }
+}
+
+/// Matches every name and address that an answer leads to.
+fn match_answer(matches: &mut Matches, rules: &Rules, message: &Message) {
+    let question = message.questions().next().map(|question| question.name);
+    // Records of one name stand together; looking the same name up again finds nothing new.
+    let (mut owner, mut target) = (question, None);
+    for record in message.records().filter(|record| record.section == Section::Answer) {
+        if owner != Some(record.name) && target != Some(record.name) {
+            matches.name(rules, record.name, &ANSWER_NAME);
+        }
+        owner = Some(record.name);
+        if let Some(name) = record.target {
+            matches.name(rules, name, &ANSWER_DATA);
+            target = Some(name);
+        }
+    }
+    for (address, record) in message.addresses().filter(|(_, record)| record.section == Section::Answer) {
+        let field = if record.address.is_some() { &RESOLVED_IP } else { &ANSWER_DATA };
+        matches.address(rules, address, field);
+    }
+}
+
+/// Watches the addresses of an answer that matches. The hosts of a capture open no connections any more.
+fn watch(context: &mut Context, flow: &Flow, (answer, query): (&Message, Option<&Message>), matches: &Matches) {
+    if flow.direction.is_none() || matches.list().is_empty() {
+        return;
+    }
+    let asked = answer.questions().chain(query.into_iter().flat_map(Message::questions)).next();
+    let records = || answer.addresses().filter(|(_, record)| record.section == Section::Answer);
+    let Some(name) = asked.map(|question| question.name).or_else(|| Some(records().next()?.1.name)) else {
+        return;
+    };
+    let addresses = records().map(|(address, _)| address);
+    context.watch.resolved((flow.time, name), addresses, matches.list(), &mut context.commands);
+}

@@ -1,0 +1,96 @@
+//! The place and the time at which a payload was seen.
+
+use std::net::SocketAddr;
+
+use crate::event::{Direction, Packet, Task};
+use crate::net::{FlowKey, Payload, Segment, Transport};
+use crate::observe::Observe;
+
+/// The end of a conversation at which a packet was seen. On loopback one message is seen at both ends, and
+/// the two sightings are two transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// At the socket of the client.
+    Client,
+    /// At the socket of the server.
+    Server,
+    /// In a capture.
+    Wire,
+}
+
+/// The facts about a payload that are known before its bytes are read.
+#[derive(Debug, Clone, Copy)]
+pub struct Flow {
+    /// Nanoseconds since the Unix epoch.
+    pub time: u64,
+    /// The ends of the packet.
+    pub source: SocketAddr,
+    pub destination: SocketAddr,
+    pub transport: Transport,
+    /// `None` in a capture.
+    pub direction: Option<Direction>,
+    /// The sender, or the owner of the socket that received. `None` where it cannot be known.
+    pub task: Option<Task>,
+    /// Inode number; 0 when not known.
+    pub network_namespace: u32,
+}
+
+impl Flow {
+    pub(crate) fn of_packet(packet: &Packet<'_>, segment: &Segment<'_>) -> Self {
+        Self {
+            time: packet.time,
+            source: segment.source,
+            destination: segment.destination,
+            transport: match segment.payload {
+                Payload::Udp(_) => Transport::Udp,
+                Payload::Tcp(_) => Transport::Tcp,
+            },
+            direction: packet.direction,
+            task: packet.task,
+            network_namespace: packet.network_namespace,
+        }
+    }
+
+    /// The flow of a message that waited behind a gap. The sender of such a message is not kept.
+    pub(super) fn of_stream(key: &FlowKey, time: u64, captured: bool) -> Self {
+        let direction = if key.ingress { Direction::Ingress } else { Direction::Egress };
+        Self {
+            time,
+            source: key.source,
+            destination: key.destination,
+            transport: Transport::Tcp,
+            direction: (!captured).then_some(direction),
+            task: None,
+            network_namespace: key.network_namespace,
+        }
+    }
+
+    pub(super) fn key(&self) -> FlowKey {
+        FlowKey {
+            source: self.source,
+            destination: self.destination,
+            network_namespace: self.network_namespace,
+            ingress: self.direction == Some(Direction::Ingress),
+        }
+    }
+
+    /// The end of the conversation at which the packet was seen.
+    #[must_use]
+    pub fn side(&self, source_is_client: bool) -> Side {
+        match (self.direction, source_is_client) {
+            (None, _) => Side::Wire,
+            (Some(Direction::Egress), true) | (Some(Direction::Ingress), false) => Side::Client,
+            _ => Side::Server,
+        }
+    }
+
+    /// Whether the sighting is to be emitted.
+    #[must_use]
+    pub fn is_observed(&self, observe: Observe, source_is_client: bool) -> bool {
+        match (observe, self.side(source_is_client)) {
+            (Observe::All, _) | (_, Side::Wire) => true,
+            (Observe::Clients, side) => side == Side::Client,
+            (Observe::Servers, side) => side == Side::Server,
+        }
+    }
+}
