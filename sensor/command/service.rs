@@ -1,5 +1,8 @@
-//! What a service manager is told, by the protocol of sd_notify(3): ready, reloading, stopping, and
-//! that the loop still turns. Without one that listens nothing is said.
+//! Messages to a service manager by the protocol of sd_notify(3): the sensor is ready, reloads, stops, and
+//! its loop still turns. A manager that is absent, gone or deaf changes nothing for the sensor.
+//!
+//! The crate `sd-notify` (0.5) is not used: its send waits while the manager's queue is full, which would
+//! stop the loop, and it knows no abstract sockets, which sd_notify(3) allows.
 
 use std::env;
 use std::os::linux::net::SocketAddrExt;
@@ -8,15 +11,16 @@ use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
 
+/// The service manager that started the sensor, if one did.
 pub struct Service {
     manager: Option<(UnixDatagram, SocketAddr)>,
-    /// How often it wants to hear from us, and when it last did.
+    /// The pause between two signs of life, and the moment of the last one.
     watchdog: Option<(Duration, Instant)>,
     reloading: bool,
 }
 
 impl Service {
-    /// `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID`, as sd_watchdog_enabled(3) reads them.
+    /// Reads `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID` as sd_watchdog_enabled(3) does.
     pub fn of_environment() -> Self {
         let number = |name| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
         let for_us = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
@@ -24,8 +28,7 @@ impl Service {
         Self::new(env::var("NOTIFY_SOCKET").ok().as_deref(), period)
     }
 
-    /// `socket`: a path, or a name in the abstract namespace behind an `@`. A manager that is gone
-    /// wants to hear nothing.
+    /// The socket is a path, or a name in the abstract namespace behind an `@`.
     fn new(socket: Option<&str>, period: Option<Duration>) -> Self {
         let manager = socket.and_then(|socket| {
             let address = match socket.strip_prefix('@') {
@@ -33,48 +36,48 @@ impl Service {
                 None => SocketAddr::from_pathname(socket),
             };
             let datagrams = UnixDatagram::unbound().ok()?;
-            // A manager that does not read must not stop the loop.
+            // A manager that does not read does not stop the loop.
             datagrams.set_nonblocking(true).ok()?;
             Some((datagrams, address.ok()?))
         });
-        // Half the period, as sd_watchdog_enabled(3) advises.
+        // sd_watchdog_enabled(3) advises half the period.
         let watchdog = period.map(|period| (period / 2, Instant::now()));
         Self { manager, watchdog, reloading: false }
     }
 
     pub fn ready(&mut self) {
         self.reloading = false;
-        self.tell("READY=1");
+        self.notify("READY=1");
     }
 
-    /// Rules are read and files opened anew, which [`Service::turn`] sees the end of.
+    /// Rules are read and files opened anew; [`Service::turn`] reports the end of it.
     pub fn reloading(&mut self) {
         self.reloading = true;
         let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
-        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={}", now.as_micros()));
+        self.notify(&format!("RELOADING=1\nMONOTONIC_USEC={}", now.as_micros()));
     }
 
     pub fn stopping(&mut self) {
-        self.tell("STOPPING=1");
+        self.notify("STOPPING=1");
     }
 
-    /// To be called as the loop turns, at least every second.
+    /// One turn of the loop, which comes at least once in a second.
     pub fn turn(&mut self, is_renewing: bool) {
         if self.reloading && !is_renewing {
             self.ready();
         }
-        if let Some((pause, told)) = &mut self.watchdog
-            && told.elapsed() >= *pause
+        if let Some((pause, last)) = &mut self.watchdog
+            && last.elapsed() >= *pause
         {
-            *told = Instant::now();
-            self.tell("WATCHDOG=1");
+            *last = Instant::now();
+            self.notify("WATCHDOG=1");
         }
     }
 
-    fn tell(&self, state: &str) {
-        if let Some((datagrams, address)) = &self.manager {
-            let _ = datagrams.send_to_addr(state.as_bytes(), address);
-        }
+    /// Sends a message without waiting. True if the manager's socket took it.
+    fn notify(&self, state: &str) -> bool {
+        let Some((datagrams, address)) = &self.manager else { return false };
+        datagrams.send_to_addr(state.as_bytes(), address).is_ok()
     }
 }
 
@@ -82,7 +85,7 @@ impl Service {
 mod tests {
     use super::*;
 
-    fn heard(manager: &UnixDatagram) -> Vec<String> {
+    fn received(manager: &UnixDatagram) -> Vec<String> {
         manager.set_nonblocking(true).unwrap();
         let mut buffer = [0; 200];
         std::iter::from_fn(|| {
@@ -93,41 +96,46 @@ mod tests {
     }
 
     #[test]
-    fn manager_hears_of_each_state_and_of_a_reload_when_it_is_done() {
+    fn the_manager_gets_each_state_and_the_end_of_a_reload() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let manager = UnixDatagram::bind(&path).unwrap();
         let mut service = Service::new(path.to_str(), Some(Duration::from_millis(40)));
         service.ready();
         service.turn(false);
-        assert_eq!(heard(&manager), ["READY=1"]);
+        assert_eq!(received(&manager), ["READY=1"]);
         service.reloading();
         service.turn(true);
-        let told = heard(&manager);
-        assert!(told.len() == 1 && told[0].starts_with("RELOADING=1\nMONOTONIC_USEC="), "{told:?}");
+        let messages = received(&manager);
+        assert!(messages.len() == 1 && messages[0].starts_with("RELOADING=1\nMONOTONIC_USEC="), "{messages:?}");
         service.turn(false);
         service.turn(false);
-        assert_eq!(heard(&manager), ["READY=1"]);
+        assert_eq!(received(&manager), ["READY=1"]);
         std::thread::sleep(Duration::from_millis(25));
         service.turn(false);
         service.turn(false);
         service.stopping();
-        assert_eq!(heard(&manager), ["WATCHDOG=1", "STOPPING=1"]);
+        assert_eq!(received(&manager), ["WATCHDOG=1", "STOPPING=1"]);
     }
 
     #[test]
-    fn abstract_sockets_deaf_managers_and_none() {
+    fn a_deaf_manager_on_an_abstract_socket_is_not_waited_for() {
         let name = format!("dnstrail-test-{}", std::process::id());
         let manager = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
-        let mut service = Service::new(Some(&format!("@{name}")), None);
-        // More than the socket holds: what does not fit is not waited for.
-        for _ in 0..10_000 {
-            service.ready();
-        }
-        assert!(heard(&manager).len() < 10_000);
+        let service = Service::new(Some(&format!("@{name}")), None);
+        let taken = (0..10_000).filter(|_| service.notify("READY=1")).count();
+        assert!((1..10_000).contains(&taken), "{taken} messages fit the socket");
+        assert_eq!(received(&manager), vec!["READY=1"; taken]);
+        assert!(service.notify("STOPPING=1"), "a manager that has read takes messages again");
         drop(manager);
-        service.stopping();
-        Service::new(None, None).ready();
-        Service::new(Some("/nonexistent/notify"), None).ready();
+        assert!(!service.notify("STOPPING=1"));
+    }
+
+    #[test]
+    fn a_manager_that_is_not_there_gets_no_message() {
+        assert!(!Service::new(None, None).notify("READY=1"));
+        assert!(!Service::new(Some("/nonexistent/notify"), None).notify("READY=1"));
+        let longer_than_an_address = format!("/{}", "x".repeat(200));
+        assert!(!Service::new(Some(&longer_than_an_address), None).notify("READY=1"));
     }
 }

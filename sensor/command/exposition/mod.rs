@@ -1,5 +1,5 @@
-//! `--metrics`: every count of the sensor in the text format of Prometheus (version 0.0.4). What is
-//! counted is `metrics`' and the tables'; who may ask, and for how long, is `server`'s.
+//! `--metrics`: every count of the sensor in the text format of Prometheus (version 0.0.4). The counts are
+//! kept by `metrics` and the tables; connections of scrapers are left to `server`.
 
 mod server;
 
@@ -13,8 +13,8 @@ use crate::metrics::{Count, Metrics};
 use crate::sink::Tally;
 pub use server::serve;
 
-/// What can be asked for: counts that the loop keeps anyway, and levels that it publishes as it ticks,
-/// so that whoever asks never touches the loop.
+/// Everything that a scraper gets: counts that the loop keeps anyway, and levels that it publishes as it
+/// ticks, so that a scraper never touches the loop.
 #[derive(Debug)]
 pub struct Exposition {
     metrics: Arc<Metrics>,
@@ -22,10 +22,10 @@ pub struct Exposition {
     outputs: Vec<Output>,
 }
 
-/// Sizes of this moment.
+/// Sizes at this moment.
 #[derive(Debug, Default)]
 pub struct Levels {
-    /// Bytes.
+    /// Bytes of the ring.
     pub ring_size: Count,
     /// Most bytes that waited in the ring within the last second.
     pub ring_fill: Count,
@@ -64,7 +64,7 @@ impl Exposition {
         Self { metrics, levels: Levels::default(), outputs: outputs.map(output).collect() }
     }
 
-    /// Publishes what the outputs have done, in the order in which they were named.
+    /// Publishes the counts of the outputs, in the order in which the outputs were named.
     pub fn set_outputs<'a>(&self, tallies: impl Iterator<Item = (&'a str, Tally, bool)>) {
         for (output, (_, tally, failing)) in self.outputs.iter().zip(tallies) {
             output.lines.set(tally.lines);
@@ -92,7 +92,7 @@ impl Exposition {
         self.losses(out)?;
         let (levels, tables) = (&self.levels, &self.metrics.levels);
         for (name, help, count) in [
-            ("ring_size_bytes", "Room between kernel and sensor.", &levels.ring_size),
+            ("ring_size_bytes", "Bytes of the ring between kernel and sensor.", &levels.ring_size),
             ("ring_fill_bytes", "Most bytes that waited in the ring within the last second.", &levels.ring_fill),
             ("ring_fill_peak_bytes", "Most bytes that ever waited in the ring.", &levels.ring_fill_peak),
             ("process_bytes", "Bytes of all process images in memory.", &tables.process_bytes),
@@ -107,7 +107,7 @@ impl Exposition {
             out,
             (
                 "dnstrail_processes",
-                "Process images in memory: of live processes, and of those gone a moment ago.",
+                "Process images in memory, by the state of their process; the retired are gone for a moment.",
                 "gauge",
                 &[
                     ("state=\"live\"", tables.processes_live.get()),
@@ -119,7 +119,7 @@ impl Exposition {
             out,
             (
                 "dnstrail_transactions",
-                "Queries in memory: without an answer yet, and with one a moment ago.",
+                "Queries in memory: waiting for an answer, or settled by one a moment ago.",
                 "gauge",
                 &[
                     ("state=\"waiting\"", tables.transactions_waiting.get()),
@@ -138,7 +138,15 @@ impl Exposition {
         let places: Vec<_> =
             self.metrics.losses.each().map(|(name, _, value)| (format!("place=\"{name}\""), value)).collect();
         let series: Vec<_> = places.iter().map(|(labels, value)| (labels.as_str(), *value)).collect();
-        family(out, ("dnstrail_losses_total", "What was lost or set aside, by place.", "counter", &series))
+        family(
+            out,
+            (
+                "dnstrail_losses_total",
+                "Records, messages and lines that were lost or set aside, by place.",
+                "counter",
+                &series,
+            ),
+        )
     }
 
     fn outputs(&self, out: &mut String) -> fmt::Result {
@@ -160,13 +168,16 @@ impl Exposition {
         each("dnstrail_output_dropped_total", "Lines known not to have arrived.", "counter", |output| &output.dropped)?;
         each(
             "dnstrail_output_uncertain_total",
-            "Lines that a receiver may not have read: its connection was reset.",
+            "Lines that a receiver may not have read, because its connection was reset.",
             "counter",
             |output| &output.uncertain,
         )?;
-        each("dnstrail_output_resent_total", "Lines sent again, that may have arrived twice.", "counter", |output| {
-            &output.resent
-        })?;
+        each(
+            "dnstrail_output_resent_total",
+            "Lines that were sent again and may have arrived twice.",
+            "counter",
+            |output| &output.resent,
+        )?;
         each("dnstrail_output_failing", "1 while the output does not work.", "gauge", |output| &output.failing)
     }
 }

@@ -1,5 +1,5 @@
-//! The little of HTTP that a scraper needs: GET in, the text out, and the connection closed. One
-//! thread, a few connections, none for long: whatever a client does, the loop does not feel it.
+//! The part of HTTP that a scraper needs: GET in, the text out, and the connection closed. One thread
+//! serves a few clients, none of them for long, and no client can slow the loop.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -12,75 +12,71 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::Exposition;
 
-/// Connections at a time. A host has a scraper or two; of more the oldest is closed, so that who holds
-/// connections open does not keep a scraper out.
-const CONNECTIONS: usize = 16;
-/// Bytes of a request. Prometheus sends some 300.
+/// Clients at a time. A host has a scraper or two; beyond this the oldest connection is closed, so that an
+/// idle client does not keep a scraper out.
+const CLIENTS: usize = 16;
+/// The longest request in bytes. Prometheus sends some 300.
 const REQUEST: usize = 4096;
-/// From the first byte to the last: on loopback it takes a millisecond.
+/// The time from the first byte to the last; on loopback it takes a millisecond.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Listens, and serves from a thread of its own until the process ends.
+/// Listens, and serves on a thread of its own until the process ends.
 ///
 /// # Errors
-/// The address is taken, or there is no thread to be had.
+/// The address is taken, or no thread can be started.
 pub fn serve(address: SocketAddr, exposition: Arc<Exposition>) -> io::Result<()> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     thread::Builder::new().name("metrics".into()).spawn(move || {
-        let mut connections = Vec::new();
+        let mut clients = Vec::new();
         loop {
-            turn(&listener, &mut connections, &exposition);
+            turn(&listener, &mut clients, &exposition);
         }
     })?;
     Ok(())
 }
 
-struct Connection {
+/// A scraper that is connected.
+struct Client {
     stream: TcpStream,
     until: Instant,
     request: Vec<u8>,
-    /// What is still to be sent, once the request is whole.
+    /// The rest of the answer, once the request is whole.
     answer: Option<Vec<u8>>,
 }
 
-/// Waits for something to happen, and does it.
-fn turn(listener: &TcpListener, connections: &mut Vec<Connection>, exposition: &Exposition) {
+/// Waits for a request or room for an answer, and serves it.
+fn turn(listener: &TcpListener, clients: &mut Vec<Client>, exposition: &Exposition) {
     let mut fds = vec![PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
-    fds.extend(connections.iter().map(|connection| {
-        let wanted = if connection.answer.is_some() { PollFlags::POLLOUT } else { PollFlags::POLLIN };
-        PollFd::new(connection.stream.as_fd(), wanted)
+    fds.extend(clients.iter().map(|client| {
+        let wanted = if client.answer.is_some() { PollFlags::POLLOUT } else { PollFlags::POLLIN };
+        PollFd::new(client.stream.as_fd(), wanted)
     }));
-    let sleep = connections.iter().map(|connection| connection.until).min();
+    let sleep = clients.iter().map(|client| client.until).min();
     let sleep = sleep.map_or(PollTimeout::NONE, |until| {
         PollTimeout::try_from(until.saturating_duration_since(Instant::now())).unwrap_or(PollTimeout::MAX)
     });
     if poll(&mut fds, sleep).is_err() {
-        // Interrupted, or out of memory: not to be tried without pause.
+        // The call was interrupted or memory is out: the next try comes after a pause.
         thread::sleep(Duration::from_millis(100));
     }
     drop(fds);
-    connections.retain_mut(|connection| connection.advance(exposition).is_ok_and(|done| !done));
+    clients.retain_mut(|client| client.advance(exposition).is_ok_and(|done| !done));
     match listener.accept() {
         Ok((stream, _)) if stream.set_nonblocking(true).is_ok() => {
-            if connections.len() >= CONNECTIONS {
-                connections.remove(0);
+            if clients.len() >= CLIENTS {
+                clients.remove(0);
             }
-            connections.push(Connection {
-                stream,
-                until: Instant::now() + PATIENCE,
-                request: Vec::new(),
-                answer: None,
-            });
+            clients.push(Client { stream, until: Instant::now() + PATIENCE, request: Vec::new(), answer: None });
         }
         Err(error) if error.kind() == ErrorKind::WouldBlock => (),
-        // No descriptor is left: the connection stays where it is and would be met again at once.
+        // Without a free descriptor the connection stays in the queue and would be met again at once.
         _ => thread::sleep(Duration::from_millis(100)),
     }
 }
 
-impl Connection {
-    /// True when all is done.
+impl Client {
+    /// Reads or writes as far as it goes. True when the whole answer is sent.
     fn advance(&mut self, exposition: &Exposition) -> io::Result<bool> {
         if self.until <= Instant::now() {
             return Ok(true);
@@ -111,15 +107,15 @@ fn pending(error: io::Error) -> io::Result<bool> {
     if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) { Ok(false) } else { Err(error) }
 }
 
-/// `None` while the request is not whole (RFC 9112 section 2.1). Its fields do not matter here.
+/// The answer to a request, or `None` while it is not whole (RFC 9112 section 2.1). Header fields are not read.
 fn answer(request: &[u8], exposition: &Exposition) -> Option<Vec<u8>> {
     if !request.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
         let too_long = request.len() >= REQUEST;
         return too_long.then(|| response("431 Request Header Fields Too Large", "the request is too long\n", false));
     }
     let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let mut words = line.split(|byte| *byte == b' ');
-    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let mut parts = line.split(|byte| *byte == b' ');
+    let (method, target) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
     Some(match (method, path) {
         (b"GET" | b"HEAD", b"/metrics") => response("200 OK", &exposition.text(), method == b"HEAD"),
