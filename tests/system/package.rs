@@ -189,12 +189,15 @@ fn check_unit(root: &Root) {
 #[test]
 fn logrotate_only_renames() {
     let folder = tempfile::tempdir().expect("a folder");
-    let [log, rotated, settings, state] =
-        ["dnstrail.json", "dnstrail.json.1", "settings", "state"].map(|name| folder.path().join(name));
+    let [log, rotated, ours, settings, state] =
+        ["dnstrail.json", "dnstrail.json.1", "dnstrail.json.20261120T101112.345Z", "settings", "state"]
+            .map(|name| folder.path().join(name));
     let text = fs::read_to_string(format!("{SOURCE}/packaging/dnstrail.logrotate")).expect("the settings");
     fs::write(&settings, text.replace("/var/log/dnstrail", &folder.path().display().to_string())).expect("a file");
     fs::write(&log, "{\"a\":1}\n").expect("a file");
+    fs::write(&ours, "{\"a\":0}\n").expect("a file");
     succeed(Command::new("logrotate").arg("--force").arg("--state").arg(state).arg(settings));
     assert_eq!(fs::read_to_string(rotated).expect("the renamed file"), "{\"a\":1}\n");
     assert!(!log.exists());
+    assert!(ours.exists(), "a file that the sensor has rotated is rotated a second time");
 }
