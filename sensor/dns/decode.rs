@@ -29,6 +29,13 @@ const SHORTEST_RECORD: usize = 11;
 /// The top bit of a class in mDNS.
 const MARK: u16 = 0x8000;
 
+/// Questions that a message of whatever other counts may have: with more, a payload that is no DNS message
+/// could pass for one.
+const CREDIBLE_QUESTIONS: usize = 4;
+
+const SHORT: &str = "there are less than the 12 bytes of a DNS header";
+const NOT_DNS: &str = "the header is not one of a DNS message";
+const UNCOUNTED: &str = "a question that is not counted";
 const CUT: &str = "the message is cut off";
 const BAD_NAME: &str = "a name is not valid";
 const BAD_DATA: &str = "the data of a record is not what its type says";
@@ -41,27 +48,6 @@ const TOO_MANY_RECORDS: &str = "more records than are kept";
 const TOO_MUCH_TEXT: &str = "more text than is kept";
 const TOO_MANY_NAMES: &str = "more labels and compression pointers than are followed";
 
-/// Whether a payload on a DNS port can be a DNS message at all: a cheap look at the header, for
-/// payloads that are not known to be whole TCP messages. It lets through every message a program
-/// means to send, and most of what is broken; `decode` says what is wrong with it.
-#[must_use]
-pub fn looks_like_dns(bytes: &[u8]) -> bool {
-    let Ok(wire) = Wire::from_slice(bytes) else { return false };
-    let (header, counts) = (wire.header(), wire.header_counts());
-    let records = [counts.ancount(), counts.nscount(), counts.arcount()].map(usize::from).iter().sum::<usize>();
-    let questions = usize::from(counts.qdcount());
-    let room = bytes.len() - HEADER;
-    let opcode_known = matches!(
-        header.opcode(),
-        Opcode::QUERY | Opcode::IQUERY | Opcode::STATUS | Opcode::NOTIFY | Opcode::UPDATE | Opcode::DSO
-    );
-    // A truncated answer may count what it leaves out.
-    let counts_fit = header.tc() || questions * SHORTEST_QUESTION + records * SHORTEST_RECORD <= room;
-    let something = questions + records > 0 || header.qr() || header.opcode() == Opcode::DSO;
-    let asks_first = bytes.get(HEADER).is_none_or(|label| questions == 0 || *label < 64);
-    opcode_known && counts_fit && something && asks_first && (questions == 0 || room >= SHORTEST_QUESTION)
-}
-
 pub(super) fn decode(message: &mut Message, bytes: &[u8], kind: Kind) -> Result<(), TooShort> {
     message.questions.clear();
     message.records.clear();
@@ -69,9 +55,11 @@ pub(super) fn decode(message: &mut Message, bytes: &[u8], kind: Kind) -> Result<
     message.errors.clear();
     message.text.clear();
     message.edns = None;
-    message.malformed = None;
+    message.malformed = Some(SHORT);
+    message.is_dns = false;
     message.kind = kind;
     let wire = Wire::from_slice(bytes).map_err(|_| TooShort)?;
+    message.malformed = None;
     let (header, counts) = (wire.header(), wire.header_counts());
     message.id = header.id();
     message.response = header.qr();
@@ -87,7 +75,27 @@ pub(super) fn decode(message: &mut Message, bytes: &[u8], kind: Kind) -> Result<
         decoder.note(reason);
     }
     decoder.message.text = decoder.text.finish();
+    message.is_dns = is_dns(message, bytes.len() - HEADER);
+    if !message.is_dns {
+        message.malformed = message.malformed.or(Some(NOT_DNS));
+    }
     Ok(())
+}
+
+/// Whether a payload with a header and `room` bytes behind it was meant as a DNS message. Servers answer
+/// any opcode, and counts that lie, so that a question which can be read decides. Without one the counts
+/// must fit.
+fn is_dns(message: &Message, room: usize) -> bool {
+    let [questions, records @ ..] = message.counts.map(usize::from);
+    let records = records.iter().sum::<usize>();
+    // A truncated answer may count what it leaves out.
+    let truncated = message.flags & TRUNCATED != 0;
+    let counts_fit = truncated || questions * SHORTEST_QUESTION + records * SHORTEST_RECORD <= room;
+    if !message.questions.is_empty() {
+        return counts_fit || questions <= CREDIBLE_QUESTIONS;
+    }
+    let something = records > 0 || message.response || message.opcode == Opcode::DSO.to_int();
+    questions == 0 && counts_fit && something
 }
 
 /// Nothing more is read, for this reason.
@@ -114,6 +122,9 @@ impl<'a> Decoder<'_, 'a> {
         for _ in 0..questions {
             self.question()?;
         }
+        if self.message.counts == [0; 4] {
+            self.uncounted_question();
+        }
         let sections =
             [(Section::Answer, answers), (Section::Authority, authorities), (Section::Additional, additionals)];
         for (section, count) in sections {
@@ -133,6 +144,20 @@ impl<'a> Decoder<'_, 'a> {
         let (class, unicast_response) = self.class()?;
         self.message.questions.push(QuestionParts { name, qtype, class, unicast_response });
         Ok(())
+    }
+
+    /// The header may count nothing although a question follows, and nothing else: what is asked for can
+    /// be read all the same.
+    fn uncounted_question(&mut self) {
+        let (parser, length) = (self.parser, self.text.len());
+        let asks = self.parser.peek_all().first().is_some_and(|label| *label > 0);
+        if asks && self.question().is_ok() && self.parser.remaining() == 0 {
+            self.note(UNCOUNTED);
+            return;
+        }
+        self.message.questions.clear();
+        self.names.take_back(&mut self.text, length);
+        self.parser = parser;
     }
 
     fn record(&mut self, section: Section) -> Result<(), Stop> {

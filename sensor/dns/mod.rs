@@ -11,7 +11,6 @@ mod text;
 use std::net::IpAddr;
 use std::ops::Range;
 
-pub use decode::looks_like_dns;
 pub use edns::{ClientSubnet, Edns, ExtendedError};
 pub use numbers::{Class, ErrorInfo, Opcode, Rcode, Type};
 
@@ -33,6 +32,9 @@ pub struct Message {
     pub edns: Option<Edns>,
     /// Why only a part was readable, or what is wrong with a message that was read whole.
     pub malformed: Option<&'static str>,
+    /// The payload was meant as a DNS message. Otherwise `malformed` says why it is taken for none, and
+    /// what else stands here is what could be read of it, possibly by chance.
+    pub is_dns: bool,
     kind: Kind,
     text: String,
     questions: Vec<QuestionParts>,
@@ -127,7 +129,7 @@ struct RecordParts {
 }
 
 impl Message {
-    /// Less than 12 bytes are no message. Everything else gives what was readable.
+    /// Reads what is readable. Less than 12 bytes are no message; see also [`is_dns`](Self::is_dns).
     ///
     /// # Errors
     /// [`TooShort`]; the message is then empty.

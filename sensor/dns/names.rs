@@ -1,9 +1,12 @@
-//! The names of one message: read by `domain`'s `ParsedName`, which is safe against loops, within
-//! a budget, and written once each. How a name is spelt is left to `text`.
+//! The names of one message, read within a budget and written once each. How a label is spelt is left
+//! to `text`.
+//!
+//! Names are read here and not by `domain`, because its `ParsedName` refuses what resolvers read: a
+//! compression pointer that leads forward (dnsmasq and large public resolvers follow it), and a name
+//! beyond 255 bytes (dnsmasq).
 
 use std::fmt;
 
-use domain::base::ParsedName;
 use domain::base::wire::ParseError;
 use domain::dep::octseq::Parser;
 use domain::dep::octseq::parse::ShortInput;
@@ -11,12 +14,15 @@ use domain::dep::octseq::parse::ShortInput;
 use super::text::{Span, Text};
 
 /// Labels and compression pointers walked for one message. A pointer costs two bytes, and stands
-/// for up to 254 bytes and 254 more pointers: without a bound, 64 KB can ask for milliseconds.
-/// A message full of honest records (4,096 with two names each) stays below.
+/// for a whole name and more pointers: without a bound, 64 KB can ask for milliseconds. A message full
+/// of honest records (4,096 with two names each) stays below.
 const MAX_STEPS: usize = 32_768;
 
-/// Beyond `ParsedName`'s 255 pointers and the 127 labels of the longest name: there it is refused.
-const MAX_STEPS_OF_NAME: usize = 255 + 127;
+/// Compression pointers of one name: as many as dnsmasq follows, more than a name has labels.
+const MAX_POINTERS: usize = 255;
+
+/// Bytes of one name: as many as dnsmasq reads (its `MAXDNAME`). RFC 1035 3.1 allows 255.
+const MAX_NAME: usize = 1025;
 
 /// Names remembered: the question's, the last targets of a CNAME chain, and a few name servers.
 const REMEMBERED: usize = 8;
@@ -80,9 +86,13 @@ impl Names {
             parser.advance(2)?;
             return Ok(*span);
         }
-        self.charge(bytes, parser.pos())?;
-        let name = ParsedName::parse_ref(parser)?.deref_octets();
-        let span = text.name(&name);
+        let here = text.len();
+        let end = self.walk(bytes, parser.pos(), text).inspect_err(|_| text.truncate(here))?;
+        parser.advance(end - parser.pos()).inspect_err(|_| text.truncate(here))?;
+        if text.len() == here {
+            text.byte(b'.');
+        }
+        let span = text.since(here);
         if let Some(slot) = self.remembered.get_mut(self.next) {
             *slot = (start, span);
             self.next = (self.next + 1) % REMEMBERED;
@@ -110,20 +120,50 @@ impl Names {
         }
     }
 
-    fn charge(&mut self, bytes: &[u8], mut at: usize) -> Result<(), Unreadable> {
-        for _ in 0..MAX_STEPS_OF_NAME {
+    /// Writes the labels of the name at `at`, and returns where the bytes after the name begin.
+    fn walk(&mut self, bytes: &[u8], mut at: usize, text: &mut Text) -> Result<usize, Unreadable> {
+        let (here, mut length, mut pointers) = (text.len(), 0, 0);
+        let mut end = None;
+        loop {
             self.steps += 1;
-            at = match bytes.get(at) {
-                Some(length @ 1..=63) => at + 1 + usize::from(*length),
-                Some(192..) => match pointer(bytes, at) {
-                    Some(target) => target,
-                    None => break,
-                },
-                _ => break,
-            };
+            if self.steps > MAX_STEPS {
+                return Err(Unreadable::Exhausted);
+            }
+            match bytes.get(at) {
+                Some(0) => return Ok(end.unwrap_or(at + 1)),
+                Some(size @ 1..=63) => {
+                    let next = at + 1 + usize::from(*size);
+                    let label = bytes.get(at + 1..next).ok_or(beyond(end))?;
+                    length += next - at;
+                    if length > MAX_NAME {
+                        return Err(Unreadable::Invalid);
+                    }
+                    if text.len() > here {
+                        text.byte(b'.');
+                    }
+                    text.label(label);
+                    at = next;
+                }
+                Some(192..) => {
+                    let target = pointer(bytes, at).ok_or(beyond(end))?;
+                    pointers += 1;
+                    if pointers > MAX_POINTERS {
+                        return Err(Unreadable::Invalid);
+                    }
+                    end = end.or(Some(at + 2));
+                    at = target;
+                }
+                // The other two upper bits mean other kinds of labels, which no server knows (RFC 6891 5).
+                Some(_) => return Err(Unreadable::Invalid),
+                None => return Err(beyond(end)),
+            }
         }
-        if self.steps > MAX_STEPS { Err(Unreadable::Exhausted) } else { Ok(()) }
     }
+}
+
+/// Why the bytes of a name are not there: behind a pointer (its name ends at `end`) they never were.
+fn beyond(end: Option<usize>) -> Unreadable {
+    if end.is_some() { Unreadable::Invalid } else { Unreadable::Cut }
 }
 
 /// Where the compression pointer at `at` leads, if there is one (RFC 1035 4.1.4).

@@ -5,8 +5,6 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use domain::base::ParsedName;
-
 /// A part of the text of a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Span {
@@ -85,26 +83,8 @@ impl Text {
         self.0.extend_from_slice(ascii.as_bytes());
     }
 
-    /// Lower case, without the trailing dot; the root is ".".
-    pub(super) fn name(&mut self, name: &ParsedName<&[u8]>) -> Span {
-        let start = self.0.len();
-        for label in name {
-            let label = label.as_slice();
-            if label.is_empty() {
-                break;
-            }
-            if self.0.len() > start {
-                self.0.push(b'.');
-            }
-            self.label(label);
-        }
-        if self.0.len() == start {
-            self.0.push(b'.');
-        }
-        self.since(start)
-    }
-
-    fn label(&mut self, label: &[u8]) {
+    /// One label of a name, in lower case.
+    pub(super) fn label(&mut self, label: &[u8]) {
         if label.iter().all(|byte| PLAIN[usize::from(*byte)]) {
             self.0.extend(label.iter().map(u8::to_ascii_lowercase));
         } else {

@@ -92,8 +92,10 @@ impl<'a> Related<'a> {
         }
         let question = dns.question().map(|question| question.name);
         let answered = answers.records().flat_map(|record| [Some(record.name), record.target]).flatten();
+        // A message may ask several questions, of which only the first has fields of its own.
+        let others = dns.message.questions().skip(1).map(|question| question.name);
         // The root is no host.
-        for name in question.into_iter().chain(answered).filter(|name| *name != ".") {
+        for name in question.into_iter().chain(others).chain(answered).filter(|name| *name != ".") {
             whole.1 &= hosts.add(cuts.text(name, limits.text, Part::RelatedHosts));
         }
         if !whole.0 {

@@ -1,7 +1,7 @@
 //! Whole messages: header, sections, EDNS, the other protocols in the same format, and messages
 //! of which only a part can be read.
 
-use dnstrail::dns::{ErrorInfo, Kind, Message, Section, looks_like_dns};
+use dnstrail::dns::{ErrorInfo, Kind, Message, Section};
 
 use super::{ANSWER, Builder, QUERY, answer, decode, name, query};
 
@@ -18,8 +18,8 @@ fn flags(message: &Message) -> Vec<&'static str> {
 #[test]
 fn a_query() {
     let bytes = query("example.com").opt(1232, 0x8000, b"").0;
-    assert!(looks_like_dns(&bytes));
     let message = decode(&bytes);
+    assert!(message.is_dns);
     assert_eq!((message.id, message.response, message.opcode, message.rcode), (0x1234, false, 0, 0));
     assert_eq!((message.flags, message.counts, message.malformed), (QUERY, [1, 0, 0, 1], None));
     assert_eq!(flags(&message), ["RD", "DO"]);
@@ -55,14 +55,13 @@ fn header_flags_and_codes() {
     let message = decode(&Builder::new(0xffff, 0xffff).0);
     assert_eq!((message.response, message.opcode, message.rcode), (true, 15, 15));
     assert_eq!(flags(&message), ["AA", "TC", "RD", "RA", "AD", "CD"]);
-    for opcode in [0, 1, 2, 4, 5, 6] {
+    for opcode in 0..16 {
         let bytes = Builder::new(1, opcode << 11 | 0x8003).0;
         let message = decode(&bytes);
         assert_eq!((u16::from(message.opcode), message.rcode, message.malformed), (opcode, 3, None));
         assert!(flags(&message).is_empty());
-        assert!(looks_like_dns(&bytes));
+        assert!(message.is_dns);
     }
-    assert!(!looks_like_dns(&Builder::new(1, 3 << 11 | 0x8000).0));
 }
 
 #[test]
@@ -80,7 +79,7 @@ fn stateful_operations_have_no_records_but_bytes() {
     let mut bytes = Builder::new(1, 6 << 11).0;
     bytes.extend(b"\0\x01\0\x08\0\0\x3a\x98\0\0\x3a\x98");
     assert_eq!(decode(&bytes).malformed, None);
-    assert!(looks_like_dns(&bytes));
+    assert!(decode(&bytes).is_dns);
 }
 
 #[test]
@@ -167,7 +166,7 @@ fn too_short_for_a_header() {
     let mut message = decode(&answer("a").answer(1, &[192, 0, 2, 1]).0);
     assert!(message.decode(&[0; 11], Kind::Dns).is_err());
     assert_eq!((message.questions().len(), message.records().len(), message.edns), (0, 0, None));
-    assert!(!looks_like_dns(&[0; 11]));
+    assert_eq!((message.is_dns, message.malformed), (false, Some("there are less than the 12 bytes of a DNS header")));
 }
 
 #[test]
@@ -179,7 +178,7 @@ fn fewer_records_than_counted() {
     // An answer that is truncated is meant to be short.
     message.0[2] |= 0x02;
     assert_eq!(decode(&message.0).malformed, None);
-    assert!(looks_like_dns(&message.0));
+    assert!(decode(&message.0).is_dns);
 }
 
 #[test]
@@ -256,10 +255,84 @@ fn what_is_no_dns() {
         &[0; 64],
         &[0xff; 64],
     ] {
-        assert!(!looks_like_dns(bytes), "{bytes:?}");
+        let message = decode(bytes);
+        assert!(!message.is_dns, "{bytes:?}");
+        assert!(message.malformed.is_some());
     }
     // Counted as answered, as failed, or as truncated, with nothing behind the header.
     for flags in [ANSWER | 1, ANSWER | 0x0200] {
-        assert!(looks_like_dns(&Builder::new(7, flags).0));
+        assert!(decode(&Builder::new(7, flags).0).is_dns);
     }
+}
+
+/// The first question, of a message that counts as one although something is wrong with it.
+#[track_caller]
+fn asked(bytes: &[u8], malformed: Option<&str>) -> String {
+    let message = decode(bytes);
+    assert!(message.is_dns, "{:?}", message.malformed);
+    assert_eq!(message.malformed, malformed);
+    message.questions().next().expect("a question").name.to_owned()
+}
+
+/// Resolvers answer these, so they must be read (U10).
+#[test]
+fn what_resolvers_answer_is_read() {
+    // Opcodes that mean nothing, reserved bits, a response code in a query.
+    for flags in (0..16).map(|opcode| opcode << 11 | QUERY).chain([0x0140, 0x0105, 0x7fff]) {
+        let bytes = Builder::new(1, flags).question(&name("a.example"), 1, 1).0;
+        assert_eq!(asked(&bytes, None), "a.example", "{flags:04x}");
+    }
+    // Counts of what is not there: dnsmasq looks at the first question alone.
+    for (section, count) in [(1, 1), (1, 0x7fff), (2, 65_535), (3, 3)] {
+        let mut lying = query("a.example");
+        lying.count(section, count);
+        assert_eq!(asked(&lying.0, Some("fewer records than counted")), "a.example");
+    }
+    // A question that is not counted.
+    let mut uncounted = query("a.example").0;
+    uncounted[5] = 0;
+    assert_eq!(asked(&uncounted, Some("a question that is not counted")), "a.example");
+    // Bytes behind the message.
+    assert_eq!(
+        asked(&[&query("a.example").0[..], &[7; 40]].concat(), Some("bytes follow the last record")),
+        "a.example"
+    );
+}
+
+#[test]
+fn several_questions_are_all_read() {
+    let three = query("a.example").question(b"\x01b\xc0\x0e", 28, 1).question(&name("c.test"), 1, 1).0;
+    let message = decode(&three);
+    let names: Vec<_> = message.questions().map(|question| question.name).collect();
+    assert_eq!(names, ["a.example", "b.example", "c.test"]);
+    assert_eq!((message.is_dns, message.malformed), (true, None));
+    // The second is counted and not there.
+    let mut lying = query("a.example");
+    lying.count(0, 1);
+    assert_eq!(asked(&lying.0, Some("fewer records than counted")), "a.example");
+}
+
+/// What was readable stands beside the reason.
+#[test]
+fn what_cannot_be_read_says_why() {
+    for (label, reason) in [
+        (&b"\x41a\0"[..], "a name is not valid"),
+        (b"\x80\0", "a name is not valid"),
+        (b"\x3fabc", "the message is cut off"),
+        (b"\xc0\x0c", "a name is not valid"),
+        (b"", "fewer records than counted"),
+    ] {
+        let message = decode(&[&[0x12, 0x34, 0x18, 0x40, 0, 1, 0, 0, 0, 0, 0, 0][..], label, b"\0\x01\0\x01"].concat());
+        let empty = label.is_empty();
+        if !empty {
+            assert_eq!((message.is_dns, message.malformed), (false, Some(reason)), "{label:?}");
+        }
+        assert_eq!((message.id, message.opcode, message.counts), (0x1234, 3, [1, 0, 0, 0]));
+    }
+    // Noise that begins like a name.
+    let mut noise = query("a.example").0;
+    noise[4] = 0x77;
+    let message = decode(&noise);
+    assert_eq!((message.is_dns, message.questions().len()), (false, 1));
+    assert_eq!(message.malformed, Some("fewer records than counted"));
 }

@@ -84,14 +84,16 @@ fn the_longest_labels_and_names() {
 #[test]
 fn a_name_too_long_is_not_valid() {
     let label = "x".repeat(63);
-    let long = [label.as_str(), &label, &label, &"y".repeat(62)].join(".");
-    let message = read(&name(&long));
+    // dnsmasq reads names of up to 1,025 bytes: sixteen labels, and the root.
+    let longest = [label.as_str(); 16].join(".");
+    assert_eq!(spelt(&name(&longest)), longest);
+    let message = read(&name(&format!("a.{longest}")));
     assert_eq!((message.malformed, message.questions().len()), (Some("a name is not valid"), 0));
-    // The same by a pointer: 250 bytes are fine, 6 more before them are not.
-    let base = [label.as_str(), &label, &label, &"y".repeat(56)].join(".");
+    // The same by a pointer: 1,019 bytes are fine, 7 more before them are not.
+    let base = [[label.as_str(); 15].join("."), "y".repeat(58)].join(".");
     let read = decode(&answer(&base).answer(5, b"\x04cdef\xc0\x0c").0);
     assert_eq!(read.records().next().unwrap().data, format!("cdef.{base}"));
-    let read = decode(&answer(&base).answer(5, b"\x05cdefg\xc0\x0c").0);
+    let read = decode(&answer(&base).answer(5, b"\x06cdefgh\xc0\x0c").0);
     assert_eq!(read.malformed, Some("the data of a record is not what its type says"));
 }
 
@@ -111,6 +113,25 @@ fn compression() {
     let expected =
         [("www.example.com", "a.example.com"), ("a.example.com", "a.example.com"), ("b.a.example.com", "192.0.2.1")];
     assert_eq!(found[..3], expected);
+}
+
+/// dnsmasq and large public resolvers follow a pointer in either direction (U10).
+#[test]
+fn pointers_that_lead_forward() {
+    // The question's last labels stand behind it.
+    let bytes = [&Builder::new(1, QUERY).question(b"\x01a\xc0\x14", 1, 1).0[..], b"\x07example\x00"].concat();
+    let message = decode(&bytes);
+    assert_eq!(message.questions().next().unwrap().name, "a.example");
+    assert!(message.is_dns);
+    // Into the header, where zeros are the root.
+    assert_eq!(spelt(b"\x01a\xc0\x0a"), "a");
+    // One after the other, and back.
+    let bytes = [&Builder::new(1, QUERY).question(b"\xc0\x12", 1, 1).0[..], b"\x01b\xc0\x16\x04test\x00"].concat();
+    assert_eq!(decode(&bytes).questions().next().unwrap().name, "b.test");
+    // In circles there is no name.
+    for circle in [&b"\xc0\x0c"[..], b"\x01a\xc0\x0c", b"\xc0\x0e\xc0\x0c"] {
+        assert_eq!(read(circle).questions().len(), 0, "{circle:?}");
+    }
 }
 
 fn label() -> impl Strategy<Value = Vec<u8>> {

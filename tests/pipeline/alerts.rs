@@ -64,6 +64,16 @@ fn the_query_alerts_and_what_follows_is_labelled() {
     assert_eq!(scene.metrics.traffic.alerts.get(), 2);
 }
 
+/// A name that is not the first question must not pass by (U10).
+#[test]
+fn every_question_is_matched() {
+    let mut scene = scene(&[("list.txt", "evil.example\n")]);
+    let two = Builder::new(1, 0x0100).question(&name("good.example"), 1, 1).question(&name("www.evil.example"), 1, 1);
+    egress(CLIENT, SERVER, &two.0).by(7).at(START).to(&mut scene);
+    let told = scene.one();
+    assert_eq!((told.name.as_str(), gist(&told)), ("good.example", (true, vec![QUESTION])));
+}
+
 #[test]
 fn an_alias_and_an_address_alert_on_their_own() {
     let mut scene = scene(&[("list.txt", "evil.example\nsink.test\n203.0.113.0/24\n")]);

@@ -318,3 +318,16 @@ fn documents_follow_each_other() {
         check_lines(&output).iter().map(|line| line["event"]["sequence"].as_u64().unwrap()).collect();
     assert_eq!(sequences, [1, 2, 3]);
 }
+
+/// Only the first question has fields of its own (U10).
+#[test]
+fn every_question_is_a_related_host() {
+    let message = Wire::new(7, QUERY).question(CDN, 1).question(WWW, 28).message();
+    let actor = samples::actor(samples::process());
+    let document = Document { time: TIME, sequence: 1, body: Body::Dns(samples::asked(&message, &actor)) };
+    let mut line = Vec::new();
+    samples::writer().write(&document, &mut line);
+    let line: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
+    assert_eq!(line["dns"]["question"]["name"], "edge-7.cdn.test");
+    assert_eq!(line["related"]["hosts"], serde_json::json!(["edge-7.cdn.test", "www.evil.example"]));
+}

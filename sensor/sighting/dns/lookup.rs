@@ -8,7 +8,7 @@ use super::ports::Client;
 use super::transaction::{Answered, Conversation, Query, Transactions};
 use super::{ANSWER_DATA, ANSWER_NAME, QUESTION_NAME, RESOLVED_IP};
 use crate::alert::Matches;
-use crate::dns::{self, Message, Section, looks_like_dns};
+use crate::dns::{self, Message, Section};
 use crate::metrics::Metrics;
 use crate::process::Actor;
 use crate::rules::Rules;
@@ -55,7 +55,7 @@ impl Lookups {
         context: &mut Context,
         out: &mut dyn Emit,
     ) {
-        if !looks_like_dns(bytes) || self.message.decode(bytes, protocol(flow)).is_err() {
+        if self.message.decode(bytes, protocol(flow)).is_err() || !self.message.is_dns {
             context.metrics.losses.message_invalid.add(1);
             return;
         }
