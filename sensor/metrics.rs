@@ -88,6 +88,12 @@ counts! {
         packet_abandoned,
         /// Packets that are not IPv4 or IPv6 with a readable TCP or UDP header.
         packet_malformed,
+        /// Frames of a capture that may carry IP in a way that is not read: an unknown link type or protocol, or
+        /// encryption.
+        frame_unread,
+        /// Frames of a capture whose time lay far from that of the frames around them; they have the time of the
+        /// frame before them.
+        frame_time,
         /// Datagrams given up with fragments missing, or for lack of room.
         fragments_expired,
         /// TCP bytes that were never seen (a gap) or could not be framed.

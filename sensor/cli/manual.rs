@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use clap::Command;
+use clap::builder::PossibleValue;
 use clap_mangen::Man;
 
 /// The day of the last change to `manual.roff`.
@@ -84,7 +85,15 @@ fn commands(parent: &Command, out: &mut impl Write, variables: &mut Vec<Variable
 fn options(command: &Command) -> io::Result<String> {
     let shown = command.clone().mut_args(|argument| {
         let is_help = argument.get_id() == "help";
-        argument.hide(is_help)
+        let values = argument.get_possible_values();
+        if values.is_empty() || !argument.get_action().takes_values() {
+            return argument.hide(is_help);
+        }
+        // The values of `clap_mangen` take a line each, with paragraphs that mandoc warns of.
+        let values: Vec<&str> = values.iter().map(PossibleValue::get_name).collect();
+        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        let help = format!("{help}. One of: {}", values.join(", "));
+        argument.help(help).hide_possible_values(true)
     });
     let section = rendered(|out| Man::new(shown).render_options_section(out))?;
     let heading_ends = section.find(".TP").unwrap_or(section.len());

@@ -39,10 +39,16 @@ impl Cli {
 /// The table of commands, as the parser has it.
 #[must_use]
 pub fn command() -> clap::Command {
-    Cli::command()
-        .mut_subcommand("run", with_environment)
-        .mut_subcommand("replay", with_environment)
-        .mut_subcommand("rules", |rules| rules.mut_subcommand("lookup", with_environment))
+    let table = Cli::command();
+    let names: Vec<String> = table.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    // Each in its turn, because a subcommand that is changed moves behind the others.
+    names.iter().fold(table, |table, name| {
+        table.mut_subcommand(name, |command| match name.as_str() {
+            "run" | "replay" => with_environment(command),
+            "rules" => command.mut_subcommand("lookup", with_environment),
+            _ => command,
+        })
+    })
 }
 
 /// Gives each flag that takes a value its variable: `--ring-size` is `DNSTRAIL_RING_SIZE`.
@@ -192,6 +198,9 @@ mod tests {
     #[test]
     fn the_table_is_sound() {
         command().debug_assert();
+        let commands = command();
+        let names: Vec<&str> = commands.get_subcommands().map(clap::Command::get_name).collect();
+        assert_eq!(names, ["run", "replay", "rules", "trail", "doctor", "man", "completions"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `dnstrail replay`: captures go down the same chain as what the kernel sees.
+//! `dnstrail replay`: captures go down the same chain as the events of the kernel.
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,6 @@ use super::chain::Chain;
 use super::rulebook::Rulebook;
 use super::signals::Signals;
 use crate::cli::config;
-use crate::event::Event;
 use crate::host::Host;
 use crate::metrics::Metrics;
 use crate::observe::Observe;
@@ -50,9 +49,9 @@ pub fn replay(files: &[PathBuf], settings: &config::Common) -> Result<(), Failur
     for path in files {
         let outcome = read(path, &metrics, &signals, settings, &mut chain, &mut last);
         if let Err(error) = outcome {
-            // The other captures are as good as before.
+            // The other captures are read all the same.
             if let Some(earlier) = failed.replace(error) {
-                eprintln!("dnstrail: {earlier:#}");
+                eprintln!("dnstrail: {}", super::sentence(&earlier));
             }
         }
         if signals.is_ending() || chain.is_over() {
@@ -67,7 +66,7 @@ pub fn replay(files: &[PathBuf], settings: &config::Common) -> Result<(), Failur
     }
 }
 
-/// One capture. `last` is the time of the newest packet so far.
+/// Reads one capture. `last` is the time up to which captures were read.
 fn read(
     path: &Path,
     metrics: &Arc<Metrics>,
@@ -82,21 +81,23 @@ fn read(
         capture.show_progress();
     }
     let mut frames: u64 = 0;
-    while let Some(event) = capture.next_event()? {
-        if let Event::Packet(packet) = &event {
-            *last = packet.time.max(*last);
+    let outcome = loop {
+        match capture.next_event() {
+            Ok(Some(event)) => chain.push(&event),
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error.into()),
         }
-        chain.push(&event);
         frames += 1;
         if frames.is_multiple_of(STRIDE) {
-            chain.tick(*last);
-            chain.tend(*last);
+            chain.tick(capture.now());
+            chain.tend(capture.now());
             if signals.is_ending() || chain.is_over() {
-                break;
+                break Ok(());
             }
         }
-    }
-    Ok(())
+    };
+    *last = capture.now();
+    outcome
 }
 
 /// The outputs of a run or a replay.

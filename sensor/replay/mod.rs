@@ -1,5 +1,5 @@
-//! Captures (pcap, pcapng, gzip of either, `-` for standard input) as the events that the kernel
-//! would have sent. What the packets mean is left to `pipeline`.
+//! Captures (pcap, pcapng, gzip of either, `-` for standard input) as the events that the kernel would have
+//! sent. The meaning of the packets is left to `pipeline`.
 
 use std::io;
 use std::ops::Range;
@@ -9,12 +9,17 @@ use std::sync::Arc;
 use crate::event::{Event, Packet};
 use crate::metrics::Metrics;
 
+mod clock;
+mod ether;
 mod link;
 mod pcap;
 mod pcapng;
 mod progress;
 mod source;
+mod tunnel;
+mod wireless;
 
+use clock::{Clock, Held, Verdict};
 use link::{Frame, Link};
 use pcap::Pcap;
 use pcapng::Pcapng;
@@ -29,17 +34,20 @@ pub struct Capture {
     metrics: Arc<Metrics>,
     /// Bytes of the record that was lent out last.
     lent: usize,
-    /// Of the last record that had a time.
-    time: u64,
+    clock: Clock,
+    /// A frame that the clock held, while it is lent out.
+    held: Held,
     frames: u64,
-    /// Of link types that are not known: the first such, and the frames of all.
+    /// The first unknown link type, and the frames of all unknown ones.
     unknown: Option<(u32, u64)>,
     ended: bool,
+    /// The error at the end, while the clock still holds frames before it.
+    failure: Option<ReplayError>,
     progress: Option<Progress>,
     shown: u64,
 }
 
-/// Why a capture is not read, or not to its end. What came before the error is good.
+/// A capture that is not read, or not to its end. The frames before the error are good.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     #[error("{name}: cannot be opened: {source}")]
@@ -55,7 +63,7 @@ pub enum ReplayError {
     Damaged { name: String, offset: u64, frames: u64, what: &'static str },
     #[error(
         "{name}: {frames} frames of link type {link_type} were passed over; \
-         known are Ethernet, Linux cooked (SLL, SLL2), raw IP and BSD loopback"
+         convert the capture, or capture on Ethernet, Linux cooked (SLL, SLL2), 802.11, PPP, PKTAP or raw IP"
     )]
     LinkType { name: String, link_type: u32, frames: u64 },
 }
@@ -73,13 +81,24 @@ struct Record {
     link: Link,
     /// Bytes of the frame on the wire.
     original: u32,
-    /// In the window of the source.
+    /// Its place in the window of the source.
     frame: Range<usize>,
     /// Bytes of the whole record.
     size: usize,
 }
 
-/// What is wrong with a record; its place is added by [`Capture`].
+/// An IP packet in a frame.
+#[derive(Debug)]
+struct Found {
+    /// Nanoseconds since the Unix epoch.
+    time: u64,
+    /// Bytes on the wire, from the IP header on.
+    length: u32,
+    /// Its place in the window of the source; none for a packet that was held.
+    place: Option<Range<usize>>,
+}
+
+/// A problem with a record; [`Capture`] adds the place.
 #[derive(Debug)]
 enum Problem {
     Read(io::Error),
@@ -89,14 +108,15 @@ enum Problem {
 
 impl From<io::Error> for Problem {
     fn from(error: io::Error) -> Self {
-        // How the gzip reader says that its file is cut.
+        // The gzip reader's error for a file that is cut.
         if error.kind() == io::ErrorKind::UnexpectedEof { Self::Cut } else { Self::Read(error) }
     }
 }
 
 impl Capture {
     /// Opens a capture; `-` is standard input. Offsets in errors are those of the uncompressed
-    /// capture. Frames that end in their link-layer header are counted as `packet_malformed`.
+    /// capture. Frames that end in their link-layer header are counted as `packet_malformed`, frames that may
+    /// carry IP in a way that is not read as `frame_unread`, and times set right as `frame_time`.
     ///
     /// # Errors
     /// [`ReplayError::Open`], [`ReplayError::Read`], [`ReplayError::NotCapture`].
@@ -124,48 +144,98 @@ impl Capture {
             format,
             metrics,
             lent: header,
-            time: 0,
+            clock: Clock::default(),
+            held: Held::default(),
             frames: 0,
             unknown: None,
             ended: false,
+            failure: None,
             progress: None,
             shown: 0,
         })
     }
 
-    /// The next IP packet; `None` at the end. A frame without a time (simple packet block) has
-    /// that of the frame before it.
+    /// The next IP packet; `None` at the end. A frame without a time (simple packet block) has that of the
+    /// frame before it, and so has one whose time no other frame agrees with.
     ///
     /// # Errors
-    /// The rest of the capture cannot be read, or not all of it was; said once, then `None`.
+    /// The rest of the capture cannot be read, or not all of it was; returned once, then `None`.
     pub fn next_event(&mut self) -> Result<Option<Event<'_>>, ReplayError> {
-        let (record, start) = loop {
-            let Some(record) = self.next_record()? else {
-                return Ok(None);
-            };
-            let frame = self.source.window().get(record.frame.clone()).unwrap_or_default();
-            match record.link.strip(frame) {
-                Frame::Ip(start) => break (record, start),
-                Frame::Short => self.metrics.losses.packet_malformed.add(1),
-                Frame::Other => {
-                    if let Link::Unknown(number) = record.link {
-                        self.unknown.get_or_insert((number, 0)).1 += 1;
-                    }
-                }
-            }
+        let Some(found) = self.settled()? else { return Ok(None) };
+        let bytes = match found.place {
+            Some(place) => self.source.window().get(place).unwrap_or_default(),
+            None => &self.held.bytes,
         };
-        let bytes = self.source.window().get(record.frame.start + start..record.frame.end).unwrap_or_default();
-        let captured = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let length = record.original.saturating_sub(u32::try_from(start).unwrap_or(0)).max(captured);
         Ok(Some(Event::Packet(Packet {
-            time: self.time,
+            time: found.time,
             direction: None,
             task: None,
             socket: 0,
             network_namespace: 0,
-            length,
+            length: found.length,
             bytes,
         })))
+    }
+
+    /// The time of the capture: nanoseconds since the Unix epoch, up to which everything was read.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    /// The next packet whose time is settled. Without a place it is the held one.
+    fn settled(&mut self) -> Result<Option<Found>, ReplayError> {
+        loop {
+            if let Some(held) = self.clock.take() {
+                self.held = held;
+                return Ok(Some(Found { time: self.held.time, length: self.held.length, place: None }));
+            }
+            let found = match self.next_packet() {
+                Ok(Some(found)) => found,
+                Ok(None) if self.clock.finish() => continue,
+                Ok(None) => return self.failure.take().map_or(Ok(None), Err),
+                Err(error) if self.clock.finish() => {
+                    self.failure = Some(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if self.clock.judge(found.time) == Verdict::Good {
+                return Ok(Some(found));
+            }
+            let bytes = found.place.and_then(|place| self.source.window().get(place)).unwrap_or_default().to_vec();
+            let wrong = self.clock.hold(Held { time: found.time, length: found.length, bytes });
+            self.metrics.losses.frame_time.add(wrong);
+        }
+    }
+
+    /// The next frame that carries an IP packet.
+    fn next_packet(&mut self) -> Result<Option<Found>, ReplayError> {
+        while let Some(record) = self.next_record()? {
+            let frame = self.source.window().get(record.frame.clone()).unwrap_or_default();
+            let content = match record.link.strip(frame) {
+                Frame::Ip(start) => tunnel::innermost(frame, start),
+                other => other,
+            };
+            match content {
+                Frame::Ip(start) => {
+                    let place = record.frame.start + start..record.frame.end;
+                    let captured = u32::try_from(place.len()).unwrap_or(u32::MAX);
+                    let length = record.original.saturating_sub(u32::try_from(start).unwrap_or(0)).max(captured);
+                    let time = record.time.unwrap_or_else(|| self.clock.last());
+                    return Ok(Some(Found { time, length, place: Some(place) }));
+                }
+                Frame::Short => self.metrics.losses.packet_malformed.add(1),
+                Frame::Unread => {
+                    self.metrics.losses.frame_unread.add(1);
+                    if let Link::Unknown(number) = record.link {
+                        self.unknown.get_or_insert((number, 0)).1 += 1;
+                    }
+                }
+                Frame::Other => {}
+            }
+        }
+        Ok(None)
     }
 
     /// Gives every packet to `each`.
@@ -179,20 +249,19 @@ impl Capture {
         Ok(())
     }
 
-    /// Frames read so far, whatever they held.
+    /// Frames read so far, of every content.
     #[must_use]
     pub fn frames(&self) -> u64 {
         self.frames
     }
 
-    /// Bytes read so far of the file as it is (compressed or not), and how many it has; a pipe
-    /// does not say.
+    /// Bytes read so far of the file as it is (compressed or not), and how many it has; unknown of a pipe.
     #[must_use]
     pub fn bytes_read(&self) -> (u64, Option<u64>) {
         self.source.progress()
     }
 
-    /// Draws how far it is, if stderr is a terminal, until the capture is dropped.
+    /// Draws the progress, if stderr is a terminal, until the capture is dropped.
     pub fn show_progress(&mut self) {
         let progress = Progress::new(&self.name, self.bytes_read().1);
         self.progress = (!progress.is_hidden()).then_some(progress);
@@ -205,7 +274,6 @@ impl Capture {
         match self.read_record() {
             Ok(Some(record)) => {
                 self.frames += 1;
-                self.time = record.time.unwrap_or(self.time);
                 self.lent = record.size;
                 if let Some(progress) = &self.progress {
                     let (read, _) = self.source.progress();

@@ -1,5 +1,7 @@
 //! Captures of every kind: those that others made (`tests/data`), and bytes built here.
 
+mod commands;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -234,13 +236,14 @@ fn frames_that_end_in_the_link_layer_are_counted() {
 }
 
 #[test]
-fn a_link_type_that_is_not_known_is_told() {
-    let mut capture = bytes::pcap_header(Order::Little, MICROSECOND, 105);
+fn a_link_type_that_is_not_known_is_an_error_at_the_end() {
+    let mut capture = bytes::pcap_header(Order::Little, MICROSECOND, 7);
     for _ in 0..3 {
         capture.extend(bytes::pcap_record(Order::Little, 1, 0, 60, &[0; 60]));
     }
     let seen = read_bytes(&capture).unwrap();
-    assert!(matches!(seen.error, Some(ReplayError::LinkType { link_type: 105, frames: 3, .. })), "{:?}", seen.error);
+    assert!(matches!(seen.error, Some(ReplayError::LinkType { link_type: 7, frames: 3, .. })), "{:?}", seen.error);
+    assert_eq!(seen.metrics.losses.frame_unread.get(), 3);
 }
 
 #[test]
@@ -248,7 +251,7 @@ fn pcapng_with_every_kind_of_block() {
     let (mut capture, mut expected) = (Vec::new(), Vec::new());
     for order in [Order::Little, Order::Big] {
         let power_of_two = 0x94; // 2^-20
-        let offset = order.u64(1_000_000);
+        let offset = order.u64(1_700_000_000);
         capture.extend(bytes::section(order));
         capture.extend(bytes::interface(order, 1, 0, &[(2, b"eth0"), (1, b"a comment")]));
         capture.extend(bytes::interface(order, 101, 0, &[(9, &[9]), (0, &[])]));
@@ -261,14 +264,14 @@ fn pcapng_with_every_kind_of_block() {
         capture.extend(bytes::enhanced_packet(order, 0, 1_700_000_000_123_456, &ethernet()));
         capture.extend(bytes::enhanced_packet(order, 1, 1_700_000_000_123_456_789, &ip()));
         capture.extend(bytes::enhanced_packet(order, 2, 3 << 19, &ip()));
-        capture.extend(bytes::obsolete_packet(order, 3, 5_007, &ip()));
+        capture.extend(bytes::obsolete_packet(order, 3, 1_700_000_002_007, &ip()));
         capture.extend(bytes::simple_packet(order, ethernet().len(), &ethernet()));
         expected.extend([
             1_700_000_000_123_456_000u64,
             1_700_000_000_123_456_789,
-            1_000_001_500_000_000,
-            5_007_000_000,
-            5_007_000_000,
+            1_700_000_001_500_000_000,
+            1_700_000_002_007_000_000,
+            1_700_000_002_007_000_000,
         ]);
     }
     let seen = complete(&capture);

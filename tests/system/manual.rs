@@ -36,7 +36,11 @@ fn the_manual_names_everything_that_can_be_typed() {
             let name = argument
                 .get_long()
                 .map_or_else(|| argument.get_value_names().unwrap()[0].to_string(), |flag| format!("--{flag}"));
-            let line = section.lines().find(|line| line.trim_start().split([' ', '.']).next() == Some(&name));
+            // An argument stands in brackets: <FILE>.
+            let first = |line: &str| {
+                line.trim_start().trim_start_matches(['<', '[']).split([' ', '.', '>', ']']).next() == Some(&name)
+            };
+            let line = section.lines().find(|line| first(line));
             assert!(line.is_some(), "{name} of {words} is missing:\n{section}");
             assert!(argument.get_help().is_some(), "{name} of {words} says nothing");
             if let Some(variable) = argument.get_env() {
