@@ -12,6 +12,7 @@ pub mod dns;
 pub mod ecs;
 pub mod event;
 pub mod host;
+pub mod input;
 pub mod journal;
 pub mod metrics;
 pub mod name;
@@ -24,6 +25,7 @@ pub mod replay;
 pub mod report;
 pub mod rules;
 pub mod schema;
+pub mod shown;
 pub mod sighting;
 pub mod sink;
 #[doc(hidden)]

@@ -7,6 +7,7 @@ mod exposition;
 mod live;
 mod replay;
 mod rulebook;
+mod rules;
 mod service;
 mod signals;
 mod trail;
@@ -16,10 +17,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::cli::{self, Cli, Command, RulesCommand, config};
-use crate::rules;
+use crate::cli::{self, Cli, Command, config};
 use crate::sink::{PARAMETERS, Parameter};
-use rulebook::Rulebook;
 
 /// The end of a command that does not end well.
 #[derive(Debug)]
@@ -46,7 +45,7 @@ pub fn main() -> ExitCode {
             .map_err(|error| Failure::Usage(error.into()))
             .and_then(|settings| live::run(&settings)),
         Command::Replay(args) => replay::replay(&args.files, &config::Common::of_replay(&args)),
-        Command::Rules(command) => rules(command),
+        Command::Rules(command) => rules::rules(command),
         Command::Trail(args) => trail::trail(&args),
         Command::Doctor(args) => doctor::doctor(args.json),
         Command::Man => print(|out| cli::write_manual(&parameters(), out)),
@@ -104,21 +103,6 @@ fn parameters() -> Vec<(String, String)> {
         (format!("{}={}", parameter.name, parameter.values), meaning)
     };
     PARAMETERS.iter().map(of).collect()
-}
-
-fn rules(command: RulesCommand) -> Result<(), Failure> {
-    let mut good = true;
-    match command {
-        RulesCommand::Check { paths, json } => print(|out| {
-            good = rules::check(&paths, json, out)?;
-            Ok(())
-        })?,
-        RulesCommand::Lookup { names, rules: paths, json } => {
-            let (rulebook, _) = Rulebook::open(&paths).map_err(|error| Failure::Usage(error.into()))?;
-            print(|out| rules::lookup(&rulebook.current(), &names, json, out).map(|_| ()))?;
-        }
-    }
-    if good { Ok(()) } else { Err(Failure::Answered) }
 }
 
 #[cfg(test)]

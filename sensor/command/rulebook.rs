@@ -10,7 +10,8 @@ use anyhow::{Context, Result};
 use super::chain::Chain;
 use super::exposition::Levels;
 use crate::journal::{ListState, Report};
-use crate::rules::{Load, Reload, Rules, Unusable, Watcher, load};
+use crate::rules::{ListError, Load, Reload, Rules, Watcher, load};
+use crate::shown::Shown;
 
 pub struct Rulebook {
     paths: Vec<PathBuf>,
@@ -30,10 +31,15 @@ impl Rulebook {
     ///
     /// # Errors
     /// The first list that cannot be used, and what to do.
-    pub fn open(paths: &[PathBuf]) -> Result<(Self, Load), Unusable> {
+    pub fn open(paths: &[PathBuf]) -> Result<(Self, Load), ListError> {
         let load = load(paths, None).complete()?;
         for path in &load.empty {
-            eprintln!("dnstrail: {}: no list is there yet: nothing is matched until one is", path.display());
+            let path = Shown(path.display());
+            eprintln!("dnstrail: {path}: no list is there yet; nothing matches until one is put there");
+        }
+        for path in &load.ignored {
+            let path = Shown(path.display());
+            eprintln!("dnstrail: {path}: is no list file, and is not read; name it with --rules or in a rules.toml");
         }
         let mut rulebook = Self {
             paths: paths.to_vec(),
@@ -137,7 +143,7 @@ impl Rulebook {
 
 /// Tells what became of each list: to people what is wrong, to the stream everything.
 pub fn report(now: u64, load: &Load, chain: &mut Chain) {
-    for error in load.lists.iter().filter_map(|list| list.error.as_deref()) {
+    for error in load.lists.iter().filter_map(|list| list.error.as_ref()) {
         eprintln!("dnstrail: {error}");
     }
     let lists: Vec<_> = load
@@ -150,7 +156,7 @@ pub fn report(now: u64, load: &Load, chain: &mut Chain) {
             names: list.counts.names,
             addresses: list.counts.addresses,
             skipped: list.counts.skipped,
-            error: list.error.clone(),
+            error: list.error.as_ref().map(ToString::to_string),
         })
         .collect();
     let elapsed = u64::try_from(load.elapsed.as_nanos()).unwrap_or(u64::MAX);

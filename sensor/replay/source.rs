@@ -1,18 +1,16 @@
 //! The bytes of a capture: a file or standard input, plain or gzip, through one large buffer.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use flate2::read::MultiGzDecoder;
+use crate::input::Unpacked;
 
 /// One record must fit. The largest frames that capture programs write have 256 KiB; the rest makes
 /// reads rare.
 pub(super) const BUFFER: usize = 1 << 20;
-/// Bytes that tell gzip (RFC 1952 2.3.1).
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// A window over the bytes, from the first that was not consumed.
 pub(super) struct Source {
@@ -56,16 +54,8 @@ impl Source {
 
     fn new(input: impl Read + 'static, total: Option<u64>) -> io::Result<Self> {
         let read = Arc::new(AtomicU64::new(0));
-        let mut input = Counted { inner: input, read: Arc::clone(&read) };
-        let mut head = Vec::with_capacity(GZIP.len());
-        input.by_ref().take(GZIP.len() as u64).read_to_end(&mut head)?;
-        let compressed = head == GZIP;
-        let whole = Cursor::new(head).chain(input);
-        let reader: Box<dyn Read> = if compressed {
-            Box::new(MultiGzDecoder::new(io::BufReader::with_capacity(BUFFER / 4, whole)))
-        } else {
-            Box::new(whole)
-        };
+        let input = Counted { inner: input, read: Arc::clone(&read) };
+        let reader = Box::new(Unpacked::new(BufReader::with_capacity(BUFFER / 4, input))?);
         Ok(Self { reader, buffer: vec![0; BUFFER], start: 0, end: 0, offset: 0, read, total })
     }
 

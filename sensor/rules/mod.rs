@@ -6,8 +6,8 @@
 //!   and the formats that mean the name alone (a response policy zone without `*.`, `local-data`),
 //!   match the name only.
 //! - Of each list the longest match counts; every list that has one is named, the longest first.
-//! - Exceptions win: a name that an allow list, an `@@` rule or `rpz-passthru` covers never alerts,
-//!   whether the exception is the longer match or not.
+//! - Exceptions win, whether they are the longer match or not. An allow list of a `rules.toml` holds for
+//!   all lists; an `@@` rule or `rpz-passthru` holds for its own list, unless the `rules.toml` says more.
 //!
 //! # Where what is
 //! | module | is for |
@@ -21,16 +21,14 @@
 //! Each uses those above it in this table only. A set is never changed: a reload makes a new one on
 //! another thread, and the loop swaps one pointer.
 
-mod check;
 mod index;
 mod list;
 mod lists;
 mod read;
 mod set;
 
-pub use check::{check, lookup};
 pub use index::names::EntryRef;
 pub use list::{Entry, List, Metadata};
 pub use lists::{Counts, Format, Problem};
-pub use read::{Action, ListReport, Load, Reload, Unusable, Watched, Watcher, load};
-pub use set::Rules;
+pub use read::{Action, ListError, ListReport, Load, Reload, Watched, Watcher, load};
+pub use set::{Exception, Rules};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::index::compile::Compiled;
 use super::index::details::Details;
-use super::index::names::{EntryRef, Names};
+use super::index::names::{Allow, EntryRef, Names};
 use super::index::networks::Networks;
 use super::list::{Entry, List};
 use super::lists::{Counts, Format};
@@ -39,23 +39,22 @@ impl Rules {
         Self { lists, names, networks, details }
     }
 
-    /// Adds what a name, as documents write it (lower case, no trailing dot, `\DDD` escapes), matches:
-    /// the longest entry of every list that has one, longest first; none where an allow list wins.
+    /// Adds what a name in document form matches: the longest entry of every list that has one, longest
+    /// first. A list whose exception covers the name has none, and no list has where an allow list does.
     pub fn match_name(&self, name: &str, found: &mut Vec<EntryRef>) {
         let before = found.len();
-        let mut allowed = false;
+        let mut exceptions = Exceptions::default();
         self.names.each(name, |entry| {
-            allowed |= entry.class.allow;
-            // From the shortest to the longest: a later entry of the same list is the better one.
             let others = found.get_mut(before..).unwrap_or_default();
-            match others.iter_mut().find(|other| other.class.list == entry.class.list) {
+            // From the shortest to the longest: a later entry of the same list is the better one.
+            match others.iter_mut().find(|other| other.is_like(entry)) {
                 Some(shorter) => *shorter = entry,
                 None => found.push(entry),
             }
+            exceptions.note(entry);
         });
-        if allowed {
-            found.truncate(before);
-        } else if found.len() > before + 1 {
+        exceptions.apply(before, found);
+        if found.len() > before + 1 {
             found.get_mut(before..).unwrap_or_default().sort_by_key(|entry| entry.part);
         }
     }
@@ -63,17 +62,15 @@ impl Rules {
     /// The same for a resolved address: the longest prefix of every list that has one.
     pub fn match_address(&self, address: IpAddr, found: &mut Vec<EntryRef>) {
         let before = found.len();
-        let mut allowed = false;
+        let mut exceptions = Exceptions::default();
         self.each_of_address(address, |entry| {
-            allowed |= entry.class.allow;
             let others = found.get(before..).unwrap_or_default();
-            if others.iter().all(|other| other.class.list != entry.class.list) {
+            if !others.iter().any(|other| other.is_like(entry)) {
                 found.push(entry);
             }
+            exceptions.note(entry);
         });
-        if allowed {
-            found.truncate(before);
-        }
+        exceptions.apply(before, found);
     }
 
     /// The entry that `name` matched.
@@ -99,10 +96,10 @@ impl Rules {
 
     /// Every exception that covers a name.
     #[must_use]
-    pub fn exceptions_of_name(&self, name: &str) -> Vec<Entry> {
+    pub fn exceptions_of_name(&self, name: &str) -> Vec<Exception> {
         let mut found = Vec::new();
-        self.names.each(name, |entry| found.extend(Some(entry).filter(|entry| entry.class.allow)));
-        found.into_iter().filter_map(|entry| self.entry_of_name(name, entry)).collect()
+        self.names.each(name, |entry| found.extend(Some(entry).filter(|entry| entry.class.is_exception())));
+        found.into_iter().filter_map(|entry| Exception::new(entry, self.entry_of_name(name, entry))).collect()
     }
 
     /// Every entry that an address matches.
@@ -115,10 +112,10 @@ impl Rules {
 
     /// Every exception that covers an address.
     #[must_use]
-    pub fn exceptions_of_address(&self, address: IpAddr) -> Vec<Entry> {
+    pub fn exceptions_of_address(&self, address: IpAddr) -> Vec<Exception> {
         let mut found = Vec::new();
-        self.each_of_address(address, |entry| found.extend(Some(entry).filter(|entry| entry.class.allow)));
-        found.into_iter().filter_map(|entry| self.entry_of_address(address, entry)).collect()
+        self.each_of_address(address, |entry| found.extend(Some(entry).filter(|entry| entry.class.is_exception())));
+        found.into_iter().filter_map(|entry| Exception::new(entry, self.entry_of_address(address, entry))).collect()
     }
 
     fn each_of_address(&self, address: IpAddr, mut each: impl FnMut(EntryRef)) {
@@ -145,6 +142,59 @@ impl Rules {
     #[must_use]
     pub fn names(&self) -> u64 {
         self.names.records.len() as u64
+    }
+}
+
+/// An entry that takes what it covers out of a list.
+#[derive(Debug, Clone)]
+pub struct Exception {
+    pub entry: Entry,
+    /// It holds for all lists, not only for its own.
+    pub for_all_lists: bool,
+}
+
+impl Exception {
+    fn new(found: EntryRef, entry: Option<Entry>) -> Option<Self> {
+        Some(Self { entry: entry?, for_all_lists: found.class.allow == Allow::AllLists })
+    }
+}
+
+/// Which exceptions one lookup has met.
+#[derive(Default)]
+struct Exceptions {
+    own: bool,
+    all: bool,
+}
+
+impl Exceptions {
+    #[inline]
+    fn note(&mut self, entry: EntryRef) {
+        match entry.class.allow {
+            Allow::No => {}
+            Allow::OwnList => self.own = true,
+            Allow::AllLists => self.all = true,
+        }
+    }
+
+    /// Takes out what they cover, and themselves.
+    #[inline]
+    fn apply(&self, before: usize, found: &mut Vec<EntryRef>) {
+        if self.all {
+            found.truncate(before);
+        } else if self.own {
+            let mut kept = before;
+            for at in before..found.len() {
+                let Some(entry) = found.get(at).copied() else { break };
+                let looked_at = found.get(before..).unwrap_or_default();
+                let excepted =
+                    looked_at.iter().any(|other| other.class.list == entry.class.list && other.class.is_exception());
+                if !excepted {
+                    found.swap(kept, at);
+                    kept += 1;
+                }
+            }
+            found.truncate(kept);
+        }
     }
 }
 

@@ -122,8 +122,14 @@ fn rules_that_come_between_query_and_answer() {
 }
 
 #[test]
-fn an_exception_wins_wherever_it_stands() {
-    let mut scene = scene(&[("a.txt", "evil.example\nfar.good.evil.example\n"), ("b.txt", "@@||good.evil.example^\n")]);
+fn an_exception_for_all_lists_wins_wherever_it_stands() {
+    let manifest =
+        "[[list]]\nid = \"a\"\npath = \"a.txt\"\n[[list]]\nid = \"b\"\npath = \"b.txt\"\naction = \"allow\"\n";
+    let mut scene = scene(&[
+        ("rules.toml", manifest),
+        ("a.txt", "evil.example\nfar.good.evil.example\n"),
+        ("b.txt", "good.evil.example\n"),
+    ]);
     for (id, name, alert) in
         [(1, "evil.example", true), (2, "good.evil.example", false), (3, "x.far.good.evil.example", false)]
     {

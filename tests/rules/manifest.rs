@@ -2,7 +2,7 @@
 
 use dnstrail::rules::{self, Metadata};
 
-use super::{directory, hit, hits, load};
+use super::{check, directory, hit, hits, load};
 
 const LISTS: &[(&str, &str)] = &[
     ("a.txt", "evil.example\nx.deep.evil.example\nok.example\n"),
@@ -151,9 +151,9 @@ fn an_empty_directory_waits_for_its_first_list() {
     let first = rules::load(&paths, None).complete().unwrap();
     assert_eq!(first.empty, paths);
     assert_eq!(hits(&first.rules, "evil.example"), []);
-    let mut out = Vec::new();
-    assert!(!rules::check(&paths, false, &mut out).unwrap(), "nothing to check is bad news");
-    assert!(String::from_utf8(out).unwrap().contains("holds no list file"));
+    let (code, out) = check(&paths, &[]);
+    assert_eq!(code, 1, "nothing to check is bad news");
+    assert!(out.contains("holds no list file"));
 
     let list = directory.path().join("list.txt");
     std::fs::write(&list, "evil.example\n").unwrap();
@@ -164,90 +164,13 @@ fn an_empty_directory_waits_for_its_first_list() {
     // One that held a list and becomes empty has lost it.
     std::fs::remove_file(&list).unwrap();
     let third = rules::load(&paths, Some(&second.rules));
-    assert!(third.lists[0].kept && third.lists[0].error.as_ref().unwrap().contains("holds no list file"));
+    assert!(third.lists[0].kept && third.lists[0].error.as_ref().unwrap().to_string().contains("holds no list file"));
     assert_eq!(hits(&third.rules, "evil.example").len(), 1);
 
     // What a rules.toml names is meant to be there.
     std::fs::create_dir(directory.path().join("named")).unwrap();
     std::fs::write(directory.path().join("rules.toml"), "[[list]]\nid = \"l\"\npath = \"named\"\n").unwrap();
     assert!(rules::load(&paths, None).complete().unwrap_err().to_string().contains("holds no list file"));
-}
-
-#[test]
-fn check_is_a_table_or_json() {
-    let directory = directory(&[("good.txt", "evil.example\nbad..example\ntwo words\n"), ("bad.txt", "\0\0\0")]);
-    let good = [directory.path().join("good.txt")];
-    let mut out = Vec::new();
-    assert!(rules::check(&good, false, &mut out).unwrap());
-    let text = String::from_utf8(out).unwrap();
-    assert!(text.contains(&format!("{}:2: an empty label", good[0].display())), "{text}");
-    assert!(text.contains("1 lists, 1 names and 0 addresses"), "{text}");
-
-    let mut out = Vec::new();
-    assert!(!rules::check(&[directory.path().to_owned()], true, &mut out).unwrap());
-    let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
-    assert_eq!(json["usable"], false);
-    assert_eq!(json["lists"][1]["skipped"], 2);
-    assert_eq!(json["lists"][1]["problems"][1]["line"], 3);
-    assert!(json["lists"][0]["error"].as_str().unwrap().contains("binary"));
-}
-
-#[test]
-fn lookup_takes_every_spelling_and_tells_the_line() {
-    let directory =
-        directory(&[("l.txt", "# x\nb\u{fc}cher.example\n||evil.example^\n@@||ok.evil.example^\n192.0.2.0/24\n")]);
-    let path = directory.path().join("l.txt");
-    let rules = load(&path).rules;
-    let ask = |name: &str| {
-        let mut out = Vec::new();
-        let listed = rules::lookup(&rules, &[name.to_owned()], false, &mut out).unwrap();
-        (listed, String::from_utf8(out).unwrap())
-    };
-    for name in ["BÜCHER.example.", "xn--bcher-kva.example", "www.b\u{fc}cher.example"] {
-        let (listed, text) = ask(name);
-        assert!(listed && text.contains(&format!("xn--bcher-kva.example in list l ({}:2)", path.display())), "{text}");
-    }
-    assert!(ask("EVIL.example").0);
-    let (listed, text) = ask("a.ok.evil.example");
-    assert!(!listed && text.contains("never alerts") && text.contains(":4)"), "{text}");
-    assert_eq!(ask("free.example"), (false, "free.example: not listed\n".into()));
-    assert!(ask("192.0.2.9").1.contains("192.0.2.0/24 in list l"));
-    assert!(ask("a..b").1.contains("no name"));
-}
-
-#[test]
-fn lookup_as_json_is_an_object_a_name() {
-    let manifest = "[[list]]\nid = \"k\"\npath = \"k.json\"\nseverity = 70\ncategory = \"c2\"\nfeed = \"Feed\"\n\
-                    [[list]]\nid = \"a\"\npath = \"a.txt\"\n";
-    let directory = directory(&[
-        ("rules.toml", manifest),
-        ("k.json", "{\"value\":\"evil.example\",\"uuid\":\"u\"}\n"),
-        ("a.txt", "192.0.2.0/24\n@@||ok.evil.example^\n"),
-    ]);
-    let load = load(directory.path());
-    let names = ["WWW.evil.example.", "192.0.2.9", "ok.evil.example", "free.example", "a..b"].map(str::to_owned);
-    let mut out = Vec::new();
-    assert!(rules::lookup(&load.rules, &names, true, &mut out).unwrap());
-    let text = String::from_utf8(out).unwrap();
-    let told: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let path = |name: &str| directory.path().join(name).display().to_string();
-    let version = |id: &str| load.lists.iter().find(|list| list.id == id).unwrap().version.clone();
-    let answer = |name: &str, listed, allowed, matches, exceptions| serde_json::json!({"name": name, "listed": listed, "allowed": allowed, "matches": matches, "exceptions": exceptions});
-    let none = serde_json::json!([]);
-    let evil = serde_json::json!([{
-        "indicator": "evil.example", "list": "k", "path": path("k.json"), "line": 1, "version": version("k"),
-        "category": "c2", "feed": "Feed", "uuid": "u", "severity": 70,
-    }]);
-    let of_a = |indicator: &str, line| {
-        serde_json::json!([{
-            "indicator": indicator, "list": "a", "path": path("a.txt"), "line": line, "version": version("a"),
-        }])
-    };
-    assert_eq!(told[0], answer(&names[0], true, false, evil, none.clone()));
-    assert_eq!(told[1], answer(&names[1], true, false, of_a("192.0.2.0/24", 1), none.clone()));
-    assert_eq!(told[2], answer(&names[2], false, true, none.clone(), of_a("ok.evil.example", 2)));
-    assert_eq!(told[3], answer(&names[3], false, false, none.clone(), none));
-    assert!(told[4]["listed"] == false && told[4]["error"].as_str().unwrap().contains("no name"));
 }
 
 #[test]

@@ -1,13 +1,17 @@
 //! Blocklists, from files to hits.
 
+mod command;
 mod formats;
+mod hostile;
 mod manifest;
 mod property;
 mod reload;
 mod watch;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use dnstrail::rules::{self, Load, Rules};
 
@@ -47,4 +51,16 @@ fn hit(rules: &Rules, name: &str) -> Option<(u32, String)> {
 fn address_hits(rules: &Rules, address: &str) -> Vec<(u32, String)> {
     let hits = rules.matches_of_address(address.parse().expect("an address"));
     hits.iter().map(|hit| (hit.line, hit.indicator.to_string())).collect()
+}
+
+/// Exit code, and what the program wrote to both outputs.
+fn dnstrail(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_dnstrail")).args(arguments).output().expect("dnstrail");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code().expect("an exit code"), String::from_utf8(text).expect("UTF-8"))
+}
+
+fn check(paths: &[impl AsRef<OsStr>], options: &[&str]) -> (i32, String) {
+    let words = ["rules", "check"].into_iter().chain(options.iter().copied()).map(OsStr::new);
+    dnstrail(words.chain(paths.iter().map(AsRef::as_ref)))
 }

@@ -1,7 +1,9 @@
-//! Entries in the order they are read into the read-only form that `names`, `networks` and `details`
-//! look up. Reading entries is left to the formats.
+//! Entries in the order they are read, and the read-only form of them that `names`, `networks` and
+//! `details` look up. Reading entries is left to the formats.
 //!
-//! Of the same name in the same list the widest stays, and of equals the first.
+//! Of the same name in the same list the widest stays, and of equals the first. The entries of one list
+//! are thinned out whenever they fill the room that is left, so that a list which repeats itself costs
+//! what its different entries cost.
 
 use std::collections::HashMap;
 
@@ -9,16 +11,20 @@ use super::super::list::Metadata;
 use super::details::{Details, DetailsWriter, Mark as DetailsMark};
 use super::hash::Key;
 use super::memory::make_room;
-use super::names::{Class, Names, Origin, Record, Scope};
-use super::networks::Networks;
+use super::names::{Allow, Class, Names, Origin, Record, Repeated, Scope};
+use super::networks::{self, Networks};
 use crate::name::Network;
 
-/// Entries of one set: numbers of records are 32 bits wide, and an entry takes 18 bytes.
-const MOST_ENTRIES: usize = 1 << 27;
+/// Bytes that the entries of one set may take: 13 million names. During a reload two sets are there.
+pub(in crate::rules) const LARGEST_SET: usize = 224 << 20;
+/// A record, and its share of the directory of names.
+const NAME_BYTES: usize = size_of::<Record>() + 2;
+/// A network as it is read, and as it is looked up.
+const NETWORK_BYTES: usize = size_of::<(Network, Origin)>() + size_of::<(u128, Origin)>();
 
 /// No room is left for another entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the rule set holds as many entries as it can")]
+#[error("the lists hold more entries than fit")]
 pub(in crate::rules) struct Full;
 
 /// What an entry belongs to.
@@ -26,7 +32,7 @@ pub(in crate::rules) struct Full;
 pub(in crate::rules) struct Place {
     pub list: u16,
     pub line: u32,
-    pub allow: bool,
+    pub allow: Allow,
 }
 
 pub(in crate::rules) struct Builder {
@@ -39,12 +45,20 @@ pub(in crate::rules) struct Builder {
     last_class: Option<(Class, u16)>,
     details: DetailsWriter,
     depths: u128,
+    /// Of each class: entries left out so far because the list has them elsewhere.
+    repeated: Vec<Repeated>,
+    /// The state when the list at hand began.
+    list_start: Mark,
+    /// In bytes.
+    limit: usize,
 }
 
-/// How far [`Builder::back`] goes.
-pub(in crate::rules) struct Mark {
+/// How far [`Builder::take_back`] goes.
+#[derive(Clone, Copy, Default)]
+struct Mark {
     records: usize,
     networks: usize,
+    classes: usize,
     details: DetailsMark,
     depths: u128,
 }
@@ -55,14 +69,13 @@ pub(in crate::rules) struct Compiled {
     pub names: Names,
     pub networks: Networks,
     pub details: Details,
-    /// The class of each name that was left out because its list says the same elsewhere.
-    pub repeated_names: Vec<Class>,
-    pub repeated_networks: Vec<Class>,
+    /// Of each class in `names`.
+    pub repeated: Vec<Repeated>,
 }
 
 impl Builder {
-    /// A set whose entries [`Builder::carry`] takes from has the same key.
-    pub(in crate::rules) fn new(key: Key) -> Self {
+    /// A set whose entries [`Builder::carry`] takes from has the same key. `limit` is in bytes.
+    pub(in crate::rules) fn new(key: Key, limit: usize) -> Self {
         Self {
             key,
             records: Vec::new(),
@@ -72,10 +85,13 @@ impl Builder {
             last_class: None,
             details: DetailsWriter::default(),
             depths: 0,
+            repeated: Vec::new(),
+            list_start: Mark::default(),
+            limit,
         }
     }
 
-    /// Adds a name as documents write it.
+    /// Adds a name in document form.
     #[inline]
     pub(in crate::rules) fn name(
         &mut self,
@@ -84,10 +100,13 @@ impl Builder {
         place: Place,
         metadata: Option<&Metadata>,
     ) -> Result<(), Full> {
+        self.make_way()?;
         let origin = self.origin(place, scope, metadata).ok_or(Full)?;
         let (hash, labels) = self.key.name(name.as_bytes());
         self.depths |= 1_u128.checked_shl(u32::try_from(labels).unwrap_or(u32::MAX)).unwrap_or(0);
-        self.record(Record::new(hash, origin))
+        make_room(&mut self.records, 1);
+        self.records.push(Record::new(hash, origin));
+        Ok(())
     }
 
     pub(in crate::rules) fn network(
@@ -96,17 +115,15 @@ impl Builder {
         place: Place,
         metadata: Option<&Metadata>,
     ) -> Result<(), Full> {
-        if self.networks.len() >= MOST_ENTRIES {
-            return Err(Full);
-        }
+        self.make_way()?;
         let origin = self.origin(place, Scope::Suffix, metadata).ok_or(Full)?;
         make_room(&mut self.networks, 1);
         self.networks.push((network, origin));
         Ok(())
     }
 
-    /// Adds the entries of another set whose list has a number in this one. What fitted there fits
-    /// again, or is less than what came instead: an overflow was reported there.
+    /// Adds the entries of another set whose list has a number in this one. They are not held against the
+    /// limit: they were within it in the set before, and a list that stays in force must not go for lack of room.
     pub(in crate::rules) fn carry(
         &mut self,
         names: &Names,
@@ -114,7 +131,7 @@ impl Builder {
         details: &Details,
         lists: &HashMap<u16, u16>,
     ) {
-        // How many labels a record's name has is known of all together only.
+        // The set knows how many labels its names have, but not which record has how many.
         self.depths |= names.depths;
         let origin = |builder: &mut Self, origin: Origin| {
             let class = names.classes.get(usize::from(origin.class))?;
@@ -124,7 +141,8 @@ impl Builder {
         };
         for record in &names.records {
             if let Some(origin) = origin(self, record.origin()) {
-                let _ = self.record(record.with(origin));
+                make_room(&mut self.records, 1);
+                self.records.push(record.with(origin));
             }
         }
         networks.all(|network, before| {
@@ -135,36 +153,61 @@ impl Builder {
         });
     }
 
-    pub(in crate::rules) fn mark(&self) -> Mark {
-        let (records, networks) = (self.records.len(), self.networks.len());
-        Mark { records, networks, details: self.details.mark(), depths: self.depths }
+    /// What follows belongs to another list.
+    pub(in crate::rules) fn begin_list(&mut self) {
+        self.list_start = Mark {
+            records: self.records.len(),
+            networks: self.networks.len(),
+            classes: self.classes.len(),
+            details: self.details.mark(),
+            depths: self.depths,
+        };
     }
 
-    /// Forgets what was added since.
-    pub(in crate::rules) fn back(&mut self, mark: &Mark) {
-        self.records.truncate(mark.records);
-        self.networks.truncate(mark.networks);
-        self.details.back(mark.details);
-        self.depths = mark.depths;
+    /// Forgets what was added since the list began.
+    pub(in crate::rules) fn take_back(&mut self) {
+        let start = self.list_start;
+        self.records.truncate(start.records);
+        self.networks.truncate(start.networks);
+        self.details.take_back(start.details);
+        self.depths = start.depths;
+        // The classes of a list are its own.
+        for class in self.classes.drain(start.classes..) {
+            self.class_numbers.remove(&class);
+        }
+        self.repeated.truncate(start.classes);
+        self.last_class = None;
     }
 
     pub(in crate::rules) fn finish(self) -> Compiled {
-        let Self { key, mut records, networks, classes, details, depths, .. } = self;
-        let (networks, repeated_networks) = Networks::new(networks, &classes);
-        records.sort_unstable();
-        let repeated_names = leave_out_repeated(&mut records, &classes);
+        let Self { key, mut records, mut networks, classes, details, depths, mut repeated, .. } = self;
+        networks::leave_out_repeated(&mut networks, 0, &classes, &mut repeated);
+        leave_out_repeated(&mut records, 0, &classes, &mut repeated);
         let names = Names::new(key, classes, records, depths);
-        Compiled { names, networks, details: details.finish(), repeated_names, repeated_networks }
+        Compiled { names, networks: Networks::new(networks), details: details.finish(), repeated }
+    }
+
+    /// Sees to it that another entry fits. Where the room is used up, the list at hand is thinned out; that is
+    /// worth the work only while it frees a quarter of the room, or else the set is full.
+    #[inline]
+    fn make_way(&mut self) -> Result<(), Full> {
+        if self.bytes() < self.limit {
+            return Ok(());
+        }
+        self.thin_out();
+        if self.bytes() > self.limit / 4 * 3 { Err(Full) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn thin_out(&mut self) {
+        let start = self.list_start;
+        networks::leave_out_repeated(&mut self.networks, start.networks, &self.classes, &mut self.repeated);
+        leave_out_repeated(&mut self.records, start.records, &self.classes, &mut self.repeated);
     }
 
     #[inline]
-    fn record(&mut self, record: Record) -> Result<(), Full> {
-        if self.records.len() >= MOST_ENTRIES {
-            return Err(Full);
-        }
-        make_room(&mut self.records, 1);
-        self.records.push(record);
-        Ok(())
+    fn bytes(&self) -> usize {
+        self.records.len() * NAME_BYTES + self.networks.len() * NETWORK_BYTES + self.details.bytes()
     }
 
     /// `None`: there is no room for another class.
@@ -185,50 +228,71 @@ impl Builder {
         let number = *self.class_numbers.entry(class).or_insert(next);
         if number == next {
             self.classes.push(class);
+            self.repeated.push(Repeated::default());
         }
         self.last_class = Some((class, number));
         Some(number)
     }
 }
 
-/// Leaves out what a list has said of a name already, or says more widely; returns the class of each.
-fn leave_out_repeated(records: &mut Vec<Record>, classes: &[Class]) -> Vec<Class> {
+/// Sorts the records from `start` on, and leaves out what a list has said of a name already, or says
+/// more widely.
+fn leave_out_repeated(records: &mut Vec<Record>, start: usize, classes: &[Class], repeated: &mut [Repeated]) {
     let class = |record: &Record| classes.get(usize::from(record.origin().class)).copied();
-    for same_name in records.chunk_by_mut(Record::is_same_name).filter(|records| records.len() > 1) {
+    let Some(added) = records.get_mut(start..) else { return };
+    added.sort_unstable();
+    for same_name in added.chunk_by_mut(Record::is_same_name).filter(|records| records.len() > 1) {
         // Of one list the widest scope first; entries of equal scope stay in the order they were read.
         same_name.sort_by_key(|record| class(record).map(|class| (class.list, class.allow, class.scope)));
     }
-    let mut repeated = Vec::new();
-    records.dedup_by(|later, before| {
-        let (true, Some(class), Some(earlier)) = (later.is_same_name(before), class(later), class(before)) else {
-            return false;
-        };
-        let said = class.is_alike(earlier) && (earlier.scope == class.scope || earlier.scope == Scope::Suffix);
+    let mut kept = 0_usize;
+    for at in 0..added.len() {
+        let Some(record) = added.get(at).copied() else { break };
+        let before = kept.checked_sub(1).and_then(|before| added.get(before));
+        let said = before.filter(|before| before.is_same_name(&record)).is_some_and(|before| {
+            class(before).zip(class(&record)).is_some_and(|(earlier, class)| {
+                class.is_alike(earlier) && (earlier.scope == class.scope || earlier.scope == Scope::Suffix)
+            })
+        });
         if said {
-            repeated.push(class);
+            if let Some(repeated) = repeated.get_mut(usize::from(record.origin().class)) {
+                repeated.names += 1;
+            }
+        } else {
+            if let Some(place) = added.get_mut(kept) {
+                *place = record;
+            }
+            kept += 1;
         }
-        said
-    });
-    repeated
+    }
+    records.truncate(start + kept);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn builder() -> Builder {
+        Builder::new(Key::random(), LARGEST_SET)
+    }
+
     fn place(list: u16, line: u32) -> Place {
-        Place { list, line, allow: false }
+        Place { list, line, allow: Allow::No }
     }
 
     fn found(compiled: &Compiled, name: &str) -> Vec<(u16, u32)> {
         let mut found = Vec::new();
-        compiled.names.each(name, |hit| found.push((hit.class.list, hit.at)));
+        compiled.names.each(name, |entry| found.push((entry.class.list, entry.at)));
         found
+    }
+
+    fn repeated(compiled: &Compiled) -> u64 {
+        compiled.repeated.iter().map(|repeated| repeated.names + repeated.networks).sum()
     }
 
     #[test]
     fn of_one_name_in_one_list_the_widest_and_first_stays() {
-        let mut builder = Builder::new(Key::random());
+        let mut builder = builder();
         for (line, scope) in [(1, Scope::Exact), (2, Scope::Below), (3, Scope::Suffix), (4, Scope::Suffix)] {
             builder.name("evil.example", scope, place(0, line), None).unwrap();
         }
@@ -236,33 +300,77 @@ mod tests {
         let compiled = builder.finish();
         assert_eq!(found(&compiled, "evil.example"), [(0, 3), (1, 1)]);
         assert_eq!(compiled.names.records.len(), 2);
-        assert_eq!(compiled.repeated_names.len(), 3);
+        assert_eq!(repeated(&compiled), 3);
     }
 
     #[test]
-    fn what_is_taken_back_is_gone() {
-        let mut builder = Builder::new(Key::random());
+    fn a_list_that_is_taken_back_leaves_nothing() {
+        let mut builder = builder();
+        builder.begin_list();
         builder.name("kept.example", Scope::Suffix, place(0, 1), None).unwrap();
-        let mark = builder.mark();
-        builder.name("gone.example", Scope::Suffix, place(1, 1), None).unwrap();
-        builder.network(Network::host([192, 0, 2, 1].into()), place(1, 2), None).unwrap();
-        builder.back(&mark);
+        builder.begin_list();
+        let metadata = Metadata { source: Some("feed".into()), ..Metadata::default() };
+        for line in 1..=3 {
+            builder.name("gone.example", Scope::Suffix, place(1, line), Some(&metadata)).unwrap();
+            builder.network(Network::host([192, 0, 2, 1].into()), place(1, line), None).unwrap();
+        }
+        builder.thin_out();
+        builder.take_back();
+        builder.begin_list();
+        builder.name("next.example", Scope::Exact, place(1, 7), None).unwrap();
         let compiled = builder.finish();
         assert_eq!(found(&compiled, "kept.example"), [(0, 1)]);
         assert_eq!(found(&compiled, "gone.example"), []);
+        assert_eq!(found(&compiled, "next.example"), [(1, 7)]);
+        assert_eq!(repeated(&compiled), 0, "what was left out of the list that is gone is no duplicate of the next");
         let mut networks = 0;
         compiled.networks.all(|_, _| networks += 1);
         assert_eq!(networks, 0);
     }
 
+    /// A list that repeats itself is thinned out while it is read: it takes no more room than its entries.
     #[test]
-    fn a_million_times_the_same_name_is_one_entry() {
-        let mut builder = Builder::new(Key::random());
-        for line in 1..=1_000_000 {
-            builder.name("same.example", Scope::Suffix, place(0, line), None).unwrap();
+    fn repeated_entries_take_no_room() {
+        let limit = 10_000 * NAME_BYTES;
+        let mut builder = Builder::new(Key::random(), limit);
+        for list in 0..2 {
+            builder.begin_list();
+            for line in 1..=1_000_000 {
+                let name = ["a.example", "b.example"][line as usize % 2];
+                builder.name(name, Scope::Suffix, place(list, line), None).unwrap();
+                assert!(builder.bytes() < limit + NETWORK_BYTES);
+                if line % 1_000 == 0 {
+                    builder.network(Network::host([192, 0, 2, 1].into()), place(list, line), None).unwrap();
+                }
+            }
         }
         let compiled = builder.finish();
-        assert_eq!(found(&compiled, "same.example"), [(0, 1)]);
-        assert_eq!(compiled.repeated_names.len(), 999_999);
+        assert_eq!(found(&compiled, "b.example"), [(0, 1), (1, 1)]);
+        assert_eq!(found(&compiled, "a.example"), [(0, 2), (1, 2)]);
+        assert_eq!(repeated(&compiled), 2 * (999_998 + 999));
+    }
+
+    #[test]
+    fn different_entries_are_refused_where_they_do_not_fit() {
+        let mut builder = Builder::new(Key::random(), 1_000 * NAME_BYTES);
+        builder.begin_list();
+        let mut number = 0;
+        let full = loop {
+            let name = format!("{number}.example");
+            if let Err(full) = builder.name(&name, Scope::Suffix, place(0, number), None) {
+                break full;
+            }
+            number += 1;
+        };
+        assert_eq!((full, number), (Full, 1_000));
+        builder.take_back();
+        builder.begin_list();
+        builder.name("small.example", Scope::Suffix, place(0, 1), None).unwrap();
+        // Details count, also their texts.
+        let error = (0..).find_map(|number| {
+            let metadata = Metadata { uuid: Some(format!("{number}")), ..Metadata::default() };
+            builder.name("same.example", Scope::Suffix, place(0, number), Some(&metadata)).err()
+        });
+        assert_eq!(error, Some(Full));
     }
 }

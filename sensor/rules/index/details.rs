@@ -1,32 +1,38 @@
-//! What lists say about single entries, packed: most lists say nothing, and pay nothing.
+//! What lists say about single entries, packed. A list that says nothing takes no room here.
 
 use std::collections::HashMap;
 
 use super::super::list::Metadata;
 use super::names::Class;
 
-/// A text longer than this is cut: a list's remark goes into every alert it raises.
+/// A longer text is cut: a remark goes into every alert that its entry raises.
 const LONGEST_TEXT: usize = 512;
 
-/// Entries are written once and read on a hit.
+/// Details are written once, and read when an entry matches.
 #[derive(Default)]
 pub(in crate::rules) struct Details {
-    /// Per entry: the line, severity + 1 or 0, then three texts by number + 1 or 0.
+    /// Of each entry the line, severity + 1 or 0, then three texts by number + 1 or 0.
     records: Vec<u8>,
     /// Length and bytes of each text.
     texts: Vec<u8>,
 }
 
-/// Only needed while a set is made: sources and remarks repeat, so that each is kept once.
+/// Used only while a set is made. Sources and remarks repeat, so each text is kept once.
 #[derive(Default)]
 pub(in crate::rules) struct DetailsWriter {
     details: Details,
     known: HashMap<Box<str>, u32>,
 }
 
-/// How far [`DetailsWriter::back`] goes.
-#[derive(Clone, Copy)]
-pub(in crate::rules) struct Mark(usize);
+/// How far [`DetailsWriter::take_back`] goes.
+#[derive(Clone, Copy, Default)]
+pub(in crate::rules) struct Mark {
+    records: usize,
+    texts: usize,
+}
+
+/// What the table of known texts needs for one, besides the text: its slot, a number and a header.
+const KNOWN_TEXT: usize = 64;
 
 impl DetailsWriter {
     /// Where the details of an entry are to be found. `None` when there are none, or no room is left.
@@ -46,12 +52,20 @@ impl DetailsWriter {
     }
 
     pub(in crate::rules) fn mark(&self) -> Mark {
-        Mark(self.details.records.len())
+        Mark { records: self.details.records.len(), texts: self.details.texts.len() }
     }
 
-    /// Forgets the records since; the texts stay for whoever needs them again.
-    pub(in crate::rules) fn back(&mut self, mark: Mark) {
-        self.details.records.truncate(mark.0);
+    /// Forgets what was added since.
+    pub(in crate::rules) fn take_back(&mut self, mark: Mark) {
+        self.details.records.truncate(mark.records);
+        self.details.texts.truncate(mark.texts);
+        self.known.retain(|_, number| *number as usize <= mark.texts);
+    }
+
+    /// The memory that all of this takes.
+    pub(in crate::rules) fn bytes(&self) -> usize {
+        // Each text is kept a second time, to be known again.
+        self.details.records.len() + 2 * self.details.texts.len() + self.known.len() * KNOWN_TEXT
     }
 
     pub(in crate::rules) fn finish(self) -> Details {
@@ -152,9 +166,13 @@ mod tests {
         let part = Metadata { source: Some("feed".into()), ..Metadata::default() };
         let (first, second) = (writer.add(7, &full), writer.add(2_200_000, &part));
         assert_eq!(writer.add(1, &Metadata::default()), None);
-        let mark = writer.mark();
-        writer.add(9, &full);
-        writer.back(mark);
+        let (mark, bytes) = (writer.mark(), writer.bytes());
+        let other = Metadata { source: Some("another feed".into()), ..full.clone() };
+        writer.add(9, &other);
+        assert!(writer.bytes() > bytes + 2 * "another feed".len());
+        writer.take_back(mark);
+        assert_eq!(writer.bytes(), bytes);
+        writer.add(9, &other);
         let details = writer.finish();
         let (line, found) = details.get(first.unwrap()).unwrap();
         assert_eq!(line, 7);

@@ -93,43 +93,6 @@ fn tail(bytes: &[u8]) -> u64 {
     }
 }
 
-/// A digest of a list's bytes that is the same on every host and in every run: its version.
-/// It tells versions apart; it is no proof against forgery.
-pub(in crate::rules) struct Digest {
-    state: [u64; 2],
-    length: u64,
-}
-
-impl Digest {
-    pub(in crate::rules) fn new() -> Self {
-        Self { state: [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344], length: 0 } // digits of pi
-    }
-
-    /// Adds one line; where lines begin and end is part of the digest.
-    pub(in crate::rules) fn line(&mut self, bytes: &[u8]) {
-        const FACTORS: [u64; 2] = [0xa409_3822_299f_31d1, 0x082e_fa98_ec4e_6c89]; // further digits of pi
-        self.length = self.length.wrapping_add(bytes.len() as u64 + 1);
-        for chunk in bytes.chunks(8) {
-            let word = tail_word(chunk);
-            self.state[0] = fold(self.state[0] ^ word, FACTORS[0]).wrapping_add(word);
-        }
-        self.state[1] =
-            fold(self.state[1] ^ self.state[0] ^ bytes.len() as u64, FACTORS[1]).wrapping_add(self.state[0]);
-    }
-
-    /// Sixteen hexadecimal digits.
-    pub(in crate::rules) fn finish(&self) -> String {
-        format!("{:016x}", fold(self.state[0] ^ self.length, LENGTH_FACTOR) ^ self.state[1])
-    }
-}
-
-fn tail_word(chunk: &[u8]) -> u64 {
-    chunk.first_chunk::<8>().map_or_else(
-        || chunk.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
-        |bytes| u64::from_le_bytes(*bytes),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,20 +107,5 @@ mod tests {
         assert_ne!(key.name(b"ab.c"), key.name(b"a.bc"));
         assert_ne!(key.name(b"aaaaaaaa.c"), key.name(b"aaaaaaaaa.c"));
         assert_ne!(Key::random().name(b"evil.example").0, parent, "every run has its own key");
-    }
-
-    #[test]
-    fn the_digest_sees_content_order_and_line_ends() {
-        let digest = |lines: &[&[u8]]| {
-            let mut digest = Digest::new();
-            for line in lines {
-                digest.line(line);
-            }
-            digest.finish()
-        };
-        assert_eq!(digest(&[b"a", b"b"]), digest(&[b"a", b"b"]));
-        for other in [&[b"b".as_slice(), b"a"][..], &[b"ab"], &[b"a"], &[b"a", b"b", b""], &[]] {
-            assert_ne!(digest(&[b"a", b"b"]), digest(other), "{other:?}");
-        }
     }
 }

@@ -34,23 +34,45 @@ pub(in crate::rules) enum Scope {
     Below,
 }
 
+/// Whether an entry is an exception, and for whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::rules) enum Allow {
+    /// The entry is none: what it matches is listed.
+    No,
+    /// What it matches is not listed by its own list.
+    OwnList,
+    /// What it matches never alerts.
+    AllLists,
+}
+
 /// What many entries share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::rules) struct Class {
     /// Index of the list.
     pub list: u16,
     pub scope: Scope,
-    /// Names that must never alert.
-    pub allow: bool,
+    pub allow: Allow,
     /// The list says more about each entry.
     pub details: bool,
 }
 
 impl Class {
+    /// Whether what its entries match is not listed.
+    pub(in crate::rules) fn is_exception(self) -> bool {
+        self.allow != Allow::No
+    }
+
     /// Whether both speak for the same list, to the same end.
     pub(in crate::rules) fn is_alike(self, other: Self) -> bool {
         (self.list, self.allow) == (other.list, other.allow)
     }
+}
+
+/// Entries of one class that were left out because their list says the same elsewhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::rules) struct Repeated {
+    pub names: u64,
+    pub networks: u64,
 }
 
 /// Where an entry was read.
@@ -99,6 +121,14 @@ pub struct EntryRef {
     pub(in crate::rules) at: u32,
     /// Where the entry's name starts in the name that was looked up; of an address, the length of the prefix.
     pub(in crate::rules) part: usize,
+}
+
+impl EntryRef {
+    /// Whether both are of the same list, to the same end.
+    #[inline]
+    pub(in crate::rules) fn is_like(self, other: Self) -> bool {
+        self.class.is_alike(other.class)
+    }
 }
 
 pub(in crate::rules) struct Names {

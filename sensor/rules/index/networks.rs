@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::names::{Class, Origin};
+use super::names::{Class, Origin, Repeated};
 use crate::name::Network;
 
 #[derive(Default)]
@@ -16,23 +16,8 @@ pub(in crate::rules) struct Networks {
 }
 
 impl Networks {
-    /// Of the same network in the same list the first line stays. The second value is the class of each
-    /// entry that was left out.
-    pub(super) fn new(mut entries: Vec<(Network, Origin)>, classes: &[Class]) -> (Self, Vec<Class>) {
-        let class = |origin: Origin| classes.get(usize::from(origin.class)).copied();
-        entries.sort_by_key(|(network, origin)| {
-            let kind = class(*origin).map(|class| (class.list, class.allow));
-            (network.address().is_ipv6(), network.prefix(), network.address(), kind)
-        });
-        let mut repeated = Vec::new();
-        entries.dedup_by(|later, first| {
-            let (Some(class), Some(earlier)) = (class(later.1), class(first.1)) else { return false };
-            let said = later.0 == first.0 && class.is_alike(earlier);
-            if said {
-                repeated.push(class);
-            }
-            said
-        });
+    /// The entries are sorted by [`leave_out_repeated`].
+    pub(super) fn new(entries: Vec<(Network, Origin)>) -> Self {
         let mut networks = Self::default();
         for (network, origin) in entries {
             match network.address() {
@@ -40,7 +25,7 @@ impl Networks {
                 IpAddr::V6(address) => networks.v6.push(network.prefix(), address.to_bits(), origin),
             }
         }
-        (networks, repeated)
+        networks
     }
 
     /// Gives every entry that holds the address, from the longest prefix to the shortest.
@@ -54,6 +39,41 @@ impl Networks {
         self.v4.all(&mut entry);
         self.v6.all(&mut entry);
     }
+}
+
+/// Sorts the entries from `start` on, as [`Networks`] has them. Of the same network in the same list only
+/// the first one stays.
+pub(super) fn leave_out_repeated(
+    entries: &mut Vec<(Network, Origin)>,
+    start: usize,
+    classes: &[Class],
+    repeated: &mut [Repeated],
+) {
+    let class = |origin: Origin| classes.get(usize::from(origin.class)).copied();
+    let Some(added) = entries.get_mut(start..) else { return };
+    added.sort_unstable_by_key(|(network, origin)| {
+        let kind = class(*origin).map(|class| (class.list, class.allow));
+        (network.address().is_ipv6(), network.prefix(), network.address(), kind, *origin)
+    });
+    let mut kept = 0_usize;
+    for at in 0..added.len() {
+        let Some((network, origin)) = added.get(at).copied() else { break };
+        let before = kept.checked_sub(1).and_then(|before| added.get(before));
+        let said = before.filter(|before| before.0 == network).is_some_and(|before| {
+            class(before.1).zip(class(origin)).is_some_and(|(earlier, class)| class.is_alike(earlier))
+        });
+        if said {
+            if let Some(repeated) = repeated.get_mut(usize::from(origin.class)) {
+                repeated.networks += 1;
+            }
+        } else {
+            if let Some(place) = added.get_mut(kept) {
+                *place = (network, origin);
+            }
+            kept += 1;
+        }
+    }
+    entries.truncate(start + kept);
 }
 
 /// The bits of an address of one family.
@@ -133,7 +153,7 @@ impl<B: Bits> Table<B> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::names::Scope;
+    use super::super::names::{Allow, Scope};
     use super::*;
 
     fn network(text: &str) -> Network {
@@ -143,11 +163,13 @@ mod tests {
 
     #[test]
     fn the_longest_prefix_comes_first() {
-        let class = Class { list: 0, scope: Scope::Suffix, allow: false, details: false };
+        let class = Class { list: 0, scope: Scope::Suffix, allow: Allow::No, details: false };
         let texts =
             ["192.0.2.0/24", "192.0.2.77/32", "192.0.2.77/24", "0.0.0.0/0", "2001:db8::/32", "::ffff:198.51.100.0/120"];
         let entries = (1..).zip(texts).map(|(at, text)| (network(text), Origin { class: 0, at }));
-        let (networks, repeated) = Networks::new(entries.collect(), &[class]);
+        let (mut entries, mut repeated): (Vec<_>, _) = (entries.collect(), [Repeated::default()]);
+        leave_out_repeated(&mut entries, 0, &[class], &mut repeated);
+        let networks = Networks::new(entries);
         let find = |address: &str| {
             let mut found = Vec::new();
             networks.each(address.parse().unwrap(), |network, origin| found.push((network.to_string(), origin.at)));
@@ -159,7 +181,7 @@ mod tests {
         assert_eq!(find("::ffff:198.51.100.9"), [("198.51.100.0/24".to_owned(), 6), any]);
         assert_eq!(find("2001:db8::1"), [("2001:db8::/32".to_owned(), 5)]);
         assert_eq!(find("2001:db9::1"), []);
-        assert_eq!(repeated.len(), 1, "line 3 names the network of line 1");
+        assert_eq!(repeated[0].networks, 1, "line 3 names the network of line 1");
         let mut all = Vec::new();
         networks.all(|network, _| all.push(network));
         assert_eq!(all.len(), 5);

@@ -25,12 +25,14 @@ const HARMLESS_OPTIONS: [&[u8]; 10] = [
 /// Marks of rules that act inside a page.
 const COSMETIC: [&[u8]; 8] = [b"##", b"#@#", b"#?#", b"#$#", b"#%#", b"#@$#", b"#@%#", b"$$"];
 
+/// Whether a line is a rule, or the first line of a list of rules, whatever format the list is in.
+pub(super) fn is_rule(line: &[u8]) -> bool {
+    let line = line.trim_ascii_start();
+    [b"||".as_slice(), b"@@", b"[Adblock", b"[uBlock"].iter().any(|mark| line.starts_with(mark))
+}
+
 pub(super) fn claims(line: &[u8]) -> bool {
-    line.starts_with(b"||")
-        || line.starts_with(b"@@")
-        || line.starts_with(b"[Adblock")
-        || line.starts_with(b"[uBlock")
-        || is_cosmetic(line)
+    is_rule(line) || is_cosmetic(line)
 }
 
 pub(super) fn line(line: &[u8], intake: &mut Intake<'_>) {

@@ -5,7 +5,7 @@
 use super::super::index::names::Scope;
 use super::flaw::Flaw;
 use super::intake::Intake;
-use super::words;
+use super::line::words;
 
 /// Where in a statement the reader is.
 #[derive(Default)]

@@ -5,7 +5,7 @@
 use super::super::index::names::Scope;
 use super::flaw::Flaw;
 use super::intake::Intake;
-use super::without_remark;
+use super::line::without_remark;
 
 pub(super) fn claims(line: &[u8]) -> bool {
     ["address=/", "server=/", "local=/"].iter().any(|key| line.starts_with(key.as_bytes()))

@@ -25,6 +25,4 @@ pub(in crate::rules) enum Flaw {
     Column,
     #[error("a line of more than 65536 bytes")]
     LongLine,
-    #[error("the rule set holds as many entries as it can")]
-    Full,
 }

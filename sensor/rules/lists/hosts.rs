@@ -3,7 +3,8 @@
 //! entry, because published lists mix both.
 
 use super::intake::Intake;
-use super::{plain, without_remark, words};
+use super::line::{without_remark, words};
+use super::plain;
 use crate::name;
 
 /// What every hosts file begins with.

@@ -2,27 +2,23 @@
 //! builder, and every line that is not understood is noted.
 
 use super::super::index::compile::{Builder, Place};
-use super::super::index::names::Scope;
+use super::super::index::names::{Allow, Repeated, Scope};
 use super::super::list::Metadata;
+use super::breadth;
 use super::flaw::Flaw;
-use crate::name::{self, Indicator, Network, Urls, is_registry};
+use crate::name::{self, Indicator, Network, Urls};
 
 /// Notes kept of one list; further ones are only counted.
 const MOST_PROBLEMS: usize = 100;
 /// Characters of a line that are shown with what is wrong in it.
 const SHOWN: usize = 80;
-/// Shorter prefixes hold a two hundredth of all addresses, or more.
-const SHORTEST_PREFIX_V4: u8 = 8;
-/// The registries hand out nothing wider (RFC 4291 2.4: all unicast addresses are in one /3).
-const SHORTEST_PREFIX_V6: u8 = 16;
-
 /// A line that was not understood.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Problem {
     /// 1-based.
     pub line: u32,
     pub reason: String,
-    /// The beginning of the line.
+    /// The beginning of the line, as it is.
     pub text: String,
 }
 
@@ -34,9 +30,9 @@ pub struct Counts {
     pub names: u64,
     /// Addresses and prefixes in force, exceptions included.
     pub addresses: u64,
-    /// Of names and addresses those that must never alert.
+    /// Names and addresses that are exceptions.
     pub exceptions: u64,
-    /// Entries that say what another line of the list has said.
+    /// Entries that another line of the list has already.
     pub duplicates: u64,
     /// Rules that say nothing about whole names (cosmetic, path), and names that every host has.
     pub not_applicable: u64,
@@ -44,13 +40,28 @@ pub struct Counts {
     pub skipped: u64,
 }
 
+impl Counts {
+    /// Takes entries back that another line of the list has already.
+    pub(in crate::rules) fn leave_out(&mut self, repeated: Repeated, are_exceptions: bool) {
+        let all = repeated.names + repeated.networks;
+        self.names = self.names.saturating_sub(repeated.names);
+        self.addresses = self.addresses.saturating_sub(repeated.networks);
+        self.duplicates += all;
+        if are_exceptions {
+            self.exceptions = self.exceptions.saturating_sub(all);
+        }
+    }
+}
+
 /// What the list's configuration says about reading it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(in crate::rules) struct Options {
     /// Overrides what the format means.
     pub scope: Option<Scope>,
-    /// Every entry is one that must never alert.
-    pub allow: bool,
+    /// What an entry is: listed, or never to alert.
+    pub entries: Allow,
+    /// What an exception is.
+    pub exceptions: Allow,
     pub allow_broad: bool,
     pub urls: Urls,
     /// The highest severity that entries of this list have.
@@ -67,7 +78,7 @@ pub(in crate::rules) struct Intake<'a> {
     problems: Vec<Problem>,
     flawed_line: u32,
     name: String,
-    /// The builder took no more.
+    /// The builder takes no more.
     full: bool,
 }
 
@@ -92,7 +103,7 @@ impl<'a> Intake<'a> {
         &mut self,
         word: &[u8],
         scope: Scope,
-        allow: bool,
+        exception: bool,
         metadata: Option<&Metadata>,
         text: &[u8],
     ) {
@@ -101,52 +112,55 @@ impl<'a> Intake<'a> {
             Ok(Indicator::Name { name, wildcard }) => {
                 let scope = if wildcard && scope == Scope::Exact { Scope::Suffix } else { scope };
                 let forced = self.options.scope.filter(|_| !wildcard && scope != Scope::Below);
-                self.name(name, forced.unwrap_or(scope), allow, metadata, text);
+                self.name(name, forced.unwrap_or(scope), exception, metadata, text);
             }
-            Ok(Indicator::Network(network)) => self.network(network, allow, metadata, text),
+            Ok(Indicator::Network(network)) => self.network(network, exception, metadata, text),
             Err(name::Flaw::Path) => self.not_applicable(),
             Err(flaw) => self.skip(flaw.into(), text),
         }
         self.name = buffer;
     }
 
-    fn name(&mut self, name: &str, scope: Scope, allow: bool, metadata: Option<&Metadata>, text: &[u8]) {
-        let allow = allow || self.options.allow;
-        if scope != Scope::Exact && !self.options.allow_broad && is_registry(name) {
-            return self.skip(Flaw::PublicSuffix, text);
+    fn name(&mut self, name: &str, scope: Scope, exception: bool, metadata: Option<&Metadata>, text: &[u8]) {
+        let place = self.place(exception);
+        if !self.options.allow_broad
+            && let Err(flaw) = breadth::check_name(name, scope)
+        {
+            return self.skip(flaw, text);
         }
-        let place = Place { list: self.list, line: self.line, allow };
-        if self.builder.name(name, scope, place, metadata).is_err() {
-            return self.overflow(text);
+        if self.full || self.builder.name(name, scope, place, metadata).is_err() {
+            self.full = true;
+            return;
         }
         self.counts.names += 1;
-        self.counts.exceptions += u64::from(allow);
+        self.counts.exceptions += u64::from(place.allow != Allow::No);
     }
 
     /// An address or a range of addresses.
     pub(in crate::rules) fn network(
         &mut self,
         network: Network,
-        allow: bool,
+        exception: bool,
         metadata: Option<&Metadata>,
         text: &[u8],
     ) {
-        let allow = allow || self.options.allow;
-        if !self.options.allow_broad && !allow {
-            let (address, prefix) = (network.address(), network.prefix());
-            if address.is_unspecified() || address.is_loopback() {
-                return self.skip(Flaw::LocalAddress, text);
-            }
-            if prefix < if address.is_ipv4() { SHORTEST_PREFIX_V4 } else { SHORTEST_PREFIX_V6 } {
-                return self.skip(Flaw::BroadNetwork, text);
-            }
+        let place = self.place(exception);
+        if !self.options.allow_broad
+            && let Err(flaw) = breadth::check_network(network, place.allow)
+        {
+            return self.skip(flaw, text);
         }
-        let place = Place { list: self.list, line: self.line, allow };
-        if self.builder.network(network, place, metadata).is_err() {
-            return self.overflow(text);
+        if self.full || self.builder.network(network, place, metadata).is_err() {
+            self.full = true;
+            return;
         }
         self.counts.addresses += 1;
-        self.counts.exceptions += u64::from(allow);
+        self.counts.exceptions += u64::from(place.allow != Allow::No);
+    }
+
+    fn place(&self, exception: bool) -> Place {
+        let allow = if exception { self.options.exceptions } else { self.options.entries };
+        Place { list: self.list, line: self.line, allow }
     }
 
     /// A severity on the list's scale, on that of documents (0 to 100).
@@ -170,8 +184,7 @@ impl<'a> Intake<'a> {
         self.counts.skipped += 1;
         if self.problems.len() < MOST_PROBLEMS {
             let shown = text.get(..text.len().min(4 * SHOWN)).unwrap_or_default();
-            let shown =
-                String::from_utf8_lossy(shown).chars().take(SHOWN).collect::<String>().escape_debug().to_string();
+            let shown = String::from_utf8_lossy(shown).chars().take(SHOWN).collect::<String>();
             self.problems.push(Problem { line: self.line, reason: flaw.to_string(), text: shown });
         }
     }
@@ -190,10 +203,5 @@ impl<'a> Intake<'a> {
 
     pub(in crate::rules) fn finish(self) -> (Counts, Vec<Problem>) {
         (self.counts, self.problems)
-    }
-
-    fn overflow(&mut self, text: &[u8]) {
-        self.full = true;
-        self.skip(Flaw::Full, text);
     }
 }

@@ -1,14 +1,28 @@
 //! The formats that lists are published in: which one a file is in, and one reader for each. Lines come
-//! without their end; bounding, decoding and counting them is left to `source` and `intake`.
+//! without their end; opening, unpacking and bounding a file is left to `read`.
+//!
+//! | module | is for |
+//! |---|---|
+//! | one for each format | what a line of it says |
+//! | `line` | the words of a line |
+//! | `intake` | where formats put what they read: checked, counted, handed to the index |
+//! | `breadth` | entries that mean too much |
+//! | `flaw` | why a line was not understood |
+//!
+//! Lists of names in several formats at once are common: hosts lines between bare names, adblock rules
+//! between both. The readers of `hosts`, `plain` and `adblock` take each other's lines where a line can
+//! mean one thing only.
 
 mod adblock;
 mod bind;
+mod breadth;
 mod csv;
 mod dnsmasq;
 mod flaw;
 mod hosts;
 mod intake;
 mod json_lines;
+mod line;
 mod plain;
 mod unbound;
 mod zone;
@@ -56,7 +70,8 @@ impl Format {
         Self::Csv,
     ];
 
-    /// The format of most of these lines; `None` where no line looks like any.
+    /// The format of most of these lines; `None` where no line looks like any. Of formats with equally many
+    /// lines the first counts.
     pub(in crate::rules) fn recognise<'a>(
         lines: impl Iterator<Item = &'a [u8]> + Clone,
         column: Option<&str>,
@@ -71,23 +86,11 @@ impl Format {
                 *vote += 1;
             }
         }
-        // Plain lines occur in lists of other kinds, whose readers take them; not the other way round.
-        let vote =
-            |format: Self| Self::ALL.iter().zip(votes).find(|(each, _)| **each == format).map_or(0, |(_, vote)| vote);
-        if vote(Self::Adblock) > 0
-            && Self::ALL.into_iter().map(vote).max()
-                <= Some(vote(Self::Adblock) + vote(Self::Hosts) + vote(Self::Plain))
-        {
-            return Some(Self::Adblock);
-        }
-        if vote(Self::Hosts) > 0 && vote(Self::Hosts) + vote(Self::Plain) >= votes.iter().sum::<u32>().div_ceil(2) {
-            return Some(Self::Hosts);
-        }
-        let best = votes.iter().copied().max().filter(|best| *best > 0)?;
-        Self::ALL.into_iter().find(|format| vote(*format) == best)
+        let most = votes.iter().copied().max().filter(|most| *most > 0)?;
+        Self::ALL.into_iter().zip(votes).find(|(_, vote)| *vote == most).map(|(format, _)| format)
     }
 
-    /// Whether a line can only be of this format.
+    /// Whether a line looks like this format, and like none before it.
     fn claims(self, line: &[u8]) -> bool {
         match self {
             Self::Hosts => hosts::claims(line),
@@ -147,11 +150,11 @@ impl Reader {
         }
     }
 
-    /// Reads a line, which is neither empty nor wider than the caller's bound.
+    /// Reads a line that is neither empty nor longer than the caller's bound.
     pub(in crate::rules) fn line(&mut self, line: &[u8], intake: &mut Intake<'_>) {
         match self {
-            Self::Hosts => hosts::line(line, intake),
-            Self::Plain => plain::line(line, intake),
+            Self::Hosts | Self::Plain if adblock::is_rule(line) => adblock::line(line, intake),
+            Self::Hosts | Self::Plain => hosts::line(line, intake),
             Self::Adblock => adblock::line(line, intake),
             Self::Dnsmasq => dnsmasq::line(line, intake),
             Self::Unbound => unbound::line(line, intake),
@@ -161,22 +164,4 @@ impl Reader {
             Self::Csv(table) => table.line(line, intake),
         }
     }
-}
-
-/// The words of a line.
-fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
-}
-
-/// A line without the remark that `#` opens at its beginning or after a space; elsewhere it is part
-/// of a word.
-fn without_remark(line: &[u8]) -> &[u8] {
-    let mut space = true;
-    for (at, byte) in line.iter().enumerate() {
-        if *byte == b'#' && space {
-            return line.get(..at).unwrap_or_default().trim_ascii_end();
-        }
-        space = byte.is_ascii_whitespace();
-    }
-    line
 }

@@ -3,7 +3,7 @@
 
 use super::flaw::Flaw;
 use super::intake::Intake;
-use super::{without_remark, words};
+use super::line::{without_remark, words};
 use crate::name::{Indicator, Urls};
 
 pub(super) fn claims(line: &[u8]) -> bool {

@@ -5,7 +5,7 @@
 use super::super::index::names::Scope;
 use super::flaw::Flaw;
 use super::intake::Intake;
-use super::without_remark;
+use super::line::{without_remark, words};
 
 pub(super) fn claims(line: &[u8]) -> bool {
     line.starts_with(b"local-zone:") || line.starts_with(b"local-data:")
@@ -28,7 +28,7 @@ pub(super) fn line(line: &[u8], intake: &mut Intake<'_>) {
             _ => intake.entry(first, Scope::Suffix, false, None, line),
         },
         b"local-data" => {
-            let mut words = super::words(first);
+            let mut words = words(first);
             match (words.next(), words.any(|word| matches!(word, b"A" | b"AAAA" | b"a" | b"aaaa"))) {
                 (Some(name), true) => intake.entry(name, Scope::Exact, false, None, line),
                 _ => intake.not_applicable(),

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::super::index::names::Scope;
 use super::flaw::Flaw;
 use super::intake::Intake;
-use super::words;
+use super::line::words;
 use crate::name::{self, Network};
 
 /// Words of a record that are read: owner, TTL, class, type and the first of its data.

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::index::compile::Builder;
+use super::super::index::compile::{Builder, LARGEST_SET};
 use super::super::index::hash::Key;
 use super::super::list::List;
 use super::super::lists::{Counts, Format, Intake, Problem};
 use super::super::set::{Loaded, Rules};
-use super::manifest::{self, Action, Source, Unreadable};
+use super::manifest::{Action, Found, Settings, Source};
+use super::refusal::{ListError, Refusal};
 use super::source;
-use super::watch::Watched;
+use super::stamp::Watched;
 
 /// A rule set and how it came about.
 #[derive(Debug)]
@@ -22,35 +23,31 @@ pub struct Load {
     pub lists: Vec<ListReport>,
     /// Directories that were given and hold no list yet.
     pub empty: Vec<PathBuf>,
+    /// What stands in directories of lists and is no list file: directories, pipes.
+    pub ignored: Vec<PathBuf>,
     /// Every file and directory whose change means a reload, as it was before it was read.
     pub watch: Vec<Watched>,
     pub elapsed: Duration,
 }
 
 /// One list after a load.
-#[derive(Debug, Clone, Default, serde::Serialize)]
+#[derive(Debug, Clone, Default)]
 pub struct ListReport {
     pub id: String,
     pub path: PathBuf,
-    /// Of the entries in force.
+    /// The version of the entries in force.
     pub version: String,
     pub format: Option<Format>,
     pub action: Action,
-    /// Of the entries in force.
-    #[serde(flatten)]
+    /// Counts of the entries in force.
     pub counts: Counts,
     /// Lines that were not understood: the first hundred.
     pub problems: Vec<Problem>,
     /// Why the list was not loaded.
-    pub error: Option<String>,
-    /// Not loaded, and its last good entries are in force.
+    pub error: Option<ListError>,
+    /// The list was not loaded, and its last good entries are in force.
     pub kept: bool,
 }
-
-/// The first start with a list that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Unusable(String);
 
 impl Load {
     /// Refuses a set with a list that could not be loaded: right for the first start, where there is no
@@ -58,9 +55,9 @@ impl Load {
     ///
     /// # Errors
     /// The first such list, in one sentence: what, where, what to do.
-    pub fn complete(self) -> Result<Self, Unusable> {
+    pub fn complete(self) -> Result<Self, ListError> {
         match self.lists.iter().find_map(|list| list.error.clone()) {
-            Some(error) => Err(Unusable(error)),
+            Some(error) => Err(error),
             None => Ok(self),
         }
     }
@@ -72,19 +69,20 @@ impl Load {
 pub fn load(paths: &[PathBuf], previous: Option<&Rules>) -> Load {
     let start = Instant::now();
     let mut loading = Loading::new(previous);
+    let (mut empty, mut ignored, mut watch) = (Vec::new(), Vec::new(), Vec::new());
     for path in paths {
-        match manifest::sources(path, &mut loading.watch) {
-            Ok(sources) => sources.into_iter().for_each(|source| loading.read(source)),
-            // A directory that a rules.toml names is another path.
-            Err(Unreadable::NoLists { path: empty }) if empty == *path && !loading.had_lists(path) => {
-                loading.empty.push(empty);
-            }
-            Err(error) => loading.keep_all(path, &error.to_string()),
+        let mut found = Found::default();
+        match found.add(path) {
+            Ok(()) => found.sources.into_iter().for_each(|source| loading.take(source)),
+            Err(error) if error.is_without_lists() && !loading.had_lists(path) => empty.push(path.clone()),
+            Err(error) => loading.keep_all(path, None, path, &error),
         }
+        ignored.extend(found.ignored);
+        watch.extend(found.watch);
     }
-    let empty = std::mem::take(&mut loading.empty);
-    let (rules, lists, watch) = loading.finish();
-    Load { rules: Arc::new(rules), lists, empty, watch, elapsed: start.elapsed() }
+    watch.append(&mut loading.watch);
+    let (rules, lists) = loading.finish();
+    Load { rules: Arc::new(rules), lists, empty, ignored, watch, elapsed: start.elapsed() }
 }
 
 struct Loading<'a> {
@@ -95,25 +93,28 @@ struct Loading<'a> {
     /// Index of a list in the previous set, and in this one.
     carried: HashMap<u16, u16>,
     ids: HashSet<String>,
-    empty: Vec<PathBuf>,
+    /// Lists that are kept though nothing names them now.
     watch: Vec<Watched>,
 }
 
 impl<'a> Loading<'a> {
     fn new(previous: Option<&'a Rules>) -> Self {
+        let key = previous.map_or_else(Key::random, |previous| previous.names.key);
         Self {
             previous,
-            builder: Builder::new(previous.map_or_else(Key::random, |previous| previous.names.key)),
+            builder: Builder::new(key, LARGEST_SET),
             lists: Vec::new(),
             reports: Vec::new(),
             carried: HashMap::new(),
             ids: HashSet::new(),
-            empty: Vec::new(),
             watch: Vec::new(),
         }
     }
 
-    fn read(&mut self, mut source: Source) {
+    fn take(&mut self, mut source: Source) {
+        if let Some(error) = source.error {
+            return self.keep_all(&source.origin, Some(&source.settings.id), &source.path, &error);
+        }
         // Paths given one by one may have files of the same name.
         let base = source.settings.id.clone();
         let mut number = 2;
@@ -121,21 +122,20 @@ impl<'a> Loading<'a> {
             source.settings.id = format!("{base}-{number}");
             number += 1;
         }
-        let settings = &source.settings;
-        let mut report = ListReport {
-            id: settings.id.clone(),
-            path: source.path.clone(),
-            action: settings.action,
-            ..ListReport::default()
-        };
-        let Ok(index) = u16::try_from(self.lists.len()) else {
-            report.error = Some(format!("{}: more lists than there is room for", source.path.display()));
-            self.reports.push(report);
-            return;
-        };
-        let mark = self.builder.mark();
+        let Source { origin, path, settings, .. } = source;
+        let report = ListReport { id: settings.id.clone(), path, action: settings.action, ..ListReport::default() };
+        if let Ok(index) = u16::try_from(self.lists.len()) {
+            self.read(index, origin, &settings, report);
+        } else {
+            let error = Some(ListError::new(&report.path, Refusal::TooManyLists));
+            self.reports.push(ListReport { error, ..report });
+        }
+    }
+
+    fn read(&mut self, index: u16, origin: PathBuf, settings: &Settings, mut report: ListReport) {
+        self.builder.begin_list();
         let mut intake = Intake::new(&mut self.builder, index, settings.options());
-        let outcome = source::read(&source.path, settings.format, settings.allow_empty, &mut intake);
+        let outcome = source::read(&report.path, settings.format, settings.allow_empty, &mut intake);
         let (counts, problems) = intake.finish();
         report.problems = problems;
         match outcome {
@@ -150,22 +150,22 @@ impl<'a> Loading<'a> {
                     reference: settings.reference.clone(),
                     feed: settings.feed.clone(),
                     severity: settings.severity,
-                    path: source.path.clone(),
+                    path: report.path.clone(),
                     version: report.version.clone(),
                 });
-                self.lists.push(Loaded { list, origin: source.origin, format: report.format, counts });
+                self.lists.push(Loaded { list, origin, format: report.format, counts });
                 self.reports.push(report);
             }
-            Err(error) => {
-                self.builder.back(&mark);
-                report.error = Some(format!("{}: {error}", source.path.display()));
+            Err(refusal) => {
+                self.builder.take_back();
+                report.error = Some(ListError::new(&report.path, refusal));
                 report.counts.skipped = counts.skipped;
-                self.keep(&source.origin, report);
+                self.keep(&origin, report);
             }
         }
     }
 
-    /// Whether lists of this path are in force: one that loses them all is no empty one.
+    /// Whether lists of this path are in force: a path that loses all of them is no empty one.
     fn had_lists(&self, origin: &Path) -> bool {
         self.previous.is_some_and(|previous| previous.lists.iter().any(|loaded| loaded.origin == origin))
     }
@@ -185,47 +185,43 @@ impl<'a> Loading<'a> {
         self.reports.push(report);
     }
 
-    /// The same for every list that came from a path which names none now.
-    fn keep_all(&mut self, origin: &Path, error: &str) {
+    /// The same for every list that came from a path which names none now: from all of `origin`, or from
+    /// the directory that stands there under `id`.
+    fn keep_all(&mut self, origin: &Path, id: Option<&str>, path: &Path, error: &ListError) {
+        let is_meant = |loaded: &&Loaded| {
+            let below =
+                |id: &str| loaded.list.id.strip_prefix(id).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            loaded.origin == origin && id.is_none_or(below)
+        };
         let lists = self.previous.map_or(&[][..], |previous| &previous.lists);
         let before = self.reports.len();
-        for loaded in lists.iter().filter(|loaded| loaded.origin == origin) {
+        for loaded in lists.iter().filter(is_meant) {
             self.ids.insert(loaded.list.id.clone());
             self.watch.push(Watched::new(loaded.list.path.clone()));
-            let report = ListReport {
-                id: loaded.list.id.clone(),
-                path: loaded.list.path.clone(),
-                error: Some(error.to_owned()),
-                ..ListReport::default()
-            };
-            self.keep(origin, report);
+            let (id, path, error) = (loaded.list.id.clone(), loaded.list.path.clone(), Some(error.clone()));
+            self.keep(origin, ListReport { id, path, error, ..ListReport::default() });
         }
         if self.reports.len() == before {
-            let (id, path) = (origin.display().to_string(), origin.to_owned());
-            self.reports.push(ListReport { id, path, error: Some(error.to_owned()), ..ListReport::default() });
+            let id = id.map_or_else(|| origin.display().to_string(), str::to_owned);
+            let (path, error) = (path.to_owned(), Some(error.clone()));
+            self.reports.push(ListReport { id, path, error, ..ListReport::default() });
         }
     }
 
-    fn finish(mut self) -> (Rules, Vec<ListReport>, Vec<Watched>) {
+    fn finish(mut self) -> (Rules, Vec<ListReport>) {
         if let Some(previous) = self.previous.filter(|_| !self.carried.is_empty()) {
             self.builder.carry(&previous.names, &previous.networks, &previous.details, &self.carried);
         }
         let compiled = self.builder.finish();
-        let repeated = compiled.repeated_names.iter().map(|class| (class, true));
-        for (class, is_name) in repeated.chain(compiled.repeated_networks.iter().map(|class| (class, false))) {
+        for (class, repeated) in compiled.names.classes.iter().zip(&compiled.repeated) {
             let Some(loaded) = self.lists.get_mut(usize::from(class.list)) else { continue };
-            let counts = &mut loaded.counts;
-            counts.duplicates += 1;
-            let entries = if is_name { &mut counts.names } else { &mut counts.addresses };
-            *entries = entries.saturating_sub(1);
-            counts.exceptions = counts.exceptions.saturating_sub(u64::from(class.allow));
+            loaded.counts.leave_out(*repeated, class.is_exception());
         }
         for report in &mut self.reports {
             if let Some(loaded) = self.lists.iter().find(|loaded| loaded.list.id == report.id) {
                 report.counts = loaded.counts;
             }
         }
-        let rules = Rules::new(self.lists, compiled);
-        (rules, self.reports, self.watch)
+        (Rules::new(self.lists, compiled), self.reports)
     }
 }

@@ -2,19 +2,27 @@
 //!
 //! | module | is for |
 //! |---|---|
+//! | `refusal` | why a list cannot be used, and what to do |
+//! | `directory` | the list files of a directory |
+//! | `stamp` | what tells one content of a path from the next |
 //! | `manifest` | which lists there are: a `rules.toml`, a directory, single files |
 //! | `source` | a list file as lines: unpacked, bounded, its format recognised |
 //! | `load` | all lists into a set, with a report of each |
 //! | `reload` | the same beside the loop, on a thread of its own |
 //! | `watch` | when a file has changed |
 
+mod directory;
 mod load;
 mod manifest;
+mod refusal;
 mod reload;
 mod source;
+mod stamp;
 mod watch;
 
-pub use load::{ListReport, Load, Unusable, load};
+pub use load::{ListReport, Load, load};
 pub use manifest::Action;
+pub use refusal::ListError;
 pub use reload::Reload;
-pub use watch::{Watched, Watcher};
+pub use stamp::Watched;
+pub use watch::Watcher;

@@ -1,60 +1,40 @@
 //! A list file as lines: opened, unpacked, bounded, its format recognised. What a line says is left to
 //! the formats. Nothing here holds more of a file than its beginning and one line.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
 use memchr::memchr;
+use sha1::{Digest, Sha1};
 
-use super::super::index::hash::Digest;
+use super::super::index::compile::LARGEST_SET;
 use super::super::lists::{Flaw, Format, Intake, Reader};
+use super::refusal::Refusal;
+use crate::input::{self, Unpacked};
 
 /// Longer lines are skipped: ten times what the longest real line (a hosts line of many names) has.
 const LONGEST_LINE: usize = 1 << 16;
 /// A line that has not ended after so much is no line: the file is no list.
 const RUNAWAY_LINE: usize = 16 << 20;
-/// Unpacked. The largest published lists have 130 MB; a small gzip file can unpack to anything.
+/// The largest published lists have 130 MB unpacked; more than this takes minutes to read.
 const LARGEST_LIST: u64 = 2 << 30;
+/// Lists shrink to a tenth when they are packed; what shrinks to less than a hundredth repeats itself.
+const MOST_PACKED: u64 = 100;
+/// A short list may repeat itself as it likes.
+const SMALL: u64 = 16 << 20;
 /// The beginning that the format is recognised by.
 const SAMPLE: u64 = 1 << 16;
 const BUFFER: usize = 1 << 18;
 /// A file in which a hundred lines and nine of ten are not understood is something else (an error
 /// page, a packed file), though some of its words look like names.
-const MANY_SKIPPED: u64 = 100;
-const SKIPPED_PER_ENTRY: u64 = 9;
+const MANY: u64 = 100;
+const PER_ENTRY: u64 = 9;
 
-/// Why a list cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Unusable {
-    #[error("cannot be read: {0}; correct the path, or let the sensor's user read it")]
-    Read(#[from] io::Error),
-    #[error("is no regular file; name a list file, a directory of lists or a rules.toml")]
-    NotAFile,
-    #[error("is empty; fetch it again, or set allow_empty = true for it in a rules.toml")]
-    Empty,
-    #[error("holds binary data; fetch it again")]
-    Binary,
-    #[error("is in UTF-16; convert it: iconv -f utf-16 -t utf-8")]
-    Utf16,
-    #[error("is in no known format; set its format in a rules.toml ({0})")]
-    Unrecognised(String),
-    #[error("has a line of more than 16 MiB (line {0}): it is no list; fetch it again")]
-    RunawayLine(u32),
-    #[error("has more than 2 GiB; split it")]
-    TooLarge,
-    #[error("holds nothing that could be read as {format} ({skipped} lines not understood); check its format")]
-    NothingRead { format: Format, skipped: u64 },
-    #[error("is no list: {skipped} of its lines are not understood as {format}, and only {entries} are")]
-    MostlySkipped { format: Format, skipped: u64, entries: u64 },
-    #[error("does not fit: the rule set holds as many entries as it can")]
-    Full,
-}
-
-/// What reading told, besides the entries.
+/// What reading gave, besides the entries.
 pub(super) struct Outcome {
+    /// `None`: the list is empty, and may be.
     pub format: Option<Format>,
+    /// The first 16 digits of the SHA-1 of the unpacked bytes.
     pub version: String,
 }
 
@@ -64,63 +44,90 @@ pub(super) fn read(
     format: Option<Format>,
     allow_empty: bool,
     intake: &mut Intake<'_>,
-) -> Result<Outcome, Unusable> {
-    let file = File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(Unusable::NotAFile);
-    }
-    let mut packed = BufReader::with_capacity(BUFFER, file);
-    // RFC 1952 2.3.1
-    let mut bytes: Box<dyn BufRead> = if packed.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
-        Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(packed)))
-    } else {
-        Box::new(packed)
-    };
+) -> Result<Outcome, Refusal> {
+    let file = input::regular(path)?;
+    let size = file.metadata()?.len();
+    let mut bytes = Unpacked::new(BufReader::with_capacity(BUFFER, file))?;
+    let largest = if bytes.is_gzip() { LARGEST_LIST.min(SMALL.max(MOST_PACKED * size)) } else { LARGEST_LIST };
     let mut sample = Vec::new();
     bytes.by_ref().take(SAMPLE).read_to_end(&mut sample)?;
-    if sample.starts_with(&[0xff, 0xfe]) || sample.starts_with(&[0xfe, 0xff]) {
-        return Err(Unusable::Utf16);
-    }
-    if sample.contains(&0) {
-        return Err(Unusable::Binary);
-    }
-    if sample.starts_with(b"\xef\xbb\xbf") {
-        sample.drain(..3);
-    }
-    let Some(format) = format.or_else(|| recognise(&sample, intake.options.column.as_deref())) else {
-        let only_remarks = whole_lines(&sample).iter().all(|line| is_remark(line));
-        return match (only_remarks && (sample.len() as u64) < SAMPLE - 3, allow_empty) {
-            (true, true) => Ok(Outcome { format: None, version: digest(&sample) }),
-            (true, false) => Err(Unusable::Empty),
-            (false, _) => Err(Unusable::Unrecognised(Format::ALL.map(|format| format.to_string()).join(", "))),
+    let text = text_of(&sample)?;
+    let Some(recognised) = format.or_else(|| recognise(text, intake.options.column.as_deref())) else {
+        let only_remarks = whole_lines(text).iter().all(|line| is_remark(line));
+        return match (only_remarks && (sample.len() as u64) < SAMPLE, allow_empty) {
+            (true, true) => Ok(Outcome { format: None, version: version(Sha1::digest(&sample)) }),
+            (true, false) => Err(Refusal::Empty),
+            (false, _) => Err(Refusal::Unrecognised(Format::ALL.map(|format| format.to_string()).join(", "))),
         };
     };
-    let version = read_lines(Cursor::new(sample).chain(bytes), format, intake)?;
-    let counts = intake.counts();
-    let (entries, skipped) = (counts.names + counts.addresses, counts.skipped);
-    if intake.is_full() {
-        return Err(Unusable::Full);
-    }
-    if entries == 0 && skipped > 0 {
-        return Err(Unusable::NothingRead { format, skipped });
-    }
-    if entries == 0 && !allow_empty {
-        return Err(Unusable::Empty);
-    }
-    if skipped > MANY_SKIPPED && skipped / SKIPPED_PER_ENTRY > entries {
-        return Err(Unusable::MostlySkipped { format, skipped, entries });
-    }
-    Ok(Outcome { format: Some(format), version })
+    let mut digest = Sha1::new();
+    let mark = sample.len() - text.len();
+    digest.update(sample.get(..mark).unwrap_or_default());
+    let bound = Bound { largest, size };
+    read_lines(Cursor::new(text).chain(bytes), bound, recognised, &mut digest, intake)?;
+    judge(recognised, format.is_some(), allow_empty, intake)?;
+    Ok(Outcome { format: Some(recognised), version: version(digest.finalize()) })
 }
 
-/// Reads every line; returns the digest of them all.
-fn read_lines(mut bytes: impl BufRead, format: Format, intake: &mut Intake<'_>) -> Result<String, Unusable> {
+/// The beginning of a file as text, without a byte order mark.
+fn text_of(sample: &[u8]) -> Result<&[u8], Refusal> {
+    if sample.starts_with(&[0xff, 0xfe]) || sample.starts_with(&[0xfe, 0xff]) {
+        return Err(Refusal::Utf16);
+    }
+    if sample.contains(&0) {
+        return Err(Refusal::Binary);
+    }
+    Ok(sample.strip_prefix(b"\xef\xbb\xbf").unwrap_or(sample))
+}
+
+/// Whether what was read is a list. `is_forced`: the configuration names the format, and knows that most
+/// of the list is about other things.
+fn judge(format: Format, is_forced: bool, allow_empty: bool, intake: &Intake<'_>) -> Result<(), Refusal> {
+    let counts = intake.counts();
+    let (entries, skipped, not_applicable) = (counts.names + counts.addresses, counts.skipped, counts.not_applicable);
+    if entries == 0 && skipped > 0 {
+        return Err(Refusal::NothingRead { format, skipped });
+    }
+    if skipped > MANY && skipped / PER_ENTRY > entries {
+        return Err(Refusal::MostlySkipped { format, skipped, entries });
+    }
+    if !is_forced && not_applicable > MANY && not_applicable / PER_ENTRY > entries {
+        return Err(Refusal::MostlyNotApplicable { format, not_applicable, entries });
+    }
+    if entries == 0 && !allow_empty { Err(Refusal::Empty) } else { Ok(()) }
+}
+
+/// How much of a file is read.
+#[derive(Clone, Copy)]
+struct Bound {
+    /// Unpacked bytes.
+    largest: u64,
+    /// Bytes of the file as it is.
+    size: u64,
+}
+
+impl Bound {
+    fn check(self, total: u64) -> Result<(), Refusal> {
+        match self {
+            Self { largest, .. } if total <= largest => Ok(()),
+            Self { largest: LARGEST_LIST, .. } => Err(Refusal::TooLarge(LARGEST_LIST)),
+            Self { largest, size } => Err(Refusal::Bomb { size, times: largest / size.max(1), bound: largest }),
+        }
+    }
+}
+
+/// Gives every line to the format's reader, and every byte to the digest.
+fn read_lines(
+    mut bytes: impl BufRead,
+    bound: Bound,
+    format: Format,
+    digest: &mut Sha1,
+    intake: &mut Intake<'_>,
+) -> Result<(), Refusal> {
     let mut reader = Reader::new(format);
-    let mut digest = Digest::new();
     let mut take = |line: &[u8], intake: &mut Intake<'_>| {
         intake.next_line();
         let line = line.get(..LONGEST_LINE + 2).unwrap_or(line);
-        digest.line(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.len() > LONGEST_LINE {
             intake.skip(Flaw::LongLine, line);
@@ -141,8 +148,9 @@ fn read_lines(mut bytes: impl BufRead, format: Format, intake: &mut Intake<'_>) 
             if length > 0 {
                 take(&begun, intake);
             }
-            return Ok(digest.finish());
+            return if intake.is_full() { Err(Refusal::Full { size: total, bound: LARGEST_SET }) } else { Ok(()) };
         }
+        digest.update(buffer);
         let mut rest = buffer;
         while let Some(end) = memchr(b'\n', rest) {
             let (line, after) = rest.split_at(end);
@@ -159,13 +167,14 @@ fn read_lines(mut bytes: impl BufRead, format: Format, intake: &mut Intake<'_>) 
         hold(rest, &mut begun);
         length += rest.len();
         if length > RUNAWAY_LINE {
-            return Err(Unusable::RunawayLine(intake.line().saturating_add(1)));
+            return Err(Refusal::RunawayLine(intake.line().saturating_add(1)));
         }
         let read = buffer.len();
         bytes.consume(read);
         total += read as u64;
-        if total > LARGEST_LIST {
-            return Err(Unusable::TooLarge);
+        bound.check(total)?;
+        if intake.is_full() {
+            return Err(Refusal::Full { size: bound.size, bound: LARGEST_SET });
         }
     }
 }
@@ -195,8 +204,11 @@ fn is_remark(line: &[u8]) -> bool {
     line.is_empty() || matches!(line.first(), Some(b'#' | b'!' | b';' | b'[')) || line.starts_with(b"//")
 }
 
-fn digest(bytes: &[u8]) -> String {
-    let mut digest = Digest::new();
-    bytes.split(|byte| *byte == b'\n').for_each(|line| digest.line(line));
-    digest.finish()
+/// The first 16 hexadecimal digits.
+fn version(digest: impl AsRef<[u8]>) -> String {
+    use std::fmt::Write;
+    digest.as_ref().iter().take(8).fold(String::with_capacity(16), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 
-use super::manifest;
+use super::stamp::Watched;
 
 /// Writers that replace several files do so within this time.
 const QUIET: Duration = Duration::from_millis(250);
@@ -28,49 +28,6 @@ const LONGEST_DELAY: Duration = Duration::from_secs(3);
 const MISSING: Duration = Duration::from_secs(5);
 /// As many symbolic links as the kernel follows (`path_resolution(7)`).
 const MOST_LINKS: usize = 40;
-
-/// A file or directory whose change means a reload, as it was before it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Watched {
-    pub path: PathBuf,
-    stamp: Stamp,
-}
-
-impl Watched {
-    /// Takes the stamp of a path: to be done before reading it.
-    #[must_use]
-    pub fn new(path: PathBuf) -> Self {
-        let stamp = Stamp::of(&path);
-        Self { path, stamp }
-    }
-}
-
-/// What tells one content of a path from the next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Stamp {
-    Absent,
-    /// Device, inode, size, and the times of change in nanoseconds.
-    File([i128; 5]),
-    /// The list files in a directory; each is watched on its own.
-    Directory(Vec<PathBuf>),
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Self {
-        let Ok(metadata) = std::fs::metadata(path) else { return Self::Absent };
-        if metadata.is_dir() {
-            return Self::Directory(manifest::list_files(path).unwrap_or_default());
-        }
-        let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
-        Self::File([
-            metadata.dev().into(),
-            metadata.ino().into(),
-            metadata.len().into(),
-            nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
-            nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
-        ])
-    }
-}
 
 /// Becomes readable when something near the lists happens; see [`Watcher::is_due`].
 #[derive(Debug)]
@@ -159,7 +116,7 @@ impl Watcher {
         // Directories and links may be others now.
         self.watch(now);
         (self.first, self.last) = (None, None);
-        self.watched.iter().any(|watched| Stamp::of(&watched.path) != watched.stamp)
+        self.watched.iter().any(Watched::has_changed)
     }
 
     fn due(&self) -> Option<Instant> {
@@ -173,7 +130,7 @@ impl Watcher {
             for (directory, name) in steps(&watched.path) {
                 wanted.entry(directory).or_default().names.extend(name);
             }
-            if matches!(watched.stamp, Stamp::Directory(_)) {
+            if watched.is_directory() {
                 wanted.entry(watched.path.clone()).or_default().all = true;
             }
         }

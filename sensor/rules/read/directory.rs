@@ -1,0 +1,40 @@
+//! The list files of a directory, and what stands there and is no list.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// Files beside lists in a directory that are no lists.
+const NO_LISTS: [&str; 8] = [".md", ".toml", "~", ".bak", ".swp", ".tmp", ".part", ".orig"];
+
+/// What a directory of lists holds, in the order of names.
+#[derive(Debug, Default)]
+pub(super) struct Directory {
+    pub lists: Vec<PathBuf>,
+    /// Directories, pipes and the like: no list is read from them.
+    pub ignored: Vec<PathBuf>,
+}
+
+impl Directory {
+    pub(super) fn read(path: &Path) -> io::Result<Self> {
+        let mut directory = Self::default();
+        for entry in fs::read_dir(path)? {
+            let file = entry?.path();
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            // A Kubernetes ConfigMap has its versions in directories that begin with dots.
+            let no_list =
+                name.starts_with('.') || name.starts_with("README") || NO_LISTS.iter().any(|end| name.ends_with(end));
+            if no_list {
+                continue;
+            }
+            // What a broken link names is a list that cannot be read.
+            if fs::metadata(&file).map_or(true, |metadata| metadata.is_file()) {
+                directory.lists.push(file);
+            } else {
+                directory.ignored.push(file);
+            }
+        }
+        directory.lists.sort();
+        directory.ignored.sort();
+        Ok(directory)
+    }
+}
