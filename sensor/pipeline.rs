@@ -10,7 +10,7 @@ use crate::metrics::Metrics;
 use crate::net::Reassembler;
 use crate::process::Processes;
 use crate::rules::Rules;
-use crate::sighting::{Context, Emit, Flow, Kinds, Packet, Routed, Seen, Settings};
+use crate::sighting::{Context, Document, Emit, Flow, Kinds, Packet, Routed, Seen, Settings, Watch};
 
 /// Nanoseconds between two sweeps: losses, streams with a gap, processes and addresses to be forgotten.
 const SWEEP: u64 = 1_000_000_000;
@@ -24,6 +24,7 @@ pub struct Pipeline {
     /// The last packet stood in a capture.
     captured: bool,
     swept: u64,
+    watch: Watch,
 }
 
 impl Pipeline {
@@ -44,11 +45,13 @@ impl Pipeline {
             context,
             captured: false,
             swept: 0,
+            watch: settings.watch,
         }
     }
 
     /// Takes one event, and emits the documents that are due by it, in their order.
     pub fn push(&mut self, event: &Event<'_>, out: &mut dyn Emit) {
+        let out = &mut Watching { watch: self.watch, out };
         let processes = &mut self.context.processes;
         match event {
             Event::Packet(packet) => self.packet(packet, out),
@@ -64,6 +67,7 @@ impl Pipeline {
     /// Emits the documents that are due although no event came: timeouts, messages behind a gap that is not
     /// filled, summaries. `now` is of the events' clock, and all events before it have been pushed.
     pub fn tick(&mut self, now: u64, out: &mut dyn Emit) {
+        let out = &mut Watching { watch: self.watch, out };
         self.advance(now, out);
         self.context.sweep(now);
     }
@@ -71,6 +75,7 @@ impl Pipeline {
     /// Ends the stream of events. Queries that still wait are no timeouts, for their answers may be on the way;
     /// a caller who knows better gives a later `now`.
     pub fn finish(&mut self, now: u64, out: &mut dyn Emit) {
+        let out = &mut Watching { watch: self.watch, out };
         self.reassembler.finish();
         self.kinds.finish(now, self.captured, &mut self.context, out);
         self.context.finish(now, out);
@@ -129,5 +134,23 @@ impl Pipeline {
             kinds.sweep(now, *captured, context, out);
             out.tick(now);
         }
+    }
+}
+
+/// Leaves out the documents of kinds that work only because another kind needs them.
+struct Watching<'a> {
+    watch: Watch,
+    out: &'a mut dyn Emit,
+}
+
+impl Emit for Watching<'_> {
+    fn emit(&mut self, time: u64, document: Document<'_>) {
+        if document.kind().is_none_or(|kind| self.watch.contains(kind)) {
+            self.out.emit(time, document);
+        }
+    }
+
+    fn tick(&mut self, now: u64) {
+        self.out.tick(now);
     }
 }

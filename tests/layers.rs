@@ -37,7 +37,7 @@ const MODULES: [(&str, &[&str]); 27] = [
     ("probe", &["skeleton", "event", "metrics", "observe"]),
     ("replay", &["input", "event", "metrics"]),
     ("sink", &["metrics"]),
-    ("cli", &["observe", "probe", "view"]),
+    ("cli", &["sighting", "observe", "probe", "view"]),
     ("view", &["name"]),
     (
         "command",

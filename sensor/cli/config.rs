@@ -11,10 +11,11 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 
 use super::settings::{self, FileSettings};
-use super::value::RingSize;
+use super::value::{RingSize, Watched};
 use super::{ReplayArgs, RunArgs};
 use crate::observe::Observe;
 use crate::probe::Hooks;
+use crate::sighting::Watch;
 
 /// The configuration file where no `--config` names another; it need not exist.
 const DEFAULT_FILE: &str = "/etc/dnstrail/dnstrail.toml";
@@ -49,6 +50,7 @@ pub struct Common {
     /// Sorted, without duplicates.
     pub ports: Vec<u16>,
     pub timeout: Duration,
+    pub watch: Watch,
 }
 
 /// A configuration file that cannot be used.
@@ -103,7 +105,8 @@ impl Common {
             outputs.push("stdout".into());
         }
         let timeout = settings.timeout.map_or(TIMEOUT, |timeout| timeout.0);
-        Self { rules: settings.rules, outputs, ports, timeout }
+        let watch = Watched::set(&settings.watch);
+        Self { rules: settings.rules, outputs, ports, timeout, watch }
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Deserialize;
 
-use super::value::{AlertWindow, Loopback, Port, RingSize, Timeout};
+use super::value::{AlertWindow, Loopback, Port, RingSize, Timeout, Watched};
 use crate::observe::Observe;
 use crate::probe::Hooks;
 
@@ -54,6 +54,9 @@ settings! {
         /// More ports that carry DNS, besides 53, 5353 and 5355
         #[arg(value_name = "PORT", value_delimiter = ',')]
         ports: Vec<Port>,
+        /// The kinds of sightings to emit, or `all` [default: dns,connection]
+        #[arg(value_name = "KIND", value_enum, value_delimiter = ',')]
+        watch: Vec<Watched>,
         /// Report a query that has no answer after this many seconds [default: 5]
         #[arg(value_name = "SECONDS")]
         timeout: Option<Timeout>,

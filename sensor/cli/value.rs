@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::observe::Observe;
 use crate::probe::Hooks;
+use crate::sighting::{Name, Watch};
 
 /// Port 0 is none.
 pub type Port = NonZeroU16;
@@ -31,6 +32,8 @@ pub enum ValueError {
     SecondsFromZero(u64),
     #[error("give MiB as a power of two from 1 to 1024")]
     RingSize,
+    #[error("give kinds of sightings, or all: {}", Watched::EACH.map(Watched::name).join(", "))]
+    Kind,
     #[error("give an address and a port, for example 127.0.0.1:9153")]
     Address,
     #[error("metrics are served on loopback only, for example on 127.0.0.1:{0}")]
@@ -109,6 +112,61 @@ impl TryFrom<String> for Loopback {
 
     fn try_from(text: String) -> Result<Self, ValueError> {
         text.parse()
+    }
+}
+
+/// `--watch`: one kind of sightings, or all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Watched {
+    Kind(Name),
+    All,
+}
+
+impl Watched {
+    const EACH: [Self; Name::ALL.len() + 1] = {
+        let mut each = [Self::All; Name::ALL.len() + 1];
+        let mut place = 0;
+        while place < Name::ALL.len() {
+            each[place] = Self::Kind(Name::ALL[place]);
+            place += 1;
+        }
+        each
+    };
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Kind(kind) => kind.name(),
+            Self::All => "all",
+        }
+    }
+
+    /// The set that several values make; the default where there is none.
+    #[must_use]
+    pub fn set(values: &[Self]) -> Watch {
+        let with = |set: Watch, value: &Self| match value {
+            Self::Kind(kind) => set.with(*kind),
+            Self::All => Watch::ALL,
+        };
+        if values.is_empty() { Watch::default() } else { values.iter().fold(Watch::NONE, with) }
+    }
+}
+
+impl TryFrom<String> for Watched {
+    type Error = ValueError;
+
+    fn try_from(text: String) -> Result<Self, ValueError> {
+        Self::EACH.into_iter().find(|value| value.name() == text).ok_or(ValueError::Kind)
+    }
+}
+
+impl ValueEnum for Watched {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::EACH
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
     }
 }
 

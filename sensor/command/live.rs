@@ -22,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::observe::Observe;
 use crate::pipeline::Pipeline;
 use crate::probe::{self, Probes};
-use crate::sighting;
+use crate::sighting::{self, Name};
 use crate::sink::WhenFull;
 
 /// How long the ring is still emptied after the end was asked for.
@@ -128,9 +128,11 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Connections are followed once there are lists. Who observes servers alone wants nothing of what clients do.
+/// Connections are followed where they are watched, once there are lists. A sensor of servers alone records no
+/// client.
 fn follow_connections(settings: &config::Run, rulebook: &Rulebook, probes: &mut Probes) {
-    if settings.observe != Observe::Servers && !rulebook.current().is_empty() {
+    let watched = settings.common.watch.contains(Name::Connection) && settings.observe != Observe::Servers;
+    if watched && !rulebook.current().is_empty() {
         probes.apply(&Command::FollowConnections);
     }
 }
@@ -167,7 +169,7 @@ impl Shown {
 
 fn pipeline_settings(settings: &config::Run) -> sighting::Settings {
     sighting::Settings {
-        watch: sighting::Watch::ALL,
+        watch: settings.common.watch,
         ports: settings.common.ports.clone(),
         observe: settings.observe,
         timeout: nanoseconds(settings.common.timeout),

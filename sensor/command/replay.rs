@@ -31,7 +31,7 @@ pub fn replay(files: &[PathBuf], settings: &config::Common) -> Result<(), Failur
     let outputs = open_outputs(&settings.outputs, WhenFull::Wait, &signals, &metrics)?;
     let pipeline = Pipeline::new(
         &sighting::Settings {
-            watch: sighting::Watch::ALL,
+            watch: settings.watch,
             ports: settings.ports.clone(),
             observe: Observe::All,
             timeout: u64::try_from(settings.timeout.as_nanos()).unwrap_or(u64::MAX),

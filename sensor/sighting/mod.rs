@@ -22,6 +22,10 @@ pub trait Kind: Sized {
     const FIELDS: &'static [Field];
     /// Cuts the bytes of a TCP flow that the kind claims into messages.
     type Framing: Framing;
+    /// Whether the kind is watched unless the user chooses others.
+    const DEFAULT: bool = false;
+    /// Other kinds that must see their sightings for this kind to work.
+    const NEEDS: Watch = Watch::NONE;
 
     fn new(settings: &Settings, context: &Context) -> Self;
 
@@ -71,7 +75,7 @@ impl Default for Settings {
     /// `dig`, ask again (`timeout` in resolv.conf(5)): no client waits for a later answer.
     fn default() -> Self {
         Self {
-            watch: Watch::ALL,
+            watch: Watch::default(),
             ports: vec![53, 5353, 5355],
             observe: Observe::Clients,
             timeout: 5_000_000_000,
@@ -103,6 +107,13 @@ impl Watch {
     pub const NONE: Self = Self(0);
     pub const ALL: Self = Self(u32::MAX);
 
+    /// The kinds of the set, and the kinds that they need.
+    #[must_use]
+    fn with_needs(self) -> Self {
+        let needed = Name::ALL.iter().filter(|kind| self.contains(**kind));
+        needed.fold(self, |set, kind| Self(set.0 | kind.needs().0))
+    }
+
     #[must_use]
     pub const fn with(self, kind: Name) -> Self {
         Self(self.0 | 1 << kind as u32)
@@ -111,6 +122,12 @@ impl Watch {
     #[must_use]
     pub const fn contains(self, kind: Name) -> bool {
         self.0 & 1 << kind as u32 != 0
+    }
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Name::ALL.iter().filter(|kind| kind.is_default()).fold(Self::NONE, |set, kind| set.with(*kind))
     }
 }
 
@@ -132,6 +149,14 @@ macro_rules! kinds {
                 match self { $(Self::[<$kind:camel>] => stringify!($kind),)+ }
             }
 
+            const fn is_default(self) -> bool {
+                match self { $(Self::[<$kind:camel>] => <$kind::[<$kind:camel>] as Kind>::DEFAULT,)+ }
+            }
+
+            const fn needs(self) -> Watch {
+                match self { $(Self::[<$kind:camel>] => <$kind::[<$kind:camel>] as Kind>::NEEDS,)+ }
+            }
+
             /// The fields of the kind's documents.
             #[must_use]
             pub const fn fields(self) -> &'static [Field] {
@@ -146,6 +171,17 @@ macro_rules! kinds {
             Summary(Summary<'a>),
         }
 
+        impl Document<'_> {
+            /// The kind of the sighting. A summary has none.
+            #[must_use]
+            pub const fn kind(&self) -> Option<Name> {
+                match self {
+                    $(Self::[<$kind:camel>](_) => Some(Name::[<$kind:camel>]),)+
+                    Self::Summary(_) => None,
+                }
+            }
+        }
+
         /// The state of all kinds that are watched.
         #[derive(Debug)]
         pub(crate) struct Kinds {
@@ -154,8 +190,9 @@ macro_rules! kinds {
 
         impl Kinds {
             pub(crate) fn new(settings: &Settings, context: &Context) -> Self {
+                let watch = settings.watch.with_needs();
                 Self {
-                    $($kind: settings.watch.contains(Name::[<$kind:camel>])
+                    $($kind: watch.contains(Name::[<$kind:camel>])
                         .then(|| route::Route::new(settings, context)),)+
                 }
             }

@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use dnstrail::event::{Command, Connection, ConnectionId, Exit, Stage};
 use dnstrail::process::RETIRED_TIME;
 use dnstrail::rules;
+use dnstrail::sighting::{Name, Watch};
 
 use super::*;
 
@@ -65,6 +66,26 @@ fn connection(pid: u32, destination: IpAddr, stage: Stage, start: u64, time: u64
 fn connect(scene: &mut Scene, pid: u32, destination: IpAddr, stage: Stage, start: u64) -> Vec<Told> {
     scene.push(&Event::Connection(connection(pid, destination, stage, start, start + SECOND)));
     scene.told()
+}
+
+/// A connection needs the answers that name its address, also where DNS documents are not wanted.
+#[test]
+fn only_watched_kinds_are_emitted() {
+    for (watch, lookup, connection) in [
+        (Watch::NONE.with(Name::Connection), 0, 1),
+        (Watch::NONE.with(Name::Dns), 2, 0),
+        (Watch::default(), 2, 1),
+        (Watch::ALL, 2, 1),
+        (Watch::NONE, 0, 0),
+    ] {
+        let mut scene = Scene::with(&Settings { watch, ..Settings::default() }, rules_of("evil.example\n"));
+        scene.exec(key(7));
+        egress(CLIENT, SERVER, &query(1, NAME)).by(7).to(&mut scene);
+        ingress(SERVER, CLIENT, &answer(1, NAME).answer(1, &ADDRESS.octets()).0).to(&mut scene);
+        assert_eq!(scene.told().len(), lookup, "{watch:?}");
+        let told = connect(&mut scene, 7, ADDRESS.into(), Stage::Opened, START + SECOND);
+        assert_eq!(told.len(), connection, "{watch:?}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod document;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::{Context, Emit, Kind, Seen, Settings};
+use super::{Context, Emit, Kind, Name, Seen, Settings, Watch};
 use crate::alert::{Match, Resolution};
 use crate::event::{self, Command, ConnectionId, Stage};
 use crate::process::Actor;
@@ -35,6 +35,9 @@ struct Open {
 impl Kind for Connection {
     const FIELDS: &'static [Field] = &[DESTINATION_IP];
     type Framing = ();
+    const DEFAULT: bool = true;
+    /// The addresses of listed names come from DNS answers.
+    const NEEDS: Watch = Watch::NONE.with(Name::Dns);
 
     fn new(_settings: &Settings, _context: &Context) -> Self {
         Self { open: BTreeMap::new() }

@@ -32,6 +32,7 @@ pub struct Dns {
 impl Kind for Dns {
     const FIELDS: &'static [Field] = &[QUESTION_NAME, ANSWER_NAME, ANSWER_DATA, RESOLVED_IP];
     type Framing = LengthPrefix;
+    const DEFAULT: bool = true;
 
     fn new(settings: &Settings, context: &Context) -> Self {
         Self {
