@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::reading::Readings;
 use super::stream::{IDLE, LINGER};
 use super::{Framing, Tcp, Verdict};
 
@@ -20,7 +21,7 @@ const KEPT_CAPACITY: usize = 512;
 
 #[derive(Debug, Default)]
 pub(super) struct Flow<F> {
-    framing: F,
+    readings: Readings<F>,
     /// Sequence number of the first byte that belongs to this connection, as far as is known.
     start: u32,
     /// `start` follows a SYN.
@@ -49,7 +50,7 @@ impl<F: Framing> Flow<F> {
     /// Begins a connection with this segment, its first that was seen.
     pub(super) fn reset(&mut self, first: &Tcp<'_>) {
         self.clear();
-        self.framing.restart(first.syn);
+        self.readings.restart(first.syn);
         self.exact = first.syn;
         self.start = data_sequence(first);
         self.next = self.start;
@@ -69,6 +70,9 @@ impl<F: Framing> Flow<F> {
         }
 
         // An RST elsewhere is none to the receiver either (RFC 5961 3.2), but for a gap that only we have.
+        if let Some(urgent) = segment.urgent.filter(|urgent| after(*urgent, self.next) >= 0) {
+            self.readings.announce(urgent);
+        }
         let reset = segment.rst && jump >= 0 && jump.unsigned_abs() <= NEW_CONNECTION;
         lost += self.place(time, sequence, segment.bytes, message);
         if !self.ahead.is_empty() && (reset || self.is_gap_hopeless(time)) {
@@ -81,7 +85,7 @@ impl<F: Framing> Flow<F> {
         if reset || end == Some(self.next) {
             lost += self.close(message);
         }
-        let verdict = if self.framing.is_foreign() { Verdict::Foreign } else { Verdict::Expected };
+        let verdict = if self.readings.is_foreign() { Verdict::Foreign } else { Verdict::Expected };
         (lost, verdict)
     }
 
@@ -107,7 +111,7 @@ impl<F: Framing> Flow<F> {
 
     /// Memory in use beyond the flow itself.
     pub(super) fn held(&self) -> usize {
-        self.framing.capacity() + self.ahead_bytes + self.ahead.capacity() * size_of::<Piece>()
+        self.readings.capacity() + self.ahead_bytes + self.ahead.capacity() * size_of::<Piece>()
     }
 
     /// Segments wait behind a gap.
@@ -117,13 +121,13 @@ impl<F: Framing> Flow<F> {
 
     /// Bytes that were seen and not handed out.
     pub(super) fn unread(&self) -> u64 {
-        self.framing.unread() + self.ahead_bytes as u64
+        self.readings.unread() + self.ahead_bytes as u64
     }
 
     /// Forgets everything, so that another flow can take its place.
     pub(super) fn clear(&mut self) {
-        self.framing.restart(false);
-        self.framing.shrink(KEPT_CAPACITY);
+        self.readings.restart(false);
+        self.readings.shrink(KEPT_CAPACITY);
         self.ahead = VecDeque::new();
         self.ahead_bytes = 0;
         (self.end, self.closed) = (None, false);
@@ -160,7 +164,7 @@ impl<F: Framing> Flow<F> {
         }
         self.closed = false;
         if sequence == self.next {
-            lost += self.framing.push(bytes, message);
+            lost += self.readings.push(sequence, bytes, message);
             self.next = self.next.wrapping_add(length32(bytes));
             lost += self.drain(message);
         } else {
@@ -192,7 +196,7 @@ impl<F: Framing> Flow<F> {
             };
             self.ahead_bytes -= first.bytes.len();
             if let Some(bytes) = first.bytes.get(old.unsigned_abs() as usize..).filter(|bytes| !bytes.is_empty()) {
-                lost += self.framing.push(bytes, message);
+                lost += self.readings.push(self.next, bytes, message);
                 self.next = self.next.wrapping_add(length32(bytes));
             }
         }
@@ -212,7 +216,7 @@ impl<F: Framing> Flow<F> {
             return 0;
         };
         let gap = after(first.sequence, self.next).unsigned_abs();
-        let lost = self.framing.gap(u64::from(gap));
+        let lost = self.readings.gap(u64::from(gap));
         self.next = first.sequence;
         self.gap_since = time;
         lost + self.drain(message)
@@ -225,8 +229,8 @@ impl<F: Framing> Flow<F> {
         while !self.ahead.is_empty() {
             lost += self.give_up_gap(self.heard, message);
         }
-        lost += self.framing.close();
-        self.framing.shrink(KEPT_CAPACITY);
+        lost += self.readings.close();
+        self.readings.shrink(KEPT_CAPACITY);
         self.ahead = VecDeque::new();
         self.closed = true;
         lost
@@ -245,7 +249,7 @@ fn data_sequence(segment: &Tcp<'_>) -> u32 {
 }
 
 /// How far `a` is after `b`, modulo 2^32.
-fn after(a: u32, b: u32) -> i32 {
+pub(super) fn after(a: u32, b: u32) -> i32 {
     a.wrapping_sub(b).cast_signed()
 }
 

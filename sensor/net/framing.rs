@@ -2,7 +2,7 @@
 
 /// Cuts the bytes of one flow direction into messages. Bytes come in order, and [`gap`](Self::gap)
 /// says where some will never come.
-pub trait Framing: Default {
+pub trait Framing: Default + Clone {
     /// Begins anew, at the first byte of a connection (`exact`) or somewhere in it.
     fn restart(&mut self, exact: bool);
 
@@ -25,6 +25,15 @@ pub trait Framing: Default {
 
     /// Gives back memory beyond `capacity` bytes.
     fn shrink(&mut self, capacity: usize);
+
+    /// Begins to count for [`trial`](Self::trial).
+    fn begin_trial(&mut self) {}
+
+    /// How many messages since [`begin_trial`](Self::begin_trial) began as messages do, and how many did
+    /// not. Both are counted as soon as the beginning is there. A framing that cannot judge counts none.
+    fn trial(&self) -> (u32, u32) {
+        (0, 0)
+    }
 
     /// Whether the flow carries another protocol. `true` is returned once.
     fn is_foreign(&mut self) -> bool;

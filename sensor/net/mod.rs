@@ -6,6 +6,7 @@ mod fragment;
 mod framing;
 mod ip;
 mod packet;
+mod reading;
 mod stream;
 mod table;
 mod transport;

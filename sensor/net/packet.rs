@@ -31,12 +31,16 @@ pub enum Payload<'a> {
 }
 
 /// What of a TCP segment matters to the order of its bytes (RFC 9293 3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "the flags of the header, each by name")]
 pub struct Tcp<'a> {
     pub sequence: u32,
     pub syn: bool,
     pub fin: bool,
     pub rst: bool,
+    /// Sequence number of the urgent byte that the segment announces: of its last one, as Linux and most
+    /// others count (RFC 6093 2).
+    pub urgent: Option<u32>,
     pub bytes: &'a [u8],
 }
 

@@ -61,6 +61,12 @@ impl<F: Framing> Streams<F> {
         Self { flows: Table::default(), held: 0, gaps: 0, metrics }
     }
 
+    /// Bytes held for all flows, at most about [`HELD_BYTES`].
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
     /// Takes one segment; `time` is that of its packet in nanoseconds. `message` gets each message
     /// that it completes, without the length prefix: borrowed from `segment` where it stands there
     /// whole and in order.

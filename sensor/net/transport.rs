@@ -42,11 +42,15 @@ fn tcp(bytes: &[u8]) -> Result<((u16, u16), Payload<'_>), PacketError> {
         return Err(PacketError::Length("TCP"));
     }
     let flags = fixed[13];
+    let sequence = u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]);
+    // The pointer leads behind the byte; 0 means the first byte to Linux (`tcp_check_urg`).
+    let behind = u32::from(u16::from_be_bytes([fixed[18], fixed[19]])).saturating_sub(1);
     let tcp = Tcp {
-        sequence: u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]),
+        sequence,
         syn: flags & 0x02 != 0,
         fin: flags & 0x01 != 0,
         rst: flags & 0x04 != 0,
+        urgent: (flags & 0x20 != 0).then(|| sequence.wrapping_add(behind)),
         bytes: bytes.get(offset..).ok_or(PacketError::Short("TCP"))?,
     };
     Ok(((u16::from_be_bytes([fixed[0], fixed[1]]), u16::from_be_bytes([fixed[2], fixed[3]])), Payload::Tcp(tcp)))

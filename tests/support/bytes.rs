@@ -57,8 +57,12 @@ pub fn tcp(segment: &Tcp<'_>, options: &[u8]) -> Vec<u8> {
     bytes.extend(segment.sequence.to_be_bytes());
     bytes.extend([0; 4]);
     bytes.push(u8::try_from((5 + words) << 4).unwrap());
-    bytes.push(u8::from(segment.fin) | u8::from(segment.syn) << 1 | u8::from(segment.rst) << 2);
-    bytes.extend([0; 6]);
+    let urgent = u8::from(segment.urgent.is_some()) << 5;
+    bytes.push(u8::from(segment.fin) | u8::from(segment.syn) << 1 | u8::from(segment.rst) << 2 | urgent);
+    bytes.extend([0; 4]);
+    // The pointer leads behind the byte.
+    let behind = segment.urgent.map_or(0, |urgent| urgent.wrapping_sub(segment.sequence) + 1);
+    bytes.extend(u16::try_from(behind).unwrap().to_be_bytes());
     bytes.extend(options);
     bytes.resize(20 + words * 4, 0);
     bytes.extend(segment.bytes);
@@ -66,7 +70,7 @@ pub fn tcp(segment: &Tcp<'_>, options: &[u8]) -> Vec<u8> {
 }
 
 pub fn data(sequence: u32, bytes: &[u8]) -> Tcp<'_> {
-    Tcp { sequence, syn: false, fin: false, rst: false, bytes }
+    Tcp { sequence, bytes, ..Tcp::default() }
 }
 
 /// A whole IPv4 packet; `options` is padded to whole words.

@@ -16,7 +16,7 @@ const HEAD: usize = PREFIX + HEADER;
 const DOUBT_LIMIT: u32 = 64;
 
 /// The state of one stream.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct LengthPrefix {
     state: State,
     /// The message that is not complete yet, with its length. While searching: up to [`HEAD`] bytes that
@@ -32,6 +32,8 @@ pub struct LengthPrefix {
     trusted: bool,
     /// The stream was called foreign.
     reported: bool,
+    /// See [`Framing::trial`].
+    trial: (u32, u32),
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +109,14 @@ impl Framing for LengthPrefix {
         self.partial.shrink_to(capacity);
     }
 
+    fn begin_trial(&mut self) {
+        self.trial = (0, 0);
+    }
+
+    fn trial(&self) -> (u32, u32) {
+        self.trial
+    }
+
     fn is_foreign(&mut self) -> bool {
         let foreign = !self.trusted && self.doubt >= DOUBT_LIMIT && !self.reported;
         self.reported |= foreign;
@@ -142,7 +152,7 @@ impl LengthPrefix {
         while !bytes.is_empty() {
             let whole = if self.partial.is_empty() { split_message(bytes) } else { None };
             if let Some((whole, rest)) = whole {
-                if !self.accepts(whole) {
+                if !self.accepts(is_plausible(whole)) {
                     return self.lose(bytes);
                 }
                 self.trusted = true;
@@ -165,7 +175,7 @@ impl LengthPrefix {
                 continue;
             };
             let at_head = have == HEAD.min(PREFIX + length) && !now.is_empty();
-            if at_head && !self.accepts(&self.partial) {
+            if at_head && !self.accepts(is_plausible(&self.partial)) {
                 return self.lose(bytes);
             }
             if have == PREFIX + length {
@@ -177,9 +187,11 @@ impl LengthPrefix {
         0
     }
 
-    /// Whether a message begins with `head`: any bytes do where the frame is known.
-    fn accepts(&self, head: &[u8]) -> bool {
-        self.state == State::Exact || is_plausible(head)
+    /// Whether a message begins here: with any bytes, where the frame is known.
+    fn accepts(&mut self, plausible: bool) -> bool {
+        let counted = if plausible { &mut self.trial.0 } else { &mut self.trial.1 };
+        *counted = counted.saturating_add(1);
+        plausible || self.state == State::Exact
     }
 
     /// The frame was guessed wrongly: passes over everything at hand.

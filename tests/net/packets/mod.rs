@@ -146,8 +146,14 @@ fn tcp_options_and_flags() {
     assert_eq!(read(&packet), Err(PacketError::Short("TCP")));
 
     for flags in 0..8u8 {
-        let sent =
-            Tcp { sequence: 0xfedc_ba98, fin: flags & 1 != 0, syn: flags & 2 != 0, rst: flags & 4 != 0, bytes: b"dns" };
+        let sent = Tcp {
+            sequence: 0xfedc_ba98,
+            fin: flags & 1 != 0,
+            syn: flags & 2 != 0,
+            rst: flags & 4 != 0,
+            bytes: b"dns",
+            ..Tcp::default()
+        };
         let packet = bytes::ipv6(TCP, &bytes::tcp(&sent, &[]));
         let mut reader = Reader::new();
         assert_eq!(reader.packets.parse(0, &packet).unwrap().unwrap().payload, Payload::Tcp(sent));

@@ -98,7 +98,7 @@ proptest! {
             let sequence = if near { sequence % 4096 } else { *sequence };
             let (syn, fin, rst) = (flags & 1 != 0, flags & 2 != 0, flags & 4 != 0);
             reader.time = reader.time.wrapping_add(u64::from(*flags) * SECOND);
-            reader.segment(&Tcp { sequence, syn, fin, rst, bytes });
+            reader.segment(&Tcp { sequence, syn, fin, rst, bytes, ..Tcp::default() });
         }
         reader.finish();
     }

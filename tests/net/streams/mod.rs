@@ -3,6 +3,7 @@
 
 mod any_order;
 mod gaps;
+mod urgent;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -58,7 +59,7 @@ impl Reader {
     }
 
     fn syn(&mut self, sequence: u32) {
-        self.segment(&Tcp { sequence, syn: true, fin: false, rst: false, bytes: &[] });
+        self.segment(&Tcp { sequence, syn: true, bytes: &[], ..Tcp::default() });
     }
 
     fn data(&mut self, sequence: u32, bytes: &[u8]) {
@@ -215,7 +216,7 @@ fn the_directions_sides_and_namespaces_are_flows_of_their_own() {
         FlowKey { source: one.destination, destination: one.source, ..one },
     ];
     let mut reader = Reader::midway();
-    let syn = Tcp { sequence: FIRST - 1, syn: true, fin: false, rst: false, bytes: &[] };
+    let syn = Tcp { sequence: FIRST - 1, syn: true, bytes: &[], ..Tcp::default() };
     for key in &keys {
         reader.segment_of(key, &syn);
     }
@@ -232,8 +233,8 @@ fn the_directions_sides_and_namespaces_are_flows_of_their_own() {
 fn data_in_the_syn() {
     let bytes = framed(&query(1, "a.example"));
     let mut reader = Reader::midway();
-    reader.segment(&Tcp { sequence: 77, syn: true, fin: false, rst: false, bytes: &bytes[..9] });
-    reader.segment(&Tcp { sequence: 77, syn: true, fin: false, rst: false, bytes: &bytes[..9] });
+    reader.segment(&Tcp { sequence: 77, syn: true, bytes: &bytes[..9], ..Tcp::default() });
+    reader.segment(&Tcp { sequence: 77, syn: true, bytes: &bytes[..9], ..Tcp::default() });
     reader.data(78 + 9, &bytes[9..]);
     assert_eq!(reader.take(), [query(1, "a.example")]);
 }
@@ -264,22 +265,22 @@ fn fin_and_rst_end_a_flow() {
     let end = at(bytes.len());
     for rst in [false, true] {
         let mut reader = Reader::connected();
-        reader.segment(&Tcp { sequence: FIRST, syn: false, fin: !rst, rst, bytes: &bytes });
+        reader.segment(&Tcp { sequence: FIRST, fin: !rst, rst, bytes: &bytes, ..Tcp::default() });
         assert_eq!(reader.take().len(), 1);
         // A retransmission of the last segment is still known.
-        reader.segment(&Tcp { sequence: FIRST, syn: false, fin: !rst, rst, bytes: &bytes });
+        reader.segment(&Tcp { sequence: FIRST, fin: !rst, rst, bytes: &bytes, ..Tcp::default() });
         assert_eq!(reader.take().len(), 0);
 
         let mut reader = Reader::connected();
         reader.data(FIRST, &bytes[..10]);
-        reader.segment(&Tcp { sequence: at(10), syn: false, fin: !rst, rst, bytes: &[] });
+        reader.segment(&Tcp { sequence: at(10), fin: !rst, rst, bytes: &[], ..Tcp::default() });
         assert_eq!(reader.lost(), 10, "an unfinished message");
     }
     // With forged numbers they hide nothing of what follows, the middle of a message included.
     let mut reader = Reader::connected();
     let forged = |reader: &mut Reader| {
         for (sequence, fin) in [(0x8000_0000, false), (FIRST - 1, false), (FIRST - 1, true), (0, true)] {
-            reader.segment(&Tcp { sequence, syn: false, fin, rst: !fin, bytes: &[] });
+            reader.segment(&Tcp { sequence, fin, rst: !fin, bytes: &[], ..Tcp::default() });
         }
     };
     for place in [0, bytes.len()] {
@@ -295,7 +296,7 @@ fn fin_and_rst_end_a_flow() {
     assert_eq!((reader.take().len(), reader.lost()), (0, bytes.len() as u64));
     // A FIN that overtakes the data.
     let mut reader = Reader::connected();
-    reader.segment(&Tcp { sequence: end, syn: false, fin: true, rst: false, bytes: &[] });
+    reader.segment(&Tcp { sequence: end, fin: true, bytes: &[], ..Tcp::default() });
     reader.data(at(0), &bytes);
     assert_eq!(reader.take().len(), 1);
     assert_eq!(reader.lost(), 0);
@@ -307,7 +308,7 @@ fn an_rst_hands_out_what_waits() {
     let mut reader = Reader::connected();
     reader.data(at(100), &bytes);
     assert!(reader.got.is_empty());
-    reader.segment(&Tcp { sequence: at(100 + bytes.len()), syn: false, fin: false, rst: true, bytes: &[] });
+    reader.segment(&Tcp { sequence: at(100 + bytes.len()), rst: true, bytes: &[], ..Tcp::default() });
     assert_eq!(reader.take(), [query(1, "a.example")]);
     assert_eq!(reader.lost(), 100);
 }
@@ -316,10 +317,10 @@ fn an_rst_hands_out_what_waits() {
 fn a_flow_that_goes_on_after_its_end_stays_known() {
     let odd = framed(&[0xff; 40]);
     let mut reader = Reader::connected();
-    reader.segment(&Tcp { sequence: FIRST, syn: false, fin: false, rst: true, bytes: &[] });
+    reader.segment(&Tcp { sequence: FIRST, rst: true, bytes: &[], ..Tcp::default() });
     reader.data(at(0), &odd);
     reader.time = 20 * SECOND;
-    reader.segment_of(&key(1), &Tcp { sequence: 0, syn: true, fin: false, rst: false, bytes: &[] });
+    reader.segment_of(&key(1), &Tcp { sequence: 0, syn: true, bytes: &[], ..Tcp::default() });
     reader.data(at(odd.len()), &odd);
     assert_eq!((reader.take().len(), reader.lost()), (2, 0));
 }
@@ -343,9 +344,9 @@ fn flows_are_bounded_in_number() {
     let mut reader = Reader::midway();
     let flow = |index: u32| FlowKey { network_namespace: index, ..key(CLIENT_PORT) };
     for index in 0..16_384 + 100 {
-        reader.segment_of(&flow(index), &Tcp { sequence: 0, syn: true, fin: false, rst: false, bytes: &bytes[..10] });
+        reader.segment_of(&flow(index), &Tcp { sequence: 0, syn: true, bytes: &bytes[..10], ..Tcp::default() });
         // This one is kept in use.
-        reader.segment_of(&flow(0), &Tcp { sequence: 0, syn: true, fin: false, rst: false, bytes: &[] });
+        reader.segment_of(&flow(0), &Tcp { sequence: 0, syn: true, bytes: &[], ..Tcp::default() });
     }
     assert_eq!((reader.evicted(), reader.lost()), (100, 1000));
     for index in [0, 101, 16_483] {
@@ -358,7 +359,7 @@ fn flows_are_bounded_in_number() {
     let mut reader = Reader::midway();
     for index in 0..40_000 {
         reader.time += SECOND / 10;
-        reader.segment_of(&flow(index), &Tcp { sequence: 0, syn: true, fin: false, rst: false, bytes: &bytes });
+        reader.segment_of(&flow(index), &Tcp { sequence: 0, syn: true, bytes: &bytes, ..Tcp::default() });
     }
     assert_eq!((reader.take().len(), reader.evicted(), reader.lost()), (40_000, 0, 0));
 }
@@ -369,7 +370,7 @@ fn flows_are_bounded_in_bytes() {
     let mut reader = Reader::midway();
     for index in 0..2000 {
         let flow = FlowKey { network_namespace: index, ..key(CLIENT_PORT) };
-        reader.segment_of(&flow, &Tcp { sequence: 0, syn: true, fin: false, rst: false, bytes: &bytes[..60_000] });
+        reader.segment_of(&flow, &Tcp { sequence: 0, syn: true, bytes: &bytes[..60_000], ..Tcp::default() });
     }
     let kept = 2000 - reader.evicted();
     assert!((300..=32 * 1024 * 1024 / 60_000).contains(&kept), "{kept}");
