@@ -123,7 +123,7 @@ fn label(dice: &mut Dice, name: &mut String) {
     }
 }
 
-/// Digits that tell numbers apart; spread, so that neighbours in a list are not alike.
+/// Digits that differ for each number; spread, so that neighbours in a list are not alike.
 fn base36(number: u32) -> impl Iterator<Item = char> {
     let mut rest = number.wrapping_mul(0x9e37_79b1) & 0x00ff_ffff;
     std::iter::from_fn(move || {

@@ -1,6 +1,7 @@
-//! What a rule set of 2,200,000 names costs: the time to load it, the memory it keeps and needs while it
-//! is loaded, a miss and a hit; and the same for a `HashSet<String>` that is asked for every suffix.
-//! A hit knows list, line and entry; making the copy of that which a document tells is a figure of its own.
+//! The cost of a rule set of 2,200,000 names: the time to load it, the memory that it keeps and that it needs
+//! while it is loaded, a lookup of a name that is not listed (miss) and of one that is (match); and the same
+//! for a `HashSet<String>` that is asked for every suffix. A match knows list, line and entry; the copy of
+//! them for a document has a figure of its own.
 
 #![allow(clippy::cast_precision_loss)] // times and sizes for people
 
@@ -26,7 +27,7 @@ const LOOKUPS: u32 = 1_000_000;
 const ROUND: usize = 1_000;
 /// Loads, and passes over all names: the best counts, for others disturb but never help.
 const PASSES: usize = 5;
-/// Set for the process that measures one of the two, so that neither finds the other's memory.
+/// Set for a process that measures one of the two: each has a process of its own, and its own memory.
 const CHILD: &str = "DNSTRAIL_BENCH_RULES";
 
 /// Measures in this process, if it was started for that; to be called before anything else.
@@ -52,7 +53,7 @@ pub fn run() {
     );
     println!(
         "{:18} {:>8} {:>10} {:>8} {:>9} {:>9} {:>9}",
-        "", "load s", "memory MB", "peak MB", "miss ns", "hit ns", "told ns"
+        "", "load s", "memory MB", "peak MB", "miss ns", "match ns", "entry ns"
     );
     for (subject, title) in [("rules", "rules"), ("set", "HashSet<String>")] {
         let output = Command::new(std::env::current_exe().expect("this program"))
@@ -66,7 +67,7 @@ pub fn run() {
 
 /// Writes the set as lists of all formats; returns their size.
 fn write_lists(directory: &Path) -> u64 {
-    // What lists there are, and how many of a hundred names each holds.
+    // Each list, and its share of a hundred names.
     let lists: [(&str, u32); 8] = [
         ("plain.txt", 45),
         ("adblock.txt", 20),
@@ -113,8 +114,8 @@ fn write_lists(directory: &Path) -> u64 {
 trait Subject {
     fn hits(&mut self, name: &str) -> usize;
 
-    /// The same with what is told of each.
-    fn told(&mut self, name: &str) -> usize {
+    /// The same with a copy of each entry, as documents need it.
+    fn entries(&mut self, name: &str) -> usize {
         self.hits(name)
     }
 }
@@ -126,7 +127,7 @@ impl Subject for (Rules, Vec<rules::EntryRef>) {
         self.1.len()
     }
 
-    fn told(&mut self, name: &str) -> usize {
+    fn entries(&mut self, name: &str) -> usize {
         self.hits(name);
         self.1.iter().filter_map(|found| black_box(self.0.entry_of_name(name, *found))).count()
     }
@@ -149,7 +150,7 @@ fn load_rules(directory: &Path) -> impl Fn() -> (Rules, Vec<rules::EntryRef>) {
     let paths: Vec<PathBuf> = vec![directory.to_owned()];
     move || {
         let load = rules::load(&paths, None).complete().expect("lists that can be read");
-        let rules = std::sync::Arc::into_inner(load.rules).expect("nobody else has it");
+        let rules = std::sync::Arc::into_inner(load.rules).expect("no other holder");
         assert_eq!(rules.names(), u64::from(NAMES));
         (rules, Vec::new())
     }
@@ -200,12 +201,12 @@ fn measure<S: Subject>(load: &impl Fn() -> S) {
         (0..LOOKUPS).map(|number| format!("www.{}", listed_names::name(NAMES + 1 + number))).collect();
     let miss = nanoseconds(&unlisted, 0, |name| subject.hits(name));
     let hit = nanoseconds(&listed, 1, |name| subject.hits(name));
-    let told = nanoseconds(&listed, 1, |name| subject.told(name));
+    let entries = nanoseconds(&listed, 1, |name| subject.entries(name));
     let [memory, peak] = [memory, peak].map(|bytes| bytes / 1_000_000);
-    println!("{best:8.2} {memory:>10} {peak:>8} {miss:9.0} {hit:9.0} {told:9.0}");
+    println!("{best:8.2} {memory:>10} {peak:>8} {miss:9.0} {hit:9.0} {entries:9.0}");
 }
 
-/// Of each pass the median of many short rounds: where others share the processor, some find its caches emptied.
+/// The best pass, by the median of its many short rounds: other programs empty the caches of some rounds.
 fn nanoseconds(names: &[String], each: usize, mut look_up: impl FnMut(&str) -> usize) -> f64 {
     let mut pass = || {
         let mut rounds: Vec<f64> = Vec::new();

@@ -1,6 +1,6 @@
 //! Files that a person named, opened so that none of them can hang the sensor or fill its memory: only
-//! regular files are read, no open waits for another process, and a text has a bound. What was packed
-//! with gzip is unpacked on the way.
+//! regular files are read, no open waits for another process, and a text has a bound. Gzip is
+//! unpacked on the way.
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
@@ -61,7 +61,7 @@ fn is_regular(kind: FileType) -> Result<(), Refusal> {
     }))
 }
 
-/// What a reader gives: as it is, or unpacked where it begins like a gzip file.
+/// The bytes of a reader: as they are, or unpacked where they begin like a gzip file.
 pub enum Unpacked<R: BufRead> {
     Plain(Whole<R>),
     Gzip(BufReader<MultiGzDecoder<Whole<R>>>),

@@ -1,5 +1,5 @@
-//! Text of others on a terminal or in a log. Whoever runs a program or publishes a list chooses names
-//! and arguments; a terminal obeys control characters, and format characters turn text around (Unicode
+//! Text of others on a terminal or in a log. An attacker chooses names of files, arguments of programs and
+//! lines of lists; a terminal obeys control characters, and format characters turn text around (Unicode
 //! TR 36, 2.5). Each of them is shown as its escape.
 
 use std::borrow::Cow;

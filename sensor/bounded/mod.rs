@@ -15,23 +15,25 @@ use hashlink::LinkedHashMap;
 
 pub use held::Held;
 
-/// What the table needs for an entry besides key and value: two links, the allocator's header, and a
-/// slot and a control byte in a hash table that is at least half full.
-const SHARE: usize = 56;
+/// Bytes that the table needs for an entry besides key and value: two links, the allocator's header, and
+/// eight slots of nine bytes in a hash table, whose size is a power of two and which is kept half empty.
+const SHARE: usize = 16 + 8 + 8 * 9;
 
-/// What a table holds at the most.
+/// The most that a table holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     pub entries: usize,
     pub bytes: usize,
 }
 
-/// A table in the order of use, with bounds. The hash is keyed anew in each run, so that nobody can
-/// choose keys that collide.
+/// A table in the order of use, with bounds. The hash is keyed anew in each run, so that no
+/// outsider can choose keys that collide.
 pub struct Bounded<K, V, S = RandomState> {
     map: LinkedHashMap<K, Weighed<V>, S>,
     bounds: Bounds,
     bytes: usize,
+    /// Entries that the hash table holds while half of it stays empty.
+    roomy: usize,
 }
 
 /// A value, and the bytes that its entry counts for.
@@ -44,7 +46,7 @@ impl<K: Hash + Eq + Held, V: Held> Bounded<K, V> {
     /// An empty table. Memory is taken as entries come.
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
-        Self { map: LinkedHashMap::with_hasher(RandomState::new()), bounds, bytes: 0 }
+        Self { map: LinkedHashMap::with_hasher(RandomState::new()), bounds, bytes: 0, roomy: 0 }
     }
 }
 
@@ -52,6 +54,7 @@ impl<K: Hash + Eq + Held, V: Held, S: BuildHasher> Bounded<K, V, S> {
     /// Puts an entry in, as the one used last, and returns the value that the key had before. `evicted` is
     /// given every entry that had to go: this one, if it alone is larger than the table may be.
     pub fn insert(&mut self, key: K, value: V, evicted: impl FnMut(K, V)) -> Option<V> {
+        self.make_room();
         let bytes = entry_bytes(&key, &value);
         let before = self.map.insert(key, Weighed { value, bytes });
         self.bytes += bytes;
@@ -150,7 +153,7 @@ impl<K: Hash + Eq + Held, V: Held, S: BuildHasher> Bounded<K, V, S> {
         self.map.is_empty()
     }
 
-    /// What all entries count for.
+    /// The bytes of all entries.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -159,6 +162,15 @@ impl<K: Hash + Eq + Held, V: Held, S: BuildHasher> Bounded<K, V, S> {
     #[must_use]
     pub fn bounds(&self) -> Bounds {
         self.bounds
+    }
+
+    /// Grows the hash table before it is more than half full. A table that is fuller grows when too many of
+    /// its slots were used once, which may be long after the number of its entries has come to rest.
+    fn make_room(&mut self) {
+        if self.map.len() >= self.roomy {
+            self.roomy = (2 * self.roomy).clamp(8, self.bounds.entries.saturating_add(1).max(8));
+            self.map.reserve((2 * self.roomy + 2).saturating_sub(self.map.len()));
+        }
     }
 
     fn enforce(&mut self, mut evicted: impl FnMut(K, V)) {

@@ -1,4 +1,5 @@
-//! `dnstrail rules`: what was read of lists and what was not (`check`), and what a name matches (`lookup`).
+//! `dnstrail rules`: the lines of lists that were read and those that were not (`check`), and the entries
+//! that a name matches (`lookup`).
 //! Text for a terminal, or JSON.
 
 use std::fmt;
@@ -45,7 +46,7 @@ struct CheckReport<'a> {
     /// Directories without a list.
     #[serde(serialize_with = "paths")]
     empty: &'a [PathBuf],
-    /// What stands in directories of lists and is no list file.
+    /// Directories, pipes and the like in directories of lists.
     #[serde(serialize_with = "paths")]
     ignored: &'a [PathBuf],
     /// Seconds.
@@ -172,12 +173,12 @@ fn lookup(rules: &Rules, names: &[String], json: bool, out: &mut impl Write) -> 
         .try_for_each(|found| if json { write_json(&found, out) } else { write!(out, "{found}") })
 }
 
-/// What a rule set says about one name or address.
+/// One name or address against a rule set.
 #[derive(Serialize)]
 struct Lookup<'a> {
     /// As it was asked for.
     name: &'a str,
-    /// It would alert.
+    /// A lookup of this name would alert.
     listed: bool,
     /// An exception covers it, and no list alerts.
     allowed: bool,
@@ -214,7 +215,7 @@ impl<'a> Lookup<'a> {
     }
 }
 
-/// What a person asks for.
+/// The name or address that a person asks for.
 enum Asked {
     Address(IpAddr),
     Name(String),

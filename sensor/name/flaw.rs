@@ -1,6 +1,6 @@
 //! Why a text is neither a name nor an address.
 
-/// What is wrong with a name, an address or a URL.
+/// A reason why a text is no name, address or URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
     #[error("no name")]

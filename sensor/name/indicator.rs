@@ -1,5 +1,5 @@
-//! What a list or a person names: a name, an address, a range of addresses, or a URL with one of them
-//! as its host. The reader takes what may stand around it: scheme, user, port, path, `*.`, a leading
+//! Indicators as lists and people write them: a name, an address, a range of addresses, or a URL with one of
+//! them as its host. The reader takes all that may stand around it: scheme, user, port, path, `*.`, a leading
 //! dot, a prefix length, octal and hexadecimal parts of an address. How indicators stand in a line is
 //! left to the formats of lists.
 
@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Flaw, Network, canonical};
 
-/// What a word names.
+/// The meaning of a word.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Indicator<'a> {
     Name {
@@ -19,7 +19,7 @@ pub enum Indicator<'a> {
     Network(Network),
 }
 
-/// What a URL with a path stands for.
+/// The meaning of a URL with a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Urls {
     /// One page, not the host: [`Flaw::Path`].

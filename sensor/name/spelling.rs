@@ -52,13 +52,13 @@ pub fn canonical<'a>(text: &'a [u8], buffer: &'a mut String) -> Result<&'a str, 
     }
 }
 
-/// What has to be done with a name.
+/// The work that a name needs.
 enum Shape {
     Plain,
     Capitals,
     Escaped,
     Unicode,
-    /// It holds a byte that host names do not.
+    /// The name holds a byte that host names do not.
     Other(u8),
 }
 
@@ -67,7 +67,7 @@ const DOT: u8 = 1;
 const CAPITAL: u8 = 2;
 const BEYOND: u8 = 4;
 
-/// What each byte means in a name: millions are read at a time.
+/// The meaning of each byte in a name. A table, because millions of bytes are read at a time.
 static MEANING: [u8; 256] = {
     let mut meaning = [BEYOND; 256];
     let mut byte = 0;

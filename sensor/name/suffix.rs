@@ -1,6 +1,6 @@
-//! Splits a name as documents write it at its public suffix. The whole Public Suffix List counts,
-//! its private section included: below `github.io` each label belongs to somebody else, which is
-//! what `dns.question.registered_domain` is for. A name under no rule follows the list's default
+//! Splits a name in document form at its public suffix. The whole Public Suffix List counts, its private
+//! section included: below `github.io` each label belongs to somebody else, and
+//! `dns.question.registered_domain` is there to show who. A name under no rule follows the list's default
 //! rule, `*`: its last label is the suffix.
 
 use psl::{List, Psl, Type};
@@ -19,8 +19,8 @@ pub struct Suffix<'a> {
 }
 
 impl<'a> Suffix<'a> {
-    /// The root has no parts, and neither has what is an IPv4 address rather than a name: its
-    /// last label is a number, which no top-level domain is (RFC 3696 2).
+    /// The root has no parts. Neither has an IPv4 address in the place of a name: its last label is a
+    /// number, which no top-level domain is (RFC 3696 2).
     #[must_use]
     pub fn of(name: &'a str) -> Self {
         let mut labels = Labels::of(name);
@@ -47,8 +47,8 @@ impl<'a> Suffix<'a> {
 }
 
 /// Whether strangers register their names below this one: `com`, `co.uk`, and every single label that
-/// the list does not know (its default rule `*`). Not so the suffixes of the list's private section
-/// (`duckdns.org`), which belong to somebody.
+/// the list does not know (its default rule `*`). Suffixes of the list's private section (`duckdns.org`)
+/// belong to somebody, and are no registries.
 #[must_use]
 pub fn is_registry(name: &str) -> bool {
     let suffix = List.find(Labels::of(name).map(str::as_bytes));

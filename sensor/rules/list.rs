@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What the configuration says about a list. Alerts hold a copy.
+/// A list as the configuration describes it. Alerts hold a copy.
 #[derive(Debug, Default)]
 pub struct List {
     /// `rule.id`
@@ -36,7 +36,7 @@ pub struct Entry {
     pub metadata: Option<Arc<Metadata>>,
 }
 
-/// What a list says about one entry.
+/// The remarks of a list about one entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Metadata {
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -149,7 +149,7 @@ impl Rules {
 #[derive(Debug, Clone)]
 pub struct Exception {
     pub entry: Entry,
-    /// It holds for all lists, not only for its own.
+    /// The exception holds for all lists, not only for its own.
     pub for_all_lists: bool,
 }
 

@@ -90,10 +90,10 @@ fn lookup_as_json_is_an_object_a_name() {
     assert!(answers[4]["listed"] == false && answers[4]["error"].as_str().unwrap().contains("no name"));
 }
 
-/// What a terminal obeys: ESC, DEL, a C1 control, and marks that turn text around.
+/// Characters that a terminal obeys: ESC, DEL, a C1 control, and marks that turn text around.
 const OBEYED: [char; 5] = ['\u{1b}', '\u{7f}', '\u{9b}', '\u{202e}', '\u{2066}'];
 
-/// U11: ids, file names, lines of lists and errors reached a terminal as they were.
+/// Ids, file names, lines of lists and errors reached a terminal as they were.
 #[test]
 fn nothing_that_a_terminal_obeys_is_printed() {
     let hostile: String = OBEYED.iter().collect();
@@ -124,7 +124,7 @@ fn nothing_that_a_terminal_obeys_is_printed() {
     }
 }
 
-/// U16: JSON gave up on a file name that is not UTF-8.
+/// JSON gave up on a file name that is not UTF-8.
 #[test]
 fn json_takes_a_file_name_that_is_no_text() {
     let directory = directory(&[]);
@@ -140,7 +140,7 @@ fn json_takes_a_file_name_that_is_no_text() {
     assert!(serde_json::from_str::<Value>(&text).unwrap()["listed"] == true, "{text}");
 }
 
-/// U16: directories below a directory of lists were passed over without a word.
+/// Directories below a directory of lists were passed over without a word.
 #[test]
 fn what_is_passed_over_is_named() {
     let directory = directory(&[("a.txt", "evil.example\n"), ("README.md", "x")]);
@@ -153,7 +153,7 @@ fn what_is_passed_over_is_named() {
     assert!(!text.contains(".git") && !text.contains("README"), "{text}");
 }
 
-/// U16: an error said what the system says twice.
+/// An error repeated the reason that the system gave.
 #[test]
 fn errors_say_once_what_is_wrong() {
     let directory = directory(&[("rules.toml", "[[list]]\nid = \"l\"\npath = \"gone.txt\"\n")]);

@@ -12,7 +12,7 @@ fn report(load: &Load) -> &ListReport {
     report
 }
 
-/// Lines that hit, as `name@line`, and the lines that were not understood.
+/// The line that each listed name matches, and the lines that were not understood.
 fn expect(load: &Load, format: Format, listed: &[(&str, u32)], free: &[&str], skipped: &[u32]) {
     let report = report(load);
     assert_eq!(report.format, Some(format));

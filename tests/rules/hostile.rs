@@ -24,7 +24,7 @@ fn lists(rules: &Rules, name: &str) -> Vec<String> {
     hits(rules, name).into_iter().map(|(list, _, _)| list).collect()
 }
 
-/// U4: a small gzip file of one name over and over took gigabytes. It is refused before that, with file,
+/// A small gzip file of one name over and over took gigabytes. It is refused before that, with file,
 /// size and bound, and the last good list stays.
 #[test]
 fn a_packed_list_that_repeats_itself_is_refused() {
@@ -61,7 +61,7 @@ fn a_packed_list_of_different_names_is_read() {
     assert_eq!((counts.names, counts.duplicates), (50_000, 50_000));
 }
 
-/// U5: one adblock rule among thousands of wildcards made all of them patterns, which mean nothing.
+/// One adblock rule among thousands of wildcards made all of them patterns, which mean nothing.
 #[test]
 fn the_majority_of_lines_decides_the_format() {
     let wildcards: String = (0..10_000).map(|number| format!("*.name{number}.example\n")).collect();
@@ -81,7 +81,7 @@ fn the_majority_of_lines_decides_the_format() {
     }
 }
 
-/// U5: a list that says next to nothing is no list, and leaves the last good one in force.
+/// A list that says next to nothing is no list, and leaves the last good one in force.
 #[test]
 fn a_list_that_is_mostly_not_applicable_is_an_error() {
     let directory = directory(&[("l.txt", "||good.example^\n")]);
@@ -93,14 +93,14 @@ fn a_list_that_is_mostly_not_applicable_is_an_error() {
     let error = error(&second, 0);
     assert!(error.contains("mostly not applicable as adblock") && error.contains("1000 lines, beside 1 "), "{error}");
     assert_eq!(lists(&second.rules, "good.example"), ["l"]);
-    // Who names the format knows what is in the list.
+    // A rules.toml that names the format takes the list as it is.
     fs::write(directory.path().join("rules.toml"), "[[list]]\nid = \"l\"\npath = \"l.txt\"\nformat = \"adblock\"\n")
         .unwrap();
     let third = load(directory.path()).complete().unwrap();
     assert_eq!(lists(&third.rules, "evil.example"), ["l"]);
 }
 
-/// U6: an exception of one feed switched off what another feed lists.
+/// An exception of one feed switched off what another feed lists.
 #[test]
 fn exceptions_hold_for_their_own_list() {
     let directory = directory(&[
@@ -136,7 +136,7 @@ fn rules_toml_lets_exceptions_hold_for_all() {
     }
 }
 
-/// U6: one line of a feed excepted every address, or every name below a suffix.
+/// One line of a feed excepted every address, or every name below a suffix.
 #[test]
 fn an_exception_may_not_be_broad_either() {
     let zone = "$TTL 60\nevil.example CNAME .\n32.7.2.0.192.rpz-ip CNAME .\n0.0.0.0.0.rpz-ip CNAME rpz-passthru.\n0.zz.rpz-ip CNAME rpz-passthru.\n*.com CNAME rpz-passthru.\n";
@@ -174,7 +174,7 @@ const SPECIAL: [Special; 4] = [
     ("a terminal", |path| symlink("/dev/ptmx", path).unwrap(), "is a device, not a file"),
 ];
 
-/// U7: a pipe as list or as rules.toml hung start and reload, and a device filled the memory.
+/// A pipe as list or as rules.toml hung start and reload, and a device filled the memory.
 #[test]
 fn what_is_no_file_hangs_nothing() {
     let manifest = "[[list]]\nid = \"a\"\npath = \"a.txt\"\n[[list]]\nid = \"b\"\npath = \"b.txt\"\n";
@@ -202,7 +202,7 @@ fn what_is_no_file_hangs_nothing() {
     }
 }
 
-/// U7: the size of a rules.toml is bounded by what is read, not by what the file says.
+/// The size of a rules.toml is bounded by what is read, not by what the file says.
 #[test]
 fn a_huge_rules_toml_is_refused() {
     let directory = directory(&[]);
@@ -212,7 +212,7 @@ fn a_huge_rules_toml_is_refused() {
     assert!(text.contains("rules.toml: has more than 4194304 bytes"), "{text}");
 }
 
-/// U13: an empty directory under one list stopped the updates of all.
+/// An empty directory under one list stopped the updates of all.
 #[test]
 fn a_directory_without_lists_concerns_its_own_list_only() {
     let manifest = "[[list]]\nid = \"a\"\npath = \"a.txt\"\n[[list]]\nid = \"many\"\npath = \"many\"\n[[list]]\nid = \"b\"\npath = \"b.txt\"\n";

@@ -1,4 +1,4 @@
-//! Which lists there are: `rules.toml`, directories, single files; what people are told.
+//! Which lists there are: `rules.toml`, directories, single files; and what is said about them.
 
 use dnstrail::rules::{self, Metadata};
 
@@ -73,7 +73,7 @@ column = "2"
     }
     let load = load(&path).complete().unwrap();
     let rules = &load.rules;
-    // All lists that hit are named, the longest match first; of one list the longest only.
+    // Every list with a match is named, the longest match first, and each list with its longest match only.
     assert_eq!(
         hits(rules, "deep.evil.example"),
         [("b".into(), 1, "deep.evil.example".into()), ("a".into(), 1, "evil.example".into())]
@@ -167,7 +167,7 @@ fn an_empty_directory_waits_for_its_first_list() {
     assert!(third.lists[0].kept && third.lists[0].error.as_ref().unwrap().to_string().contains("holds no list file"));
     assert_eq!(hits(&third.rules, "evil.example").len(), 1);
 
-    // What a rules.toml names is meant to be there.
+    // A directory that a rules.toml names is meant to hold lists.
     std::fs::create_dir(directory.path().join("named")).unwrap();
     std::fs::write(directory.path().join("rules.toml"), "[[list]]\nid = \"l\"\npath = \"named\"\n").unwrap();
     assert!(rules::load(&paths, None).complete().unwrap_err().to_string().contains("holds no list file"));

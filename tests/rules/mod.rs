@@ -1,4 +1,4 @@
-//! Blocklists, from files to hits.
+//! Blocklists, from files to matches.
 
 mod command;
 mod formats;

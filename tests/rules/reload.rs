@@ -1,4 +1,4 @@
-//! Reloads: what was good stays good, nothing is missed meanwhile, memory comes back.
+//! Reloads: good lists stay in force, no match is missed meanwhile, memory comes back.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -16,7 +16,7 @@ use super::{address_hits, directory, hit, load};
 #[path = "../../benches/listed_names.rs"]
 mod listed_names;
 
-/// What each way to spoil a list does, and what the report then says.
+/// A way to spoil a list: its name, how it is done, and a part of the report.
 type Spoil = (&'static str, fn(&Path), &'static str);
 
 const SPOILS: &[Spoil] = &[
@@ -194,7 +194,7 @@ fn a_large_set_gives_its_memory_back() {
     let directory = directory(&[]);
     let path = directory.path().join("list.txt");
     let paths: Vec<PathBuf> = vec![path.clone()];
-    // What any load leaves behind, code that was not run before included, does not count.
+    // The memory that any load leaves behind does not count, nor that of code which runs for the first time.
     fs::write(&path, "warm.example\n").unwrap();
     let warm = rules::load(&paths, None).rules;
     let text: String = (0..500_000).map(|number| listed_names::name(number) + "\n").collect();
@@ -220,9 +220,9 @@ fn is_alone(test: &str) -> bool {
     }
     let program = std::env::current_exe().unwrap();
     let output = Command::new(program).args(["--exact", test, "--nocapture"]).env(ALONE, "1").output().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
+    let text = String::from_utf8_lossy(&output.stdout);
     let failure = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && told.contains("1 passed"), "{told}{failure}");
+    assert!(output.status.success() && text.contains("1 passed"), "{text}{failure}");
     false
 }
 

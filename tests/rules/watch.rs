@@ -1,4 +1,4 @@
-//! What makes a watcher say that the lists have changed.
+//! Changes of lists that a watcher notices.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -37,7 +37,7 @@ fn watcher(path: &Path) -> Watcher {
     watcher
 }
 
-/// What is done to a list, and how.
+/// A change of a list: its name, and how it is made.
 type Change = (&'static str, fn(&Path));
 
 const LONG: Duration = Duration::from_secs(10);

@@ -1,9 +1,9 @@
 //! Entries in the order they are read, and the read-only form of them that `names`, `networks` and
 //! `details` look up. Reading entries is left to the formats.
 //!
-//! Of the same name in the same list the widest stays, and of equals the first. The entries of one list
-//! are thinned out whenever they fill the room that is left, so that a list which repeats itself costs
-//! what its different entries cost.
+//! A list keeps one entry for a name: the widest, and among equals the first. The entries of one list are
+//! thinned out whenever they fill the room that is left, so that a list which repeats itself takes no more
+//! room than its different entries.
 
 use std::collections::HashMap;
 
@@ -27,7 +27,7 @@ const NETWORK_BYTES: usize = size_of::<(Network, Origin)>() + size_of::<(u128, O
 #[error("the lists hold more entries than fit")]
 pub(in crate::rules) struct Full;
 
-/// What an entry belongs to.
+/// The list and line of an entry.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::rules) struct Place {
     pub list: u16,
@@ -45,7 +45,7 @@ pub(in crate::rules) struct Builder {
     last_class: Option<(Class, u16)>,
     details: DetailsWriter,
     depths: u128,
-    /// Of each class: entries left out so far because the list has them elsewhere.
+    /// For each class the entries that were left out, because the list has them elsewhere.
     repeated: Vec<Repeated>,
     /// The state when the list at hand began.
     list_start: Mark,
@@ -69,7 +69,7 @@ pub(in crate::rules) struct Compiled {
     pub names: Names,
     pub networks: Networks,
     pub details: Details,
-    /// Of each class in `names`.
+    /// For each class in `names`.
     pub repeated: Vec<Repeated>,
 }
 
@@ -153,7 +153,7 @@ impl Builder {
         });
     }
 
-    /// What follows belongs to another list.
+    /// Begins another list: later entries belong to it.
     pub(in crate::rules) fn begin_list(&mut self) {
         self.list_start = Mark {
             records: self.records.len(),
@@ -242,7 +242,7 @@ fn leave_out_repeated(records: &mut Vec<Record>, start: usize, classes: &[Class]
     let Some(added) = records.get_mut(start..) else { return };
     added.sort_unstable();
     for same_name in added.chunk_by_mut(Record::is_same_name).filter(|records| records.len() > 1) {
-        // Of one list the widest scope first; entries of equal scope stay in the order they were read.
+        // The widest scope of a list comes first; entries of equal scope stay in the order they were read.
         same_name.sort_by_key(|record| class(record).map(|class| (class.list, class.allow, class.scope)));
     }
     let mut kept = 0_usize;

@@ -1,4 +1,4 @@
-//! What lists say about single entries, packed. A list that says nothing takes no room here.
+//! The remarks of lists about single entries, packed. A list without remarks takes no room here.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ const LONGEST_TEXT: usize = 512;
 /// Details are written once, and read when an entry matches.
 #[derive(Default)]
 pub(in crate::rules) struct Details {
-    /// Of each entry the line, severity + 1 or 0, then three texts by number + 1 or 0.
+    /// For each entry the line, severity + 1 or 0, then three texts by number + 1 or 0.
     records: Vec<u8>,
     /// Length and bytes of each text.
     texts: Vec<u8>,
@@ -31,7 +31,7 @@ pub(in crate::rules) struct Mark {
     texts: usize,
 }
 
-/// What the table of known texts needs for one, besides the text: its slot, a number and a header.
+/// Bytes that the table of known texts needs for one, besides the text: its slot, a number and a header.
 const KNOWN_TEXT: usize = 64;
 
 impl DetailsWriter {

@@ -1,6 +1,5 @@
-//! The hash of every suffix of a name in one pass, label by label from the right, keyed anew for
-//! each run, so that nobody can choose names (in a query or in a list) that collide.
-//! What is found under a hash is left to `names`.
+//! The hash of every suffix of a name in one pass, label by label from the right. Each run has its own key,
+//! so that no query and no list can choose names that collide. The entries under a hash are left to `names`.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -18,7 +17,7 @@ pub(in crate::rules) struct Key {
 pub(in crate::rules) struct Hash {
     /// Chooses where a name is kept.
     pub place: u64,
-    /// Tells it from another name with the same `place`.
+    /// Distinguishes names with the same `place`.
     pub check: u64,
 }
 

@@ -1,8 +1,8 @@
 //! Room for what is large in a rule set, so that memory comes back after a reload.
 //!
 //! glibc gives memory back to the kernel at once only if it was mapped for itself, and its threshold for
-//! that climbs up to 32 MiB (mallopt(3), `M_MMAP_THRESHOLD`). What is larger is always mapped; pages that
-//! are never touched cost nothing but address space.
+//! that climbs up to 32 MiB (mallopt(3), `M_MMAP_THRESHOLD`). A larger piece is always mapped, and pages
+//! that are never touched cost nothing but address space.
 
 /// From this size on, memory is asked for in one piece of at least [`OWN_MAPPING`].
 const LARGE: usize = 1 << 20;

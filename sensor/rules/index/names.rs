@@ -1,5 +1,5 @@
 //! The names of a rule set in a compact, read-only form, found by suffix. Which lists they come from
-//! and what a hit means is left to `rules`; how the form is made is left to `compile`.
+//! and what a match means is left to `set`; how the form is made is left to `compile`.
 //!
 //! # Layout
 //! A name is kept as its hash, and records are in the order of that, in buckets of four on average:
@@ -9,11 +9,11 @@
 //! records    16 bytes an entry:  hash | check | class | line
 //! ```
 //! A *class* is what many entries share: list, scope, whether it allows, whether it has details.
-//! A miss reads one word of the directory a suffix (2 bytes an entry, so it stays in the cache); a hit
-//! reads one cache line or two of records besides. An entry costs 18 bytes, however long its name is.
+//! A lookup reads one word of the directory for each suffix (2 bytes an entry, so it stays in the cache); a
+//! match reads one cache line or two of records besides. An entry costs 18 bytes, however long its name is.
 //!
-//! Eighty bits of a hash that nobody outside can know (`hash`) tell names apart. That a name is taken for
-//! one of 2,200,000 others happens once in 10^17 suffixes: at a million queries a second, in thousands of years.
+//! Names are distinguished by eighty bits of a keyed hash (`hash`), whose key no outsider can know. A name is
+//! taken for one of 2,200,000 others once in 10^17 suffixes: at a million queries a second, in thousands of years.
 
 use super::hash::{Hash, Key};
 use crate::name::label_start;
@@ -23,29 +23,29 @@ const BUCKET: usize = 4;
 /// A name of 255 octets has at most 127 labels (RFC 1035 2.3.4).
 const DEPTHS: usize = 128;
 
-/// What an entry says about names below it.
+/// The names that an entry matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::rules) enum Scope {
     /// The name and everything below it.
     Suffix,
     /// The name only.
     Exact,
-    /// What is below the name, not the name (`*.` in a response policy zone).
+    /// Everything below the name, not the name (`*.` in a response policy zone).
     Below,
 }
 
 /// Whether an entry is an exception, and for whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::rules) enum Allow {
-    /// The entry is none: what it matches is listed.
+    /// No exception: the names that it matches are listed.
     No,
-    /// What it matches is not listed by its own list.
+    /// An exception from its own list.
     OwnList,
-    /// What it matches never alerts.
+    /// An exception from all lists: the names that it matches never alert.
     AllLists,
 }
 
-/// What many entries share.
+/// The properties that many entries share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::rules) struct Class {
     /// Index of the list.
@@ -166,7 +166,7 @@ impl Names {
         let mut hash = self.key.root();
         let mut end = bytes.len();
         for depth in 1..DEPTHS {
-            // What is left may hold entries of more labels than were read so far, or none.
+            // No entry may have as many labels as are left.
             if self.depths >> depth == 0 {
                 return;
             }

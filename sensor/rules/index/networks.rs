@@ -1,5 +1,5 @@
 //! The addresses and prefixes of a rule set, found by longest prefix. Which lists they come from and
-//! what a match means is left to `rules`.
+//! what a match means is left to `set`.
 //!
 //! Each family has one sorted table, ordered by prefix length and then by network. A lookup is one
 //! binary search for each prefix length in use: at most 33 for IPv4 and 129 for IPv6.

@@ -1,7 +1,7 @@
-//! Adblock Plus, `uBlock` Origin and `AdGuard` rules, as far as they speak of whole names:
+//! Rules of Adblock Plus, `uBlock` Origin and `AdGuard`, as far as they concern whole names:
 //! `||name^`, `||name^$important`, `@@||name^`, `|https://name^`, also `||*.name^` (below the name only).
 //! Cosmetic rules, rules with a path or a pattern, regular expressions, and rules whose options narrow
-//! them to some requests are not applicable. Lists for `AdGuard` Home hold hosts and plain lines too.
+//! them to some requests are not applicable. Lists for `AdGuard` Home also hold hosts lines and plain lines.
 
 use super::super::index::names::Scope;
 use super::hosts;

@@ -1,13 +1,13 @@
 //! named.conf: `zone "evil.example" { type master; file "null.zone"; };`, on one line or over several.
-//! Zones of type `forward`, `stub` and the like are not there to block, and other statements are about
-//! other things.
+//! Zones of type `forward`, `stub` and the like block nothing, and other statements concern other things:
+//! both are not applicable.
 
 use super::super::index::names::Scope;
 use super::flaw::Flaw;
 use super::intake::Intake;
 use super::line::words;
 
-/// Where in a statement the reader is.
+/// The place of the reader in a statement.
 #[derive(Default)]
 pub(in crate::rules) struct Statements {
     /// Open braces.

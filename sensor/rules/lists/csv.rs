@@ -32,7 +32,7 @@ const DESCRIPTIONS: [&str; 8] =
     ["description", "comment", "malware_printable", "malware", "threat_type", "threat", "meta.desc", "message"];
 const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
 
-/// Where the columns are, once the header was seen.
+/// A list with columns. The header says which they are.
 #[derive(Default)]
 pub(in crate::rules) struct Table {
     columns: Option<Columns>,
@@ -140,9 +140,9 @@ struct Splitter {
 }
 
 impl Splitter {
-    /// With the delimiter that a line has most of.
+    /// A splitter at the delimiter that occurs most in a line.
     fn of(line: &[u8]) -> Self {
-        // Once or twice a list: no need to be quick.
+        // This runs once or twice a list, and need not be quick.
         #[allow(clippy::naive_bytecount)]
         let count = |delimiter: u8| line.iter().filter(|byte| **byte == delimiter).count();
         let most = DELIMITERS.into_iter().map(count).max().unwrap_or(0);

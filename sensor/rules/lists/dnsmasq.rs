@@ -1,6 +1,7 @@
 //! dnsmasq.conf: `address=/evil.example/#`, `address=/a.example/b.example/0.0.0.0`, `server=/evil.example/`,
 //! `local=/evil.example/`. `server=/name/#` sends the name to the usual servers: an exception.
-//! `server=/name/address` only sends it elsewhere, and other settings are about other things.
+//! `server=/name/address` only sends it elsewhere, and other settings concern other things: both are not
+//! applicable.
 
 use super::super::index::names::Scope;
 use super::flaw::Flaw;

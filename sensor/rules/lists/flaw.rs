@@ -2,7 +2,7 @@
 
 use crate::name;
 
-/// What is wrong with an entry or a line.
+/// A reason not to take an entry or a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(in crate::rules) enum Flaw {
     #[error(transparent)]

@@ -1,13 +1,13 @@
-//! hosts(5): an address, then one name or several, remarks after `#`. The address is the sink that a
-//! resolver would answer with, whatever it is, and says nothing. A line of one word is read as a plain
-//! entry, because published lists mix both.
+//! hosts(5): an address, then one name or several, remarks after `#`. The address says nothing: it is the
+//! sink that a resolver would answer with. A line of one word is read as a plain entry, because published
+//! lists mix both.
 
 use super::intake::Intake;
 use super::line::{without_remark, words};
 use super::plain;
 use crate::name;
 
-/// What every hosts file begins with.
+/// Names that every hosts file begins with.
 const EVERY_HOST: [&[u8]; 14] = [
     b"localhost",
     b"localhost.localdomain",

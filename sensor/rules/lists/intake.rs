@@ -1,5 +1,5 @@
-//! Where the formats put what they read of one list: entries are checked, counted and handed to the
-//! builder, and every line that is not understood is noted.
+//! The entries of one list on their way from a format to the index. Each entry is checked and counted, and
+//! every line that is not understood is noted.
 
 use super::super::index::compile::{Builder, Place};
 use super::super::index::names::{Allow, Repeated, Scope};
@@ -8,7 +8,7 @@ use super::breadth;
 use super::flaw::Flaw;
 use crate::name::{self, Indicator, Network, Urls};
 
-/// Notes kept of one list; further ones are only counted.
+/// Lines of one list that are kept for the report; further ones are only counted.
 const MOST_PROBLEMS: usize = 100;
 /// Characters of a line that are shown with what is wrong in it.
 const SHOWN: usize = 80;
@@ -22,7 +22,7 @@ pub struct Problem {
     pub text: String,
 }
 
-/// What became of a list's lines and words.
+/// A list in numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
     pub lines: u64,
@@ -53,14 +53,14 @@ impl Counts {
     }
 }
 
-/// What the list's configuration says about reading it.
+/// The part of a list's configuration that concerns reading it.
 #[derive(Debug, Clone)]
 pub(in crate::rules) struct Options {
-    /// Overrides what the format means.
+    /// Stands before the scope that the format gives.
     pub scope: Option<Scope>,
-    /// What an entry is: listed, or never to alert.
+    /// The meaning of an entry: listed, or never to alert.
     pub entries: Allow,
-    /// What an exception is.
+    /// The reach of an exception.
     pub exceptions: Allow,
     pub allow_broad: bool,
     pub urls: Urls,
@@ -93,12 +93,13 @@ impl<'a> Intake<'a> {
         self.counts.lines += 1;
     }
 
-    /// An entry with its own spelling of what it means.
+    /// An entry that says by its own spelling whether it is a wildcard.
     pub(in crate::rules) fn word(&mut self, word: &[u8], text: &[u8]) {
         self.entry(word, Scope::Suffix, false, None, text);
     }
 
-    /// An entry; `scope` is what the format means by it. `text` is the line, to be shown if it is wrong.
+    /// An entry. The format gives `scope`, unless the configuration gives another. `text` is the whole line,
+    /// for the report of a line that is wrong.
     pub(in crate::rules) fn entry(
         &mut self,
         word: &[u8],
@@ -163,19 +164,19 @@ impl<'a> Intake<'a> {
         Place { list: self.list, line: self.line, allow }
     }
 
-    /// A severity on the list's scale, on that of documents (0 to 100).
+    /// Brings a severity from the list's scale to that of documents (0 to 100).
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
     pub(in crate::rules) fn severity(&self, severity: f64) -> u8 {
         let scaled = self.options.severity_max.map_or(severity, |max| severity * 100.0 / f64::from(max.max(1)));
         scaled.clamp(0.0, 100.0).round() as u8
     }
 
-    /// The list says something that is right, but not about whole names.
+    /// Counts a rule that is right, but says nothing about whole names.
     pub(in crate::rules) fn not_applicable(&mut self) {
         self.counts.not_applicable += 1;
     }
 
-    /// The line, or a part of it, is not understood.
+    /// Reports the line: it is not understood, or a part of it.
     pub(in crate::rules) fn skip(&mut self, flaw: Flaw, text: &[u8]) {
         if self.flawed_line == self.line && self.counts.skipped > 0 {
             return;

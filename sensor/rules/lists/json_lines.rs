@@ -11,7 +11,7 @@ use super::super::list::Metadata;
 use super::flaw::Flaw;
 use super::intake::Intake;
 
-/// MISP types that speak of names and addresses; a type that is none of these speaks of something else.
+/// MISP types that stand for names and addresses. Values of other types are not applicable.
 const TYPES: [&str; 14] = [
     "domain",
     "hostname",
@@ -80,7 +80,7 @@ pub(super) fn line(line: &[u8], intake: &mut Intake<'_>) {
     }
 }
 
-/// A hash, a path or a mail address, in lists that do not say what a value is.
+/// Whether a value is a hash, a path or a mail address, in lists that do not give its type.
 fn is_something_else(value: &str) -> bool {
     let hash = value.len() >= SHORTEST_HASH && value.bytes().all(|byte| byte.is_ascii_hexdigit());
     hash || value.starts_with('/') || value.contains('\\') || (value.contains('@') && !value.contains("://"))

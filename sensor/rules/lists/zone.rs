@@ -1,7 +1,7 @@
-//! Zone files (RFC 1035 5), of response policy zones (draft-vixie-dnsop-dns-rpz-00) mostly:
+//! Zone files (RFC 1035 5), mostly those of response policy zones (draft-vixie-dnsop-dns-rpz-00):
 //! `evil.example CNAME .` is the name alone, `*.evil.example CNAME .` what is below it,
 //! `24.0.2.0.192.rpz-ip CNAME .` a range of answered addresses. `CNAME rpz-passthru.` is an exception;
-//! every other action, and local data, is a block. Triggers by client or name server are not applicable.
+//! every other action is a block, and so is local data. Triggers by client or name server are not applicable.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -14,7 +14,7 @@ use crate::name::{self, Network};
 /// Words of a record that are read: owner, TTL, class, type and the first of its data.
 const WORDS: usize = 6;
 
-/// What lines before say about the next.
+/// The state that one line leaves for the next.
 #[derive(Default)]
 pub(in crate::rules) struct Zone {
     /// Without the trailing dot; names in the file are below it.

@@ -6,7 +6,7 @@ use std::{fs, io};
 /// Files beside lists in a directory that are no lists.
 const NO_LISTS: [&str; 8] = [".md", ".toml", "~", ".bak", ".swp", ".tmp", ".part", ".orig"];
 
-/// What a directory of lists holds, in the order of names.
+/// The content of a directory of lists, in the order of names.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     pub lists: Vec<PathBuf>,
@@ -26,7 +26,7 @@ impl Directory {
             if no_list {
                 continue;
             }
-            // What a broken link names is a list that cannot be read.
+            // A broken link stands for a list that cannot be read.
             if fs::metadata(&file).map_or(true, |metadata| metadata.is_file()) {
                 directory.lists.push(file);
             } else {

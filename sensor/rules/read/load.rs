@@ -23,7 +23,7 @@ pub struct Load {
     pub lists: Vec<ListReport>,
     /// Directories that were given and hold no list yet.
     pub empty: Vec<PathBuf>,
-    /// What stands in directories of lists and is no list file: directories, pipes.
+    /// Directories, pipes and the like in directories of lists: nothing was read from them.
     pub ignored: Vec<PathBuf>,
     /// Every file and directory whose change means a reload, as it was before it was read.
     pub watch: Vec<Watched>,

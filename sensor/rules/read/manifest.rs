@@ -20,11 +20,11 @@ const LARGEST_MANIFEST: u64 = 4 << 20;
 /// The file that names the lists of a directory.
 const MANIFEST: &str = "rules.toml";
 
-/// What the paths that were given lead to.
+/// The lists that the given paths lead to.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub sources: Vec<Source>,
-    /// What stands in a directory of lists and is no list file: directories, pipes.
+    /// Directories, pipes and the like in directories of lists: nothing is read from them.
     pub ignored: Vec<PathBuf>,
     /// Every file and directory whose change means a reload.
     pub watch: Vec<Watched>,
@@ -79,7 +79,7 @@ pub(super) enum Match {
     Exact,
 }
 
-/// What a match of the list means.
+/// The meaning of a match of the list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {

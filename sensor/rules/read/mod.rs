@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `refusal` | why a list cannot be used, and what to do |
 //! | `directory` | the list files of a directory |
-//! | `stamp` | what tells one content of a path from the next |
+//! | `stamp` | whether a path has another content than before |
 //! | `manifest` | which lists there are: a `rules.toml`, a directory, single files |
 //! | `source` | a list file as lines: unpacked, bounded, its format recognised |
 //! | `load` | all lists into a set, with a report of each |

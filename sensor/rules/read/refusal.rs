@@ -1,4 +1,4 @@
-//! Why a list, or a path that names lists, cannot be used: what is wrong, and what to do.
+//! Why a list, or a path that names lists, cannot be used: the file, the reason, and the remedy.
 
 use std::fmt;
 use std::io;
@@ -50,7 +50,7 @@ impl serde::Serialize for ListError {
     }
 }
 
-/// What is wrong with a list, or with a path that names lists.
+/// A reason not to use a list, or a path that names lists, and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
     #[error("cannot be read: {0}; correct the path, or let the sensor's user read it")]

@@ -1,5 +1,5 @@
 //! Reads the lists again on a thread of its own, so that the loop goes on matching with the set in
-//! force until the new one is complete. When to do so is left to `watch` and to whoever gets SIGHUP.
+//! force until the new one is complete. When to do so is left to `watch` and to the loop, which gets SIGHUP.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

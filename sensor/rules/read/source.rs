@@ -30,7 +30,7 @@ const BUFFER: usize = 1 << 18;
 const MANY: u64 = 100;
 const PER_ENTRY: u64 = 9;
 
-/// What reading gave, besides the entries.
+/// A list that was read to its end. Its entries are in the index.
 pub(super) struct Outcome {
     /// `None`: the list is empty, and may be.
     pub format: Option<Format>,

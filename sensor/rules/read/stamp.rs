@@ -1,4 +1,4 @@
-//! What tells one content of a path from the next, without reading it.
+//! Stamps of files and directories. A path with another stamp has another content; no content is read for it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -3,8 +3,8 @@
 //! Reading the lists again is left to `reload`.
 //!
 //! Directories are watched, not files, because a replaced file is another file. Events only say when to
-//! look; whether something changed is decided by comparing file stamps with those of the last load, so
-//! that no change between reading and watching is missed, and other files in a directory cost nothing.
+//! look; the stamps of the last load decide whether something has changed. So no change between reading
+//! and watching is missed, and other files in a directory cost nothing.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -24,7 +24,7 @@ use super::stamp::Watched;
 const QUIET: Duration = Duration::from_millis(250);
 /// A writer that never rests does not put off the reload for longer.
 const LONGEST_DELAY: Duration = Duration::from_secs(3);
-/// Where a directory is missing there is nothing to watch: look again after this time.
+/// A missing directory cannot be watched: the watcher looks for it again after this time.
 const MISSING: Duration = Duration::from_secs(5);
 /// As many symbolic links as the kernel follows (`path_resolution(7)`).
 const MOST_LINKS: usize = 40;
@@ -35,8 +35,9 @@ pub struct Watcher {
     inotify: Inotify,
     watched: Vec<Watched>,
     directories: HashMap<WatchDescriptor, Directory>,
-    /// Of the events not yet looked into.
+    /// The time of the first event that was not looked into yet.
     first: Option<Instant>,
+    /// The time of the last one.
     last: Option<Instant>,
     /// When to look for directories that are missing.
     retry: Option<Instant>,
@@ -87,7 +88,7 @@ impl Watcher {
                 if !lost && !concerns {
                     continue;
                 }
-                // A file that is being written is ready when it is closed; what is complete at once is a link.
+                // A file that is being written is ready when it is closed. Only a link is complete at once.
                 let still_written = event.mask.contains(AddWatchFlags::IN_MODIFY)
                     || event.mask.contains(AddWatchFlags::IN_CREATE)
                         && !directory
@@ -108,7 +109,7 @@ impl Watcher {
         Some(due.saturating_duration_since(now))
     }
 
-    /// Whether the lists have changed since they were read, and whoever changed them has come to rest.
+    /// Whether the lists have changed since they were read, and their writer has come to rest.
     pub fn is_due(&mut self, now: Instant) -> bool {
         if ![self.due(), self.retry].into_iter().flatten().any(|due| due <= now) {
             return false;
@@ -164,7 +165,7 @@ impl Watcher {
             let _ = self.inotify.rm_watch(descriptor);
         }
         self.retry = missing.then_some(now + MISSING);
-        // Whatever came before the watch was there shows in the stamps.
+        // A change before the watch was there shows in the stamps.
         self.first.get_or_insert(now);
         self.last.get_or_insert(now);
     }
