@@ -6,6 +6,7 @@
  *   --resolv FILE      into a mount namespace in which FILE stands at /etc/resolv.conf
  *   --unmount MOUNT    into a mount namespace without MOUNT
  *   --hide DIRECTORY   into a mount namespace in which DIRECTORY is empty
+ *   --stall FILE       into a mount namespace in which FILE belongs to a file system that never answers
  *   --refuse-bpf       bpf(2) fails with EPERM, as under the seccomp profile of a container
  *   --spoil NAME       the BPF program NAME is none that the verifier takes, as one that a kernel does not know
  *   --user ID          to this user and group, with no other group
@@ -19,6 +20,7 @@
 #include <grp.h>
 #include <linux/bpf.h>
 #include <linux/filter.h>
+#include <linux/fuse.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
@@ -83,6 +85,56 @@ static void live_with_empty(const char *directory)
 	leave_mounts();
 	if (mount("none", directory, "tmpfs", 0, NULL))
 		fail(directory);
+}
+
+/* Reads every request, and answers the first alone: without that one the kernel would not send the others. */
+static void never_answer(int fuse)
+{
+	static char request[1 << 16] __attribute__((aligned(8)));
+
+	for (;;) {
+		const struct fuse_in_header *in = (const void *)request;
+		struct {
+			struct fuse_out_header header;
+			struct fuse_init_out init;
+		} reply = { .header.len = sizeof(reply),
+			    .init = { .major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = 4096 } };
+
+		if (read(fuse, request, sizeof(request)) < (ssize_t)sizeof(*in)) {
+			if (errno == EINTR || errno == ENOENT)
+				continue;
+			exit(1);
+		}
+		reply.header.unique = in->unique;
+		if (in->opcode == FUSE_INIT && write(fuse, &reply, sizeof(reply)) != sizeof(reply))
+			exit(1);
+	}
+}
+
+/* A child is the file system; it ends with this process, and then whoever waits for it gets an error. */
+static void live_with_stalled(const char *file)
+{
+	char options[128];
+	pid_t child;
+	int fuse;
+
+	leave_mounts();
+	fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	snprintf(options, sizeof(options), "fd=%d,rootmode=100644,user_id=0,group_id=0,allow_other", fuse);
+	if (fuse < 0 || mount("stalled", file, "fuse", 0, options))
+		fail(file);
+	child = fork();
+	if (child < 0)
+		fail("fork");
+	if (child > 0) {
+		close(fuse);
+		return;
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Whoever reads the program's output waits for its end. */
+	for (int fd = 0; fd < fuse; fd++)
+		close(fd);
+	never_answer(fuse);
 }
 
 static void refuse_bpf(void)
@@ -209,6 +261,8 @@ int main(int count, char **arguments)
 			live_without(arguments[++at]);
 		else if (!strcmp(arguments[at], "--hide"))
 			live_with_empty(arguments[++at]);
+		else if (!strcmp(arguments[at], "--stall"))
+			live_with_stalled(arguments[++at]);
 		else if (!strcmp(arguments[at], "--spoil"))
 			spoil_program(arguments[++at]);
 		else if (!strcmp(arguments[at], "--user"))

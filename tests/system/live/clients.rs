@@ -62,6 +62,12 @@ impl Client {
         self
     }
 
+    /// Puts a file system that never answers in the place of this file, in a mount namespace of the program's own.
+    pub fn stalled(mut self, file: &str) -> Self {
+        self.enter.extend(["--stall".into(), file.into()]);
+        self
+    }
+
     pub fn cgroup(mut self, directory: &Path) -> Self {
         self.enter.extend(["--cgroup".into(), directory.into()]);
         self

@@ -17,6 +17,7 @@ mod answers;
 mod connections;
 mod ending;
 mod hostile;
+mod hostile_processes;
 mod lacks;
 mod lists;
 mod load;
