@@ -9,6 +9,8 @@ pub struct Container {
     pub id: Rc<str>,
     /// docker, containerd, cri-o, podman, …; `None` where the path does not tell.
     pub runtime: Option<&'static str>,
+    /// UID of the Kubernetes pod, as the API server has it.
+    pub pod: Option<Rc<str>>,
 }
 
 /// Hexadecimal digits of a container id (OCI runtimes use a SHA-256's worth of random bytes).
@@ -43,13 +45,28 @@ impl Container {
         while let Some(component) = components.next() {
             let above = components.peek().copied();
             let found = by_id(component, above).or_else(|| by_name(component, above, below));
-            if found.is_some() {
-                return found;
+            if let Some(found) = found {
+                return Some(Self { pod: pod(path), ..found });
             }
             below = Some(component);
         }
         None
     }
+}
+
+/// The pod in which a container is: kubelet makes a cgroup for each, `kubepods-burstable-podUID.slice` by systemd's
+/// driver (with `_` for `-`), else `podUID`. The UID is that of the API server, or for a static pod the hash of its
+/// manifest.
+fn pod(path: &str) -> Option<Rc<str>> {
+    path.contains("kubepods").then_some(())?;
+    path.rsplit(['/', ':']).find_map(|component| {
+        let name = component.strip_suffix(".slice").unwrap_or(component);
+        let uid = if name.starts_with("kubepods") { name.rsplit_once("-pod")?.1 } else { name.strip_prefix("pod")? };
+        let uid = uid.replace('_', "-");
+        let digits = uid.bytes().filter(u8::is_ascii_hexdigit).count();
+        let is_uid = digits == 32 && (uid.len() == 32 || uid.len() == 36 && uid.matches('-').count() == 4);
+        is_uid.then(|| uid.into())
+    })
 }
 
 /// A 64-digit id, with what is around it.
@@ -66,7 +83,7 @@ fn by_id(component: &str, above: Option<&str>) -> Option<Container> {
         (above.and_then(|parent| lookup(ID_PARENTS, parent)), name)
     };
     let is_id = id.len() == ID_DIGITS && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    is_id.then(|| Container { id: id.into(), runtime })
+    is_id.then(|| Container { id: id.into(), runtime, pod: None })
 }
 
 fn lookup(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
@@ -77,7 +94,7 @@ fn lookup(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
 fn by_name(component: &str, above: Option<&str>, below: Option<&str>) -> Option<Container> {
     let container = |id: &str, runtime| {
         let id = unescape(id);
-        (!id.is_empty()).then(|| Container { id: id.into(), runtime: Some(runtime) })
+        (!id.is_empty()).then(|| Container { id: id.into(), runtime: Some(runtime), pod: None })
     };
     if let Some(name) = component.strip_prefix("lxc.payload.") {
         return container(name, "lxc");
@@ -169,6 +186,26 @@ mod tests {
         ];
         for (path, runtime) in cases {
             assert_eq!(found(path), Some((ID.to_owned(), runtime)), "{path}");
+        }
+    }
+
+    #[test]
+    fn pods() {
+        let uid = "0b2b3c9e-6b5f-4d0a-9c76-9d3f6a0c2f11";
+        let cases = [
+            ("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podUID.slice/cri-containerd-ID.scope", uid),
+            ("/kubepods/burstable/podUID/ID", uid),
+            ("/kubepods/podUID/crio-ID", uid),
+            ("/system.slice/containerd.service/kubepods-burstable-podUID.slice:cri-containerd:ID", uid),
+            ("/kubepods/burstable/pod59a2c3b1f0e94d7f8a6b5c4d3e2f1a0b/ID", "59a2c3b1f0e94d7f8a6b5c4d3e2f1a0b"),
+        ];
+        for (path, pod) in cases {
+            let path = path.replace("ID", ID).replace(&format!("pod{}", "U".to_owned() + ID), &format!("pod{uid}"));
+            let path = if path.contains(".slice") { path.replace(uid, &uid.replace('-', "_")) } else { path };
+            assert_eq!(Container::of_cgroup(&path).unwrap().pod.as_deref(), Some(pod), "{path}");
+        }
+        for path in ["/docker/ID", "/kubepods.slice/kubepods-pod5a4c.slice/docker-ID.scope", "/podx/ID"] {
+            assert_eq!(Container::of_cgroup(&path.replace("ID", ID)).unwrap().pod, None, "{path}");
         }
     }
 

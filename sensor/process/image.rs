@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use super::{Arguments, Container, Process, Processes, Written};
+use super::lineage::Lineage;
+use super::{Arguments, Container, Process, Processes, Unit, Written};
 use crate::event::{self, ProcessRecord, TaskKey};
 use crate::host::{DELETED, Facts};
 
@@ -13,7 +14,7 @@ const SHORT_ARGUMENTS: usize = 1_024;
 
 impl Processes {
     /// The image that a record describes.
-    pub(super) fn image_of_record(&mut self, record: &ProcessRecord<'_>, parent: Option<Rc<Process>>) -> Process {
+    pub(super) fn image_of_record(&mut self, record: &ProcessRecord<'_>, lineage: Option<Lineage>) -> Process {
         let short = self.is_short_of_memory();
         if short && record.arguments.len() > SHORT_ARGUMENTS {
             self.metrics.losses.process_arguments_cut.add(1);
@@ -26,6 +27,9 @@ impl Processes {
             parts.complete(facts, record.path_cut);
         }
         let Parts { executable, executable_deleted, working_directory, arguments } = parts;
+        let cgroup = event::path(record.cgroup);
+        let unit = Unit::of_cgroup(&cgroup);
+        let Lineage { parent, ancestors, adopted } = lineage.unwrap_or_default();
         let name = executable.as_deref().and_then(|path| path.rsplit('/').next()).filter(|name| !name.is_empty());
         let (user_name, group_name) = self.names(&record.process, record.mount_namespace, (record.uid, record.gid));
         Process {
@@ -48,8 +52,11 @@ impl Processes {
             foreign_mounts: record.mount_namespace != 0
                 && self.host.mount_namespace != 0
                 && record.mount_namespace != self.host.mount_namespace,
-            container: Container::of_cgroup(&event::path(record.cgroup)),
+            container: Container::of_cgroup(&cgroup),
+            unit: unit.map(|unit| shared(unit, parent.as_deref())),
             parent,
+            ancestors,
+            adopted,
             parent_key: record.parent,
             parent_name: Some(task_name(&record.parent_name)).filter(|name| !name.is_empty()),
             written: Written::default(),
@@ -73,6 +80,12 @@ pub(super) fn completed(image: &Process, facts: Facts) -> Process {
         arguments: parts.arguments.map(Rc::new),
         ..image.clone()
     }
+}
+
+/// Processes of one unit share it where a parent and its child are both in it.
+fn shared(unit: Unit, parent: Option<&Process>) -> Rc<Unit> {
+    let there = parent.and_then(|parent| parent.unit.as_ref()).filter(|there| ***there == unit);
+    there.map_or_else(|| Rc::new(unit), Rc::clone)
 }
 
 /// What `/proc` may complete.

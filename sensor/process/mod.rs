@@ -6,8 +6,11 @@ mod actor;
 mod arguments;
 mod container;
 mod image;
+mod lineage;
 mod namespaces;
+mod script;
 mod table;
+mod unit;
 
 use std::cell::OnceCell;
 use std::mem::size_of;
@@ -16,7 +19,9 @@ use std::rc::Rc;
 pub use actor::Actor;
 pub use arguments::Arguments;
 pub use container::Container;
+pub use lineage::{ANCESTORS, Ancestor};
 pub use table::{IMAGE_BYTES, LIVE, Processes, RETIRED, RETIRED_TIME};
+pub use unit::Unit;
 
 use crate::event::TaskKey;
 use crate::host::BootClock;
@@ -54,11 +59,18 @@ pub struct Process {
     /// The mount namespace is known not to be the sensor's own: paths may not mean the host's files.
     pub foreign_mounts: bool,
     pub container: Option<Container>,
+    /// The unit of systemd that it runs in.
+    pub unit: Option<Rc<Unit>>,
     /// The parent's image, without a parent of its own: a lineage that lives for years must not grow.
     pub parent: Option<Rc<Process>>,
     /// Known even when nothing else of the parent is.
     pub parent_key: Option<TaskKey>,
     pub parent_name: Option<Rc<str>>,
+    /// Who started it beyond the parent, the nearest first, at most [`ANCESTORS`]. Where the process was given to
+    /// another parent, as a daemon is to init, the list begins with the one that forked it.
+    pub ancestors: Option<Rc<[Ancestor]>>,
+    /// The process was given to another parent after it was forked.
+    pub adopted: bool,
     pub written: Written,
 }
 
@@ -81,12 +93,20 @@ impl Process {
         self.arguments.as_deref().map_or(0, Arguments::cut)
     }
 
+    /// The script that the process runs, where it is a known interpreter and its arguments name one.
+    #[must_use]
+    pub fn script(&self) -> Option<&str> {
+        script::of(self)
+    }
+
     /// Bytes of memory that the image keeps from being freed: itself, its texts, and those of its parent.
     /// Texts that several images share count for each of them.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let own = size_of::<Self>() + self.text_bytes();
+        let ancestors = self.ancestors.as_deref().unwrap_or_default();
         own + self.parent.as_ref().map_or(0, |parent| size_of::<Self>() + parent.text_bytes())
+            + ancestors.iter().map(Ancestor::bytes).sum::<usize>()
     }
 
     fn text_bytes(&self) -> usize {
@@ -96,6 +116,7 @@ impl Process {
             + self.name.len()
             + self.arguments.as_ref().map_or(0, |arguments| arguments.bytes())
             + self.container.as_ref().map_or(0, |container| container.id.len())
+            + self.unit.as_ref().map_or(0, |unit| unit.bytes())
     }
 }
 

@@ -1,14 +1,17 @@
 //! The table of images, and how it is filled, asked and kept within its bounds.
 
+mod names;
+
 use std::collections::{HashMap, VecDeque};
 use std::mem::size_of;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::namespaces::{Namespaces, Sight};
-use super::{Process, image};
+use super::lineage::Lineage;
+use super::namespaces::Namespaces;
+use super::{ANCESTORS, Process, image};
 use crate::event::{Exit, Fork, ProcessRecord, Task, TaskKey};
-use crate::host::{Accounts, Answer, Facts, Host, Reader};
+use crate::host::{Accounts, Host, Reader};
 use crate::metrics::Metrics;
 
 /// Images of live processes. Linux counts to 32,768 pids by default; large hosts raise it, but few of their
@@ -21,7 +24,7 @@ pub const RETIRED: usize = 8_192;
 /// Nanoseconds that such an image is kept: the answer of a slow server may come after its asker is gone.
 pub const RETIRED_TIME: u64 = 10_000_000_000;
 
-/// Bytes of all images, live and retired: as much as [`LIVE`] usual ones. Past half of it an image keeps only
+/// Bytes of all images, live and retired: some 50,000 usual ones. Past half of it an image keeps only
 /// the beginning of its arguments; past all of it images are forgotten, those retired longest ago first.
 pub const IMAGE_BYTES: usize = 64 << 20;
 
@@ -54,8 +57,8 @@ pub struct Processes {
 #[derive(Debug)]
 struct Slot {
     image: Option<Rc<Process>>,
-    /// The image without its parent, made when it first becomes a parent.
-    as_parent: Option<Rc<Process>>,
+    /// What its children get, made when it first becomes a parent.
+    lineage: Option<Lineage>,
     bytes: usize,
     live: bool,
     /// Asked for since the hand last came by.
@@ -92,17 +95,20 @@ impl Processes {
             return;
         }
         self.refresh_accounts(record.time);
-        let parent = record.parent.and_then(|parent| self.as_parent(&parent));
+        let mut lineage = record.parent.and_then(|parent| self.lineage(&parent));
+        if let Some(before) = self.before(&record.process) {
+            lineage = Some(lineage.unwrap_or_default().after(before, record.parent));
+        }
         // What is found of the namespace is kept only while a process is there.
         self.namespaces.enter(record.mount_namespace);
-        let image = self.image_of_record(record, parent);
+        let image = self.image_of_record(record, lineage);
         self.insert(Rc::new(image), record.time);
         self.namespaces.leave(record.mount_namespace);
     }
 
     /// The child runs what its parent runs. Nothing is made up where the parent is not known.
     pub fn fork(&mut self, fork: &Fork) {
-        let Some(parent) = self.as_parent(&fork.parent) else { return };
+        let Some(Lineage { parent: Some(parent), ancestors, .. }) = self.lineage(&fork.parent) else { return };
         let image = Process {
             key: fork.child,
             entity_id: image::entity_id(self.host_hash, &fork.child),
@@ -110,6 +116,8 @@ impl Processes {
             parent_key: Some(fork.parent),
             parent_name: Some(Rc::clone(&parent.name)),
             parent: Some(Rc::clone(&parent)),
+            ancestors,
+            adopted: false,
             ..(*parent).clone()
         };
         self.insert(Rc::new(image), fork.time);
@@ -129,13 +137,7 @@ impl Processes {
     /// the Unix epoch.
     pub fn tick(&mut self, now: u64) {
         self.expire(now);
-        while let Some(answer) = self.reader.late() {
-            match answer {
-                Answer::Facts(key, Some(facts)) => self.complete(&key, facts),
-                Answer::Facts(_, None) => {}
-                Answer::Accounts(namespace, seen) => self.namespaces.set(namespace, sight(seen)),
-            }
-        }
+        self.take_late_answers();
     }
 
     /// The image with exactly this key: never another one with the same pid.
@@ -145,9 +147,10 @@ impl Processes {
         let image = self.slots[slot].image.clone()?;
         // Processes that ran before the sensor are described in no order of descent.
         if image.parent.is_none()
-            && let Some(parent) = image.parent_key.and_then(|parent| self.as_parent(&parent))
+            && let Some(Lineage { parent: Some(parent), ancestors, .. }) =
+                image.parent_key.and_then(|parent| self.lineage(&parent))
         {
-            return Some(self.replace(slot, Process { parent: Some(parent), ..(*image).clone() }));
+            return Some(self.replace(slot, Process { parent: Some(parent), ancestors, ..(*image).clone() }));
         }
         Some(image)
     }
@@ -186,89 +189,47 @@ impl Processes {
         self.bytes > IMAGE_BYTES / 2
     }
 
-    /// What `/proc` shows of the process, if that can be had at once.
-    pub(super) fn read_facts(&mut self, process: &TaskKey) -> Option<Facts> {
-        match self.reader.facts(*process)? {
-            Answer::Facts(_, facts) => facts,
-            Answer::Accounts(..) => None,
-        }
-    }
-
-    /// Names of a user and a group. They hold only where the process sees the host's files: elsewhere the same
-    /// number may be someone else.
-    pub(super) fn names(
-        &mut self,
-        process: &TaskKey,
-        mount_namespace: u32,
-        (uid, gid): (u32, u32),
-    ) -> (Option<Rc<str>>, Option<Rc<str>>) {
-        if mount_namespace == 0 || self.host.mount_namespace == 0 {
-            return (None, None);
-        }
-        let [passwd, group] = if mount_namespace == self.host.mount_namespace {
-            [true; 2]
-        } else {
-            self.accounts_seen(process, mount_namespace)
-        };
-        (passwd.then(|| self.accounts.user(uid)).flatten(), group.then(|| self.accounts.group(gid)).flatten())
-    }
-
-    /// Asked about once for each namespace, as soon as a process lives long enough for that.
-    fn accounts_seen(&mut self, process: &TaskKey, mount_namespace: u32) -> [bool; 2] {
-        match self.namespaces.sight(mount_namespace) {
-            Sight::Known(seen) => seen,
-            Sight::Asked => [false; 2],
-            Sight::Unknown => {
-                let found = match self.reader.accounts(*process, mount_namespace) {
-                    Some(Answer::Accounts(_, seen)) => sight(seen),
-                    _ => Sight::Asked,
-                };
-                self.namespaces.set(mount_namespace, found);
-                if let Sight::Known(seen) = found { seen } else { [false; 2] }
-            }
-        }
-    }
-
-    /// The names were not known when the image was made, and are by now.
-    fn may_be_named(&self, image: &Process) -> bool {
-        image.foreign_mounts
-            && image.user_name.is_none()
-            && image.group_name.is_none()
-            && matches!(self.namespaces.sight(image.mount_namespace), Sight::Known([true, _] | [_, true]))
-    }
-
-    fn refresh_accounts(&mut self, now: u64) {
-        if self.accounts.refresh(now) {
-            self.namespaces.doubt();
-        }
-    }
-
-    fn complete(&mut self, key: &TaskKey, facts: Facts) {
-        if let Some(&slot) = self.images.get(key)
-            && let Some(image) = self.slots[slot].image.clone()
-            && image.arguments.is_none()
-        {
-            self.replace(slot, image::completed(&image, facts));
-        }
-    }
-
     fn image(&self, key: &TaskKey) -> Option<&Rc<Process>> {
         self.slots[*self.images.get(key)?].image.as_ref()
     }
 
-    fn as_parent(&mut self, key: &TaskKey) -> Option<Rc<Process>> {
-        let slot = &mut self.slots[*self.images.get(key)?];
-        if slot.as_parent.is_none() {
-            let image = slot.image.as_ref()?;
-            slot.as_parent = Some(if image.parent.is_none() {
-                Rc::clone(image)
-            } else {
-                slot.bytes += size_of::<Process>();
-                self.bytes += size_of::<Process>();
-                Rc::new(Process { parent: None, ..(**image).clone() })
-            });
+    /// What a child of this process gets. The processes above are completed first, as far as they are known.
+    fn lineage(&mut self, key: &TaskKey) -> Option<Lineage> {
+        let mut missing = Vec::new();
+        let mut next = *self.images.get(key)?;
+        while missing.len() < ANCESTORS
+            && self.slots[next].lineage.is_none()
+            && let Some(image) = &self.slots[next].image
+            && image.parent.is_none()
+            && let Some(&above) = image.parent_key.and_then(|parent| self.images.get(&parent))
+        {
+            missing.push(next);
+            next = above;
         }
-        slot.as_parent.clone()
+        let mut lineage = self.lineage_of(next)?;
+        for index in missing.into_iter().rev() {
+            let Lineage { parent, ancestors, .. } = lineage;
+            let image = self.slots[index].image.clone()?;
+            self.replace(index, Process { parent, ancestors, ..(*image).clone() });
+            lineage = self.lineage_of(index)?;
+        }
+        Some(lineage)
+    }
+
+    fn lineage_of(&mut self, index: usize) -> Option<Lineage> {
+        let slot = &mut self.slots[index];
+        if slot.lineage.is_none() {
+            slot.lineage = Some(Lineage::below(slot.image.as_ref()?));
+            slot.bytes += size_of::<Process>();
+            self.bytes += size_of::<Process>();
+        }
+        slot.lineage.clone()
+    }
+
+    /// The image that this process had until now.
+    fn before(&self, key: &TaskKey) -> Option<&Process> {
+        let image = self.slots[*self.live.get(&key.pid)?].image.as_deref()?;
+        (image.key.start == key.start).then_some(image)
     }
 
     fn insert(&mut self, image: Rc<Process>, time: u64) {
@@ -290,7 +251,7 @@ impl Processes {
         if newest && self.live.len() >= LIVE {
             self.evict();
         }
-        let slot = Slot { image: None, as_parent: None, bytes: 0, live: newest, used: false };
+        let slot = Slot { image: None, lineage: None, bytes: 0, live: newest, used: false };
         let index = if let Some(index) = self.free.pop() {
             self.slots[index] = slot;
             index
@@ -321,7 +282,7 @@ impl Processes {
         self.bytes = self.bytes - slot.bytes + bytes;
         let namespace = image.mount_namespace;
         let before = slot.image.replace(image);
-        (slot.bytes, slot.as_parent) = (bytes, None);
+        (slot.bytes, slot.lineage) = (bytes, None);
         if slot.live {
             self.namespaces.enter(namespace);
             if let Some(before) = before {
@@ -381,7 +342,7 @@ impl Processes {
         self.end_life(index);
         let slot = &mut self.slots[index];
         self.bytes -= slot.bytes;
-        (slot.as_parent, slot.bytes) = (None, 0);
+        (slot.lineage, slot.bytes) = (None, 0);
         if let Some(image) = slot.image.take() {
             self.images.remove(&image.key);
         }
@@ -408,9 +369,5 @@ fn lacks_something(record: &ProcessRecord<'_>, known: &Process) -> bool {
         || had_arguments && record.arguments.is_empty()
 }
 
-fn sight(seen: Option<[bool; 2]>) -> Sight {
-    seen.map_or(Sight::Unknown, Sight::Known)
-}
-
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -49,7 +49,7 @@ fn image() -> impl Strategy<Value = Process> {
             uid: numbers[0],
             gid: numbers[1],
             executable_deleted: known,
-            container: some(7).map(|id| Container { id, runtime: None }),
+            container: some(7).map(|id| Container { id, runtime: None, pod: None }),
             parent: None,
             parent_key: Some(samples::parent().key),
             parent_name: some(8),
@@ -150,7 +150,7 @@ fn everything_at_once() {
         user_name: some(),
         group_name: some(),
         executable_deleted: true,
-        container: Some(Container { id: long.as_str().into(), runtime: Some("containerd") }),
+        container: Some(Container { id: long.as_str().into(), runtime: Some("containerd"), pod: None }),
         namespace_pid: Some(u32::MAX),
         ..samples::parent()
     };

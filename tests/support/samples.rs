@@ -154,9 +154,12 @@ pub fn parent() -> Process {
         mount_namespace: 0,
         foreign_mounts: false,
         container: None,
+        unit: None,
         parent: None,
         parent_key: None,
         parent_name: None,
+        ancestors: None,
+        adopted: false,
         written: Written::default(),
     }
 }
@@ -183,6 +186,7 @@ pub fn contained() -> Process {
         container: Some(Container {
             id: "3d1219c7c4c5404aaa1f6d2a48adfda43d1219c7c4c5404aaa1f6d2a48adfda4".into(),
             runtime: Some("docker"),
+            pod: None,
         }),
         ..process()
     }

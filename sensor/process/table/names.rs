@@ -1,0 +1,91 @@
+//! What the table asks the host: `/proc`, and the names of users and groups.
+
+use std::rc::Rc;
+
+use super::super::namespaces::Sight;
+use super::super::{Process, Processes, image};
+use crate::event::TaskKey;
+use crate::host::{Answer, Facts};
+
+impl Processes {
+    /// Takes what `/proc` answered too late for its asker.
+    pub(super) fn take_late_answers(&mut self) {
+        while let Some(answer) = self.reader.late() {
+            match answer {
+                Answer::Facts(key, Some(facts)) => self.complete(&key, facts),
+                Answer::Facts(_, None) => {}
+                Answer::Accounts(namespace, seen) => self.namespaces.set(namespace, sight(seen)),
+            }
+        }
+    }
+
+    /// What `/proc` shows of the process, if that can be had at once.
+    pub(in crate::process) fn read_facts(&mut self, process: &TaskKey) -> Option<Facts> {
+        match self.reader.facts(*process)? {
+            Answer::Facts(_, facts) => facts,
+            Answer::Accounts(..) => None,
+        }
+    }
+
+    /// Names of a user and a group. They hold only where the process sees the host's files: elsewhere the same
+    /// number may be someone else.
+    pub(in crate::process) fn names(
+        &mut self,
+        process: &TaskKey,
+        mount_namespace: u32,
+        (uid, gid): (u32, u32),
+    ) -> (Option<Rc<str>>, Option<Rc<str>>) {
+        if mount_namespace == 0 || self.host.mount_namespace == 0 {
+            return (None, None);
+        }
+        let [passwd, group] = if mount_namespace == self.host.mount_namespace {
+            [true; 2]
+        } else {
+            self.accounts_seen(process, mount_namespace)
+        };
+        (passwd.then(|| self.accounts.user(uid)).flatten(), group.then(|| self.accounts.group(gid)).flatten())
+    }
+
+    /// Asked about once for each namespace, as soon as a process lives long enough for that.
+    fn accounts_seen(&mut self, process: &TaskKey, mount_namespace: u32) -> [bool; 2] {
+        match self.namespaces.sight(mount_namespace) {
+            Sight::Known(seen) => seen,
+            Sight::Asked => [false; 2],
+            Sight::Unknown => {
+                let found = match self.reader.accounts(*process, mount_namespace) {
+                    Some(Answer::Accounts(_, seen)) => sight(seen),
+                    _ => Sight::Asked,
+                };
+                self.namespaces.set(mount_namespace, found);
+                if let Sight::Known(seen) = found { seen } else { [false; 2] }
+            }
+        }
+    }
+
+    /// The names were not known when the image was made, and are by now.
+    pub(super) fn may_be_named(&self, image: &Process) -> bool {
+        image.foreign_mounts
+            && image.user_name.is_none()
+            && image.group_name.is_none()
+            && matches!(self.namespaces.sight(image.mount_namespace), Sight::Known([true, _] | [_, true]))
+    }
+
+    pub(super) fn refresh_accounts(&mut self, now: u64) {
+        if self.accounts.refresh(now) {
+            self.namespaces.doubt();
+        }
+    }
+
+    fn complete(&mut self, key: &TaskKey, facts: Facts) {
+        if let Some(&slot) = self.images.get(key)
+            && let Some(image) = self.slots[slot].image.clone()
+            && image.arguments.is_none()
+        {
+            self.replace(slot, image::completed(&image, facts));
+        }
+    }
+}
+
+fn sight(seen: Option<[bool; 2]>) -> Sight {
+    seen.map_or(Sight::Unknown, Sight::Known)
+}
