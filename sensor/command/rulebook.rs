@@ -18,16 +18,16 @@ pub struct Rulebook {
     current: Arc<Rules>,
     watcher: Option<Watcher>,
     reload: Option<Reload>,
-    /// Asked for while one was under way.
+    /// A reload was asked for while another was under way.
     again: bool,
-    /// Of the last load.
+    /// Figures of the last load, for `--metrics`.
     addresses: u64,
     lists: u64,
     failing: u64,
 }
 
 impl Rulebook {
-    /// The first load, which every list must survive. A directory may still wait for its first list.
+    /// Loads the lists for the first time, when each of them must be usable. A directory may still be empty.
     ///
     /// # Errors
     /// The first list that cannot be used, and what to do.
@@ -55,7 +55,7 @@ impl Rulebook {
         Ok((rulebook, load))
     }
 
-    /// Begins to watch the files that `load` has read.
+    /// Begins to watch the files that `load` read.
     ///
     /// # Errors
     /// No inotify instance is left; SIGHUP still renews.
@@ -69,12 +69,12 @@ impl Rulebook {
         Ok(())
     }
 
-    /// A load is under way.
+    /// Whether a reload is under way.
     pub fn is_renewing(&self) -> bool {
         self.reload.is_some()
     }
 
-    /// Publishes what is in force.
+    /// Publishes the figures of the lists in force.
     pub fn publish(&self, levels: &Levels) {
         levels.rules_names.set(self.current.names());
         levels.rules_addresses.set(self.addresses);
@@ -92,7 +92,7 @@ impl Rulebook {
         Arc::clone(&self.current)
     }
 
-    /// Readable when there may be something to do.
+    /// Descriptors that are readable when there may be something to do.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.watcher.as_ref().map(AsFd::as_fd).into_iter().chain(self.reload.as_ref().map(AsFd::as_fd))
     }
@@ -102,19 +102,21 @@ impl Rulebook {
         self.watcher.as_ref()?.timeout(Instant::now())
     }
 
-    /// SIGHUP: read everything again.
+    /// Reads everything again, as SIGHUP asks.
     pub fn renew(&mut self) {
         if self.reload.is_some() {
             self.again = true;
         } else if !self.paths.is_empty() {
             match Reload::start(self.paths.clone(), self.current()) {
                 Ok(reload) => self.reload = Some(reload),
-                Err(error) => eprintln!("dnstrail: rules stay as they are: no thread to read them: {error}"),
+                Err(error) => eprintln!(
+                    "dnstrail: rules stay as they are: no thread could be started to read them: {error}; send SIGHUP to try again"
+                ),
             }
         }
     }
 
-    /// Looks whether files changed or a reload is done; puts a new set in force and says so.
+    /// Starts a reload when files changed, and puts the set of a finished reload in force.
     pub fn turn(&mut self, now: u64, chain: &mut Chain) {
         let instant = Instant::now();
         if let Some(watcher) = &mut self.watcher {
@@ -133,7 +135,7 @@ impl Rulebook {
                 watcher.renew(load.watch, instant);
             }
         } else {
-            eprintln!("dnstrail: rules stay as they are: reading them failed");
+            eprintln!("dnstrail: rules stay as they are: the reader failed; send SIGHUP to try again");
         }
         if std::mem::take(&mut self.again) {
             self.renew();
@@ -141,7 +143,7 @@ impl Rulebook {
     }
 }
 
-/// Tells what became of each list: to people what is wrong, to the stream everything.
+/// Reports each list to the stream, and those that cannot be used on stderr as well.
 pub fn report(now: u64, load: &Load, chain: &mut Chain) {
     for error in load.lists.iter().filter_map(|list| list.error.as_ref()) {
         eprintln!("dnstrail: {error}");

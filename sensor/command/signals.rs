@@ -1,4 +1,4 @@
-//! Signals as descriptors: SIGINT and SIGTERM end the run, SIGHUP reads rules and opens files anew.
+//! Signals as descriptors: SIGINT and SIGTERM end the run; SIGHUP reads the rules and opens the files anew.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::sink::Stopping;
 
-/// Made before the first thread, so that every thread leaves these signals to the descriptors.
+/// The signals of a run. They are blocked before the first thread starts, so that every thread leaves them to
+/// the descriptors.
 pub struct Signals {
     end: Arc<SignalFd>,
     renew: SignalFd,
@@ -30,22 +31,22 @@ impl Signals {
         })
     }
 
-    /// Readable when any of them came.
+    /// Descriptors that are readable once a signal came.
     pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
         [self.end.as_fd(), self.renew.as_fd()]
     }
 
-    /// The signal that ends the run, once it came; it stays pending.
+    /// Whether a signal that ends the run came. The signal stays pending.
     pub fn is_ending(&self) -> bool {
         is_readable(self.end.as_fd())
     }
 
-    /// Takes SIGHUP, if it came.
+    /// Takes SIGHUP; whether it came.
     pub fn take_renewal(&self) -> bool {
         matches!(self.renew.read_signal(), Ok(Some(_)))
     }
 
-    /// For outputs that wait for a reader.
+    /// The same question for outputs that wait for a reader.
     pub fn stopping(&self) -> Stopping {
         let end = Arc::clone(&self.end);
         Arc::new(move || is_readable(end.as_fd()))

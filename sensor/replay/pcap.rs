@@ -8,10 +8,9 @@ use super::link::Link;
 use super::source::Source;
 use super::{Problem, Record};
 
-/// The header of a pcap file.
+/// Bytes of the header of a pcap file.
 pub(super) const FILE_HEADER: usize = 24;
-/// The bits of the link type field that are the link type; above them are the length of the frame
-/// check sequence and what belongs to it.
+/// The low bits of the link type field are the link type; the bits above describe the frame check sequence.
 const LINK_TYPE: u32 = 0xffff;
 
 #[derive(Debug)]
@@ -25,7 +24,7 @@ pub(super) struct Pcap {
 enum Order {
     Little,
     Big,
-    /// Little, with eight more bytes in each record header (A. Kuznetzov's patched libpcap).
+    /// Little-endian, with eight more bytes in each record header (A. Kuznetzov's patched libpcap).
     Modified,
 }
 
@@ -47,7 +46,7 @@ impl Pcap {
         if let Some(record) = self.record(source.window()) {
             return Ok(Some(record));
         }
-        // It is not whole in the window: fetch as much as it says it has.
+        // The record is not whole in the window: fetch as many bytes as its header names.
         let header = self.header();
         let window = source.peek(header)?;
         if window.is_empty() {

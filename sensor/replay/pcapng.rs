@@ -1,6 +1,6 @@
 //! Blocks of a pcapng file (draft-ietf-opsawg-pcapng): sections in either byte order, interfaces
-//! with their own time resolution, and the three kinds of packet block. Other kinds are passed
-//! over, whatever their size.
+//! with their own time resolution, and the three kinds of packet block. Other blocks of any size are
+//! passed over.
 //!
 //! Packet blocks are read here rather than by the `pcap-parser` crate, which collects the options
 //! of each into a list, does not know the obsolete packet block, and reads the time offset of a
@@ -15,7 +15,7 @@ use super::link::Link;
 use super::source::{BUFFER, Source};
 use super::{Problem, Record};
 
-/// Interfaces of one section. A host has some; a file of nothing else must not fill the memory.
+/// Interfaces of one section. A host has some, and a file that has nothing else must not fill the memory.
 const INTERFACES: usize = 65_536;
 /// Type and length before a block's body, and the length once more behind it.
 const BLOCK_HEADER: usize = 8;
@@ -38,16 +38,16 @@ pub(super) struct Pcapng {
 #[derive(Debug, Clone, Copy)]
 struct Interface {
     link: Link,
-    /// Bytes that are captured of each frame; 0 is no limit.
+    /// Bytes captured of each frame; 0 means no limit.
     snap_length: u32,
-    /// Units of a time stamp in a second.
+    /// Units of time stamps in one second.
     resolution: u64,
     /// Seconds to be added.
     offset: i64,
 }
 
 impl Pcapng {
-    /// Whether a section header stands here.
+    /// Whether these bytes begin a section header.
     pub(super) fn is_section(bytes: &[u8]) -> bool {
         matches!(bytes, [0x0a, 0x0d, 0x0d, 0x0a, _, _, _, _, 0x1a, 0x2b, 0x3c, 0x4d, ..])
             || matches!(bytes, [0x0a, 0x0d, 0x0d, 0x0a, _, _, _, _, 0x4d, 0x3c, 0x2b, 0x1a, ..])
@@ -176,8 +176,7 @@ impl Pcapng {
 }
 
 impl Interface {
-    /// Nanoseconds since the Unix epoch; times before it, or after 2554, become the nearest that
-    /// can be told.
+    /// Nanoseconds since the Unix epoch. Times before it, or after 2554, become the nearest that fits.
     fn time(&self, units: u64) -> u64 {
         const NANOSECONDS: u64 = 1_000_000_000;
         let nanoseconds = if NANOSECONDS.is_multiple_of(self.resolution) {

@@ -1,9 +1,9 @@
-//! How far a capture was read, for a person who waits: a bar where the size is known, else a
-//! spinner; on stderr, and only if that is a terminal.
+//! The progress of a replay, for a person who waits: a bar where the size is known, else a spinner. It is
+//! drawn on stderr, and only if that is a terminal.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Wipes itself away when it is dropped.
+/// A drawn progress, which is wiped away when it is dropped.
 #[derive(Debug)]
 pub struct Progress(ProgressBar);
 
@@ -28,12 +28,12 @@ impl Progress {
         Self(bar)
     }
 
-    /// Cheap: draws a few times a second at most.
+    /// Sets the bytes that were read. Drawing happens a few times a second at most.
     pub fn set(&self, bytes: u64) {
         self.0.set_position(bytes);
     }
 
-    /// Nothing is drawn: stderr is no terminal.
+    /// Whether nothing is drawn, because stderr is no terminal.
     #[must_use]
     pub fn is_hidden(&self) -> bool {
         self.0.is_hidden()

@@ -5,7 +5,7 @@ use std::fs;
 const SOURCE: &str = env!("CARGO_MANIFEST_DIR");
 
 #[test]
-fn the_changelog_tells_of_this_version() {
+fn the_changelog_begins_with_this_version() {
     let changelog = fs::read_to_string(format!("{SOURCE}/packaging/debian/changelog")).expect("the changelog");
     assert!(changelog.starts_with(concat!("dnstrail (", env!("CARGO_PKG_VERSION"), ") ")), "{changelog}");
 }

@@ -1,4 +1,4 @@
-//! What the README says of outputs and configuration is what the program takes.
+//! The README's outputs and configuration, against the program.
 
 use std::fs;
 use std::path::Path;
@@ -21,8 +21,8 @@ fn every_parameter_of_an_output_has_its_row() {
     assert_eq!(rows.len(), PARAMETERS.len());
     for (row, parameter) in rows.iter().zip(PARAMETERS) {
         assert_eq!(row[1], format!("`{}`", parameter.name));
-        let told = [&parameter.of(), parameter.values, parameter.default, parameter.meaning];
-        assert_eq!([&*row[2], &row[3], &row[4], &row[5]], told);
+        let expected = [&parameter.of(), parameter.values, parameter.default, parameter.meaning];
+        assert_eq!([&*row[2], &row[3], &row[4], &row[5]], expected);
     }
 }
 

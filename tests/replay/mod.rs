@@ -1,4 +1,4 @@
-//! Captures of every kind: those that others made (`tests/data`), and bytes built here.
+//! Captures of every kind: those of other projects (`tests/data`), and bytes built here.
 
 mod commands;
 
@@ -20,7 +20,7 @@ use crate::support::bytes::{self, Order, UDP, query};
 const NANOSECOND: u32 = 0xa1b2_3c4d;
 const MICROSECOND: u32 = 0xa1b2_c3d4;
 
-/// All that a capture gave.
+/// Everything that a capture gave.
 #[derive(Debug, Default)]
 struct Seen {
     frames: u64,
@@ -69,7 +69,7 @@ fn read(path: &Path) -> Result<Seen, ReplayError> {
     streams.finish(|_, message| seen.tcp.push(id(message)));
     seen.error = result.err();
     seen.frames = capture.frames();
-    assert!(matches!(capture.next_event(), Ok(None)), "an error is said once");
+    assert!(matches!(capture.next_event(), Ok(None)), "an error is returned once");
     Ok(seen)
 }
 
@@ -77,7 +77,7 @@ fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
-/// Writes `bytes` to a file and reads it.
+/// Writes `bytes` to a file and reads that as a capture.
 fn read_bytes(bytes: &[u8]) -> Result<Seen, ReplayError> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(bytes).unwrap();
@@ -104,7 +104,7 @@ fn ethernet() -> Vec<u8> {
 /// Frames, messages over UDP and over TCP as tshark counts them (`tests/data/README.md` says how,
 /// and of which captures tshark reads less); then bytes of TCP streams that are not there.
 #[test]
-fn captures_that_others_made() {
+fn captures_of_other_projects() {
     for (name, frames, udp, tcp, lost) in [
         ("dns6.pcap", 2, 2, 0, 0),
         ("dns6.pcapng", 2, 2, 0, 0),
@@ -313,7 +313,7 @@ fn gzip_of_several_members() {
 }
 
 #[test]
-fn what_is_no_capture_says_so() {
+fn a_file_that_is_no_capture_is_refused() {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
     gzip.write_all(b"this is a text").unwrap();
     for bytes in

@@ -1,4 +1,4 @@
-//! `dnstrail man` and `completions`: nothing is missing, and the programs that read them take them.
+//! `dnstrail man` and `completions`: complete, and well formed for the programs that read them.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ fn printed(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("a text")
 }
 
-/// What a program makes of a text, and what it says about it.
+/// The output of a program for an input, and its messages.
 fn through(program: &[&str], input: &str) -> [String; 2] {
     let mut command = Command::new(program[0]);
     command.args(&program[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -42,7 +42,7 @@ fn the_manual_names_everything_that_can_be_typed() {
             };
             let line = section.lines().find(|line| first(line));
             assert!(line.is_some(), "{name} of {words} is missing:\n{section}");
-            assert!(argument.get_help().is_some(), "{name} of {words} says nothing");
+            assert!(argument.get_help().is_some(), "{name} of {words} has no help");
             if let Some(variable) = argument.get_env() {
                 assert!(manual.contains(&format!(" {}\n", variable.to_string_lossy())), "{variable:?} is missing");
             }
@@ -60,9 +60,9 @@ fn the_manual_names_everything_that_can_be_typed() {
 #[test]
 fn the_manual_is_well_formed() {
     let page = printed(&["man"]);
-    let [_, said] = through(&["groff", "-ww", "-man", "-Tutf8", "-z"], &page);
-    assert_eq!(said, "");
-    // It tells what it finds on its standard output.
+    let [_, messages] = through(&["groff", "-ww", "-man", "-Tutf8", "-z"], &page);
+    assert_eq!(messages, "");
+    // mandoc writes its findings to the standard output.
     assert_eq!(through(&["mandoc", "-T", "lint", "-W", "warning"], &page), [String::new(), String::new()]);
     let [found, _] = through(&["mandoc", "-T", "lint", "-W", "warning"], &page.replacen(".TP", ".TQP", 1));
     assert!(found.contains("TQP"), "{found}");
@@ -76,7 +76,7 @@ fn shells_complete_flags() {
             "source $FILE; COMP_WORDS=(dnstrail run --ru) COMP_CWORD=2; _dnstrail dnstrail --ru run; echo ${COMPREPLY[@]}",
         ),
         ("fish", "source $FILE; complete --do-complete 'dnstrail run --ru'"),
-        // Its completion needs a terminal: the function is defined, and knows the flag.
+        // The completion of zsh needs a terminal: the test asks for the function, which names the flag.
         ("zsh", "autoload -U compinit; compinit -D; source $FILE; functions _dnstrail"),
     ];
     for (shell, ask) in asks {
@@ -85,7 +85,7 @@ fn shells_complete_flags() {
         let output =
             Command::new(shell).args(["-c", ask]).env("FILE", file.path()).env("HOME", "/nonexistent").output();
         let output = output.unwrap_or_else(|error| panic!("{shell}: {error}: run packaging/needs test"));
-        let told = String::from_utf8_lossy(&output.stdout);
-        assert!(told.contains("--rules"), "{shell}: {output:?}");
+        let output_text = String::from_utf8_lossy(&output.stdout);
+        assert!(output_text.contains("--rules"), "{shell}: {output:?}");
     }
 }
