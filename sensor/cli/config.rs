@@ -1,18 +1,15 @@
 //! The meaning of the command line: flags over environment over file over defaults. The parser of the
 //! command line has merged the environment already; each value was checked where it was read.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use nix::fcntl::OFlag;
 
 use super::settings::{self, FileSettings};
 use super::value::{RingSize, Watched};
 use super::{ReplayArgs, RunArgs};
+use crate::input::{self, Refusal};
 use crate::observe::Observe;
 use crate::probe::Hooks;
 use crate::sighting::Watch;
@@ -56,12 +53,8 @@ pub struct Common {
 /// A configuration file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("{path}: the configuration cannot be read")]
-    Unreadable { path: PathBuf, source: io::Error },
-    #[error("{path}: is not a regular file; give a TOML file with --config")]
-    NotRegular { path: PathBuf },
-    #[error("{path}: is larger than {LARGEST_FILE} bytes; give a TOML file with --config")]
-    TooLarge { path: PathBuf },
+    #[error("{path}: {cause}; give a TOML file with --config")]
+    Refused { path: PathBuf, cause: Refusal },
     #[error("{path}: not a valid configuration")]
     Invalid { path: PathBuf, source: toml::de::Error },
 }
@@ -112,33 +105,14 @@ impl Common {
 
 fn read(path: Option<&Path>) -> Result<FileSettings, ConfigError> {
     let (path, is_required) = path.map_or((Path::new(DEFAULT_FILE), false), |path| (path, true));
-    let text = match text(path) {
+    let text = match input::text(path, LARGEST_FILE) {
         Ok(text) => text,
-        Err(ConfigError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound && !is_required => {
+        Err(Refusal::Unreadable(source)) if source.kind() == io::ErrorKind::NotFound && !is_required => {
             return Ok(FileSettings::default());
         }
-        Err(error) => return Err(error),
+        Err(cause) => return Err(ConfigError::Refused { path: path.into(), cause }),
     };
     toml::from_str(&text).map_err(|source| ConfigError::Invalid { path: path.into(), source })
-}
-
-/// The text of a regular file. A FIFO or a device would keep the start waiting, or never end.
-fn text(path: &Path) -> Result<String, ConfigError> {
-    let unreadable = |source| ConfigError::Unreadable { path: path.into(), source };
-    if !fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(ConfigError::NotRegular { path: path.into() });
-    }
-    // The file may have been replaced by a FIFO since: opening does not wait for its writer.
-    let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(unreadable)?;
-    if !file.metadata().map_err(unreadable)?.is_file() {
-        return Err(ConfigError::NotRegular { path: path.into() });
-    }
-    let mut text = String::new();
-    file.take(LARGEST_FILE + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > LARGEST_FILE {
-        return Err(ConfigError::TooLarge { path: path.into() });
-    }
-    Ok(text)
 }
 
 #[cfg(test)]
@@ -203,7 +177,7 @@ mod tests {
     #[test]
     fn a_named_file_must_exist() {
         let error = error(Path::new("/nonexistent/dnstrail.toml"));
-        assert!(error.starts_with("/nonexistent/dnstrail.toml: the configuration cannot be read: "), "{error}");
+        assert!(error.starts_with("/nonexistent/dnstrail.toml: cannot be read: No such file"), "{error}");
     }
 
     /// Opening a FIFO waits for its writer, and `/dev/zero` never ends.
@@ -212,12 +186,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("fifo");
         nix::unistd::mkfifo(&fifo, Mode::S_IRWXU).unwrap();
-        for path in [&fifo, Path::new("/dev/zero"), folder.path()] {
-            assert!(error(path).ends_with(": is not a regular file; give a TOML file with --config"), "{path:?}");
+        for (path, kind) in [(&*fifo, "a pipe"), (Path::new("/dev/zero"), "a device"), (folder.path(), "a directory")] {
+            let expected = format!("{}: is {kind}, not a file; give a TOML file with --config", path.display());
+            assert_eq!(error(path), expected);
         }
         let large = file(&"#\n".repeat(1 << 19));
         assert!(Run::new(with_file(large.path())).is_ok());
         large.as_file().set_len(LARGEST_FILE + 1).unwrap();
-        assert!(error(large.path()).contains("is larger than 1048576 bytes"));
+        assert!(error(large.path()).contains("has more than 1048576 bytes"));
     }
 }

@@ -29,7 +29,8 @@ Examples:
   dnstrail trail evil.example /var/log/dnstrail/dnstrail.json
   # Indicators as a report has them, in one day of rotated files.
   dnstrail trail evil[.]example 192.0.2.0/24 old.json.gz new.json --since 2026-11-20 --until 2026-11-21
-  dnstrail trail 192.0.2.7 old.json.gz --json";
+  # Lookups of what a new list names, before it was known.
+  dnstrail trail --rules lists/new.txt old.json.gz --json";
 
 pub const DOCTOR: &str = "\
 Examples:

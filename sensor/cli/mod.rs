@@ -169,8 +169,12 @@ pub struct TrailArgs {
     /// (hxxp://evil[.]example); then files of documents that dnstrail wrote in ECS, also gzipped, oldest
     /// first, `-` for the standard input. The first argument is an indicator; of the others each that
     /// exists is a file
-    #[arg(required = true, num_args = 2.., value_names = ["INDICATOR", "FILE"])]
+    #[arg(required = true, value_names = ["INDICATOR", "FILE"], num_args = 1..)]
     pub arguments: Vec<OsString>,
+    /// Follow the entries of these lists as well; a list, a directory of them, or a rules.toml. No other
+    /// indicator is needed then, and the first argument may be a file
+    #[arg(long, value_name = "PATH", value_delimiter = ',')]
+    pub rules: Vec<PathBuf>,
     /// Read documents from this time on, for example 2026-11-21 or 2026-11-21T03:10:30Z
     #[arg(long, value_name = "TIME")]
     pub since: Option<Moment>,

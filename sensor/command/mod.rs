@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::cli::{self, Cli, Command, config};
+use crate::shown::Shown;
 use crate::sink::{PARAMETERS, Parameter};
 
 /// The end of a command that does not end well.
@@ -62,7 +63,10 @@ pub fn main() -> ExitCode {
         Err(Failure::AtRunTime(error)) => (error, 1),
         Err(Failure::Usage(error)) => (error, 2),
     };
-    eprintln!("dnstrail: {}", sentence(&error));
+    // A path or a line of a file may hold what a terminal obeys; a line of its own may stand.
+    for line in format!("dnstrail: {}", sentence(&error)).lines() {
+        eprintln!("{}", Shown(line));
+    }
     ExitCode::from(code)
 }
 

@@ -9,17 +9,23 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 
 use super::Failure;
+use super::rulebook::Rulebook;
 use crate::cli::TrailArgs;
-use crate::view::{Indicator, IndicatorError, Lines, Summary, Trail, TrailError, ViewError, first_time};
+use crate::view::{Found, Indicator, IndicatorError, Lines, Summary, Trail, TrailError, ViewError, first_time};
 
 /// # Errors
 /// Arguments that make no sense, a file that cannot be read, stdout that cannot be written, or nothing was
 /// found.
 pub fn trail(args: &TrailArgs) -> Result<(), Failure> {
-    let (indicators, files) = sorted(&args.arguments)?;
+    let (indicators, files) = sorted(&args.arguments, !args.rules.is_empty())?;
     let indicators: Result<Vec<Indicator>, IndicatorError> =
         indicators.iter().map(|text| text.to_string_lossy().parse()).collect();
-    let mut trail = Trail::new(indicators.map_err(|error| Failure::Usage(error.into()))?, args.since, args.until);
+    let mut trail =
+        Trail::new(indicators.map_err(|error| Failure::Usage(error.into()))?).within(args.since, args.until);
+    if !args.rules.is_empty() {
+        let (rulebook, _) = Rulebook::open(&args.rules).map_err(|error| Failure::Usage(error.into()))?;
+        trail = trail.with_rules(rulebook.current());
+    }
     let mut out = io::BufWriter::new(io::stdout().lock());
     for file in oldest_first(files.clone()) {
         let mut lines = Lines::open(&file)?;
@@ -30,16 +36,17 @@ pub fn trail(args: &TrailArgs) -> Result<(), Failure> {
     }
     out.flush()?;
     report(&trail, files.len());
-    if trail.found().all(|(_, found)| found.lookups + found.connections == 0) {
+    let is_empty = |found: &Found| found.lookups + found.connections == 0;
+    if trail.found().all(|(_, found)| is_empty(found)) && trail.found_of_lists().next().is_none() {
         return Err(Failure::Answered);
     }
     Ok(())
 }
 
-/// Which arguments are indicators, and which are files. The first is always an indicator; of the others
-/// each that exists, or is written as a path, is a file.
-fn sorted(arguments: &[OsString]) -> Result<(Vec<&OsStr>, Vec<PathBuf>), Failure> {
-    let (first, others) = arguments.split_first().map_or((None, &[][..]), |(first, others)| (Some(first), others));
+/// Which arguments are indicators, and which are files. The first is always an indicator, unless lists have
+/// them; of the others each that exists, or is written as a path, is a file.
+fn sorted(arguments: &[OsString], has_lists: bool) -> Result<(Vec<&OsStr>, Vec<PathBuf>), Failure> {
+    let (first, others) = arguments.split_at(usize::from(!has_lists).min(arguments.len()));
     let (files, more): (Vec<&OsString>, Vec<&OsString>) = others.iter().partition(|argument| is_file(argument));
     if files.is_empty() {
         let named: Vec<String> = more.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
@@ -49,7 +56,7 @@ fn sorted(arguments: &[OsString]) -> Result<(Vec<&OsStr>, Vec<PathBuf>), Failure
             "{what}; give files of documents behind the indicators, - for the standard input"
         )));
     }
-    let indicators = first.into_iter().chain(more).map(OsString::as_os_str).collect();
+    let indicators = first.iter().chain(more).map(OsString::as_os_str).collect();
     Ok((indicators, files.into_iter().map(PathBuf::from).collect()))
 }
 
@@ -90,6 +97,9 @@ fn report(trail: &Trail, files: usize) {
         } else {
             eprintln!("dnstrail: {indicator}: {} lookups, {} connections", found.lookups, found.connections);
         }
+    }
+    for (list, found) in trail.found_of_lists() {
+        eprintln!("dnstrail: list {list}: {} lookups, {} connections", found.lookups, found.connections);
     }
     if trail.processes() > 0 {
         eprintln!("dnstrail: {} processes resolved an indicator", trail.processes());

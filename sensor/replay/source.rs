@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::input::Unpacked;
 
-/// One record must fit. The largest frames that capture programs write have 256 KiB; the rest makes
-/// reads rare.
+/// Bytes of the buffer, which must hold one record. The largest frames that capture programs write have 256 KiB;
+/// the rest makes reads rare.
 pub(super) const BUFFER: usize = 1 << 20;
 
 /// A window over the bytes, from the first that was not consumed.
@@ -18,13 +18,13 @@ pub(super) struct Source {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    /// Place of `start` in the (uncompressed) capture.
+    /// The place of `start` in the (uncompressed) capture.
     offset: u64,
     read: Arc<AtomicU64>,
     total: Option<u64>,
 }
 
-/// Counts what was read of the file itself, compressed as it is.
+/// A reader that counts the bytes of the file itself, compressed as it is.
 struct Counted<R> {
     inner: R,
     read: Arc<AtomicU64>,
@@ -68,12 +68,12 @@ impl Source {
         Ok(self.window())
     }
 
-    /// What [`Self::peek`] gave last.
+    /// The bytes that [`Self::peek`] gave last.
     pub(super) fn window(&self) -> &[u8] {
         self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// Goes on; beyond the window too. `false`: the capture ends before.
+    /// Goes on by `count` bytes, beyond the window too. `false`: the capture ends before.
     pub(super) fn skip(&mut self, count: u64) -> io::Result<bool> {
         let mut left = count;
         loop {

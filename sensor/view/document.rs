@@ -185,6 +185,17 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// The names of a lookup (the question and each alias on the way), or the name that a connection goes to.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let answers = self.dns.iter().flat_map(|dns| &dns.answers);
+        let aliases = answers.flat_map(|answer| {
+            let target = (answer.r#type == "CNAME").then_some(&*answer.data);
+            [Some(&*answer.name), target].into_iter().flatten()
+        });
+        let first = self.dns.as_ref().map_or(&*self.destination.domain, |dns| &*dns.question.name);
+        [first].into_iter().chain(aliases).filter(|name| !name.is_empty())
+    }
+
     /// The addresses that a lookup gave.
     pub fn resolved(&self) -> impl Iterator<Item = IpAddr> {
         self.dns.iter().flat_map(|dns| &dns.resolved_ip).filter_map(|text| address(text))

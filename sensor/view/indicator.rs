@@ -56,15 +56,9 @@ fn refang(text: &str) -> String {
 impl Indicator {
     /// Whether a lookup resolves it: the name that was asked for, an alias on the way, or an address.
     pub(super) fn is_resolved(&self, document: &Document<'_>) -> bool {
-        let Some(dns) = &document.dns else { return false };
         match self {
             Self::Network(_) => document.resolved().any(|ip| self.has_address(ip)),
-            Self::Name(_) => {
-                self.has_name(&dns.question.name)
-                    || dns.answers.iter().any(|answer| {
-                        self.has_name(&answer.name) || (answer.r#type == "CNAME" && self.has_name(&answer.data))
-                    })
-            }
+            Self::Name(_) => document.names().any(|name| self.has_name(name)),
         }
     }
 

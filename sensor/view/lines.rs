@@ -5,14 +5,11 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
+use crate::input::Unpacked;
 
 /// Bytes of a line. Documents have at most 8 KiB, unless the sensor is built for more, and a shipper may
 /// have added fields of its own.
 pub const LONGEST_LINE: usize = 64 << 10;
-
-/// The first two bytes of gzip (RFC 1952 2.3.1).
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// A file of documents that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -50,11 +47,7 @@ impl Lines {
         let name = if is_standard { "standard input".to_owned() } else { path.display().to_string() };
         let open = || -> io::Result<Box<dyn BufRead>> {
             let raw: Box<dyn Read> = if is_standard { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
-            let mut input = BufReader::with_capacity(1 << 20, raw);
-            if input.fill_buf()?.starts_with(&GZIP) {
-                return Ok(Box::new(BufReader::new(MultiGzDecoder::new(input))));
-            }
-            Ok(Box::new(input))
+            Ok(Box::new(Unpacked::new(BufReader::with_capacity(1 << 20, raw))?))
         };
         match open() {
             Ok(input) => Ok(Self { name, input, line: Vec::new(), number: 0 }),

@@ -1,6 +1,5 @@
 //! One step of a trail, as JSON or as a line for a person.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -8,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::document::Document;
+use crate::shown::{self, Shown};
 
 /// The relation of a document to the indicators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -117,8 +117,7 @@ impl<'a> Step<'a> {
 
     pub(super) fn write(&self, json: bool, out: &mut impl Write) -> io::Result<()> {
         if json {
-            serde_json::to_writer(&mut *out, self)?;
-            return writeln!(out);
+            return writeln!(out, "{}", shown::json(&serde_json::to_string(self)?));
         }
         let mut result =
             if self.addresses.is_empty() { self.response_code.to_owned() } else { self.addresses.join(" ") };
@@ -128,17 +127,17 @@ impl<'a> Step<'a> {
         writeln!(
             out,
             "{}  {:<9} {} {} {} {}{}  by {} ({}) user {} parent {}",
-            printable(self.time),
+            Shown(self.time),
             self.relation.written(),
-            printable(self.action),
-            if self.connection.is_some() { "TCP".into() } else { printable(self.r#type) },
-            printable(self.name),
+            Shown(self.action),
+            Shown(if self.connection.is_some() { "TCP" } else { self.r#type }),
+            Shown(self.name),
             if result.is_empty() { "" } else { "→ " },
-            printable(&result),
-            printable(if self.command_line.is_empty() { self.executable } else { self.command_line }),
+            Shown(&result),
+            Shown(if self.command_line.is_empty() { self.executable } else { self.command_line }),
             self.pid,
-            printable(or_unknown(self.user)),
-            printable(or_unknown(self.parent)),
+            Shown(or_unknown(self.user)),
+            Shown(or_unknown(self.parent)),
         )
     }
 }
@@ -158,29 +157,6 @@ impl Connection<'_> {
             let _ = write!(text, ", {sent} bytes sent, {received} received");
         }
     }
-}
-
-/// A text for a terminal. Any program chooses its arguments and names; a terminal obeys control characters
-/// and turns text around at format characters (Unicode TR 36, 2.5), so that each is written as its escape.
-fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_control) {
-        return Cow::Borrowed(text);
-    }
-    let mut escaped = String::with_capacity(text.len() + 16);
-    for letter in text.chars() {
-        if is_control(letter) {
-            escaped.extend(letter.escape_unicode());
-        } else {
-            escaped.push(letter);
-        }
-    }
-    Cow::Owned(escaped)
-}
-
-/// Controls (general category Cc), line separators, and the characters that change the direction of text.
-pub(super) fn is_control(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn or_unknown(text: &str) -> &str {

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use serde_json::Value;
 
-use super::step::is_control;
 use super::*;
+use crate::shown::is_control;
 
 fn document(entity: &str, parent: &str, name: &str, ip: &str) -> String {
     serde_json::json!({
@@ -33,7 +33,7 @@ fn connection(entity: &str, parent: &str, domain: &str, ip: &str) -> String {
 /// Follows indicators through one file of these lines; the trail, and what it wrote.
 fn follow(indicators: &[&str], lines: &[String], json: bool) -> (Trail, String) {
     let indicators = indicators.iter().map(|text| text.parse().unwrap()).collect();
-    follow_by(Trail::new(indicators, None, None), lines, json)
+    follow_by(Trail::new(indicators), lines, json)
 }
 
 fn follow_by(mut trail: Trail, lines: &[String], json: bool) -> (Trail, String) {
@@ -180,7 +180,8 @@ fn only_documents_within_the_time_count() {
     ];
     let within = |since: Option<&str>, until: Option<&str>| {
         let [since, until] = [since, until].map(|time| time.map(|time| time.parse().unwrap()));
-        let (trail, out) = follow_by(Trail::new(vec!["evil.example".parse().unwrap()], since, until), &lines, true);
+        let (trail, out) =
+            follow_by(Trail::new(vec!["evil.example".parse().unwrap()]).within(since, until), &lines, true);
         (out.lines().count(), trail.summary().outside)
     };
     assert_eq!(within(None, None), (3, 0));
@@ -195,7 +196,7 @@ fn another_format_is_refused_with_its_line() {
     let cim = r#"{"timestamp":"2026-11-21T00:00:00Z","event_action":"dns-query","vendor_product":"dnstrail"}"#;
     let mut file = tempfile::NamedTempFile::new().unwrap();
     writeln!(file, "{{\"torn\n{cim}").unwrap();
-    let mut trail = Trail::new(vec!["evil.example".parse().unwrap()], None, None);
+    let mut trail = Trail::new(vec!["evil.example".parse().unwrap()]);
     let error = trail.read(&mut Lines::open(file.path()).unwrap(), false, &mut Vec::new()).unwrap_err();
     let expected = ": line 2 is in the format splunk-cim, which is not read; give files of format=ecs";
     assert!(error.to_string().ends_with(expected), "{error}");

@@ -1,15 +1,17 @@
 //! The trail of indicators through documents: the lookups that resolved them, the connections to what they
 //! resolved to, and what the processes behind these, and the processes that they started, did after that.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::document::{Document, Refusal, address};
 use super::indicator::Indicator;
 use super::lines::{Entry, Lines, ViewError};
 use super::moment::Moment;
 use super::step::{Relation, Step};
+use crate::rules::{Entry as Listed, Rules};
 
 /// Processes, and addresses, that are followed at a time: more than a host starts in days. A file could have
 /// any number of them.
@@ -53,18 +55,49 @@ pub struct Found {
 #[derive(Debug)]
 pub struct Trail {
     indicators: Vec<Indicator>,
+    /// Lists whose entries are indicators as well.
+    rules: Option<Arc<Rules>>,
     since: Option<Moment>,
     until: Option<Moment>,
     followed: Followed,
     found: Vec<Found>,
+    /// The same for the entries of each list, by its id.
+    found_of_lists: BTreeMap<String, Found>,
     summary: Summary,
+}
+
+/// The indicator that a document names.
+enum Named {
+    /// Its place among those that were typed.
+    Typed(usize),
+    Listed(Listed),
 }
 
 impl Trail {
     #[must_use]
-    pub fn new(indicators: Vec<Indicator>, since: Option<Moment>, until: Option<Moment>) -> Self {
-        let found = vec![Found::default(); indicators.len()];
-        Self { indicators, since, until, followed: Followed::default(), found, summary: Summary::default() }
+    pub fn new(indicators: Vec<Indicator>) -> Self {
+        Self {
+            found: vec![Found::default(); indicators.len()],
+            indicators,
+            rules: None,
+            since: None,
+            until: None,
+            followed: Followed::default(),
+            found_of_lists: BTreeMap::new(),
+            summary: Summary::default(),
+        }
+    }
+
+    /// Follows the entries of lists as well.
+    #[must_use]
+    pub fn with_rules(self, rules: Arc<Rules>) -> Self {
+        Self { rules: Some(rules), ..self }
+    }
+
+    /// Reads only documents from `since` on and before `until`.
+    #[must_use]
+    pub fn within(self, since: Option<Moment>, until: Option<Moment>) -> Self {
+        Self { since, until, ..self }
     }
 
     /// Reads a file, the oldest first, and writes the steps that it has.
@@ -98,7 +131,11 @@ impl Trail {
                 continue;
             }
             if let Some((relation, indicator)) = self.relate(&document) {
-                let indicator = indicator.and_then(|place| self.indicators.get(place)).map(ToString::to_string);
+                let indicator = match indicator {
+                    Some(Named::Typed(place)) => self.indicators.get(place).map(ToString::to_string),
+                    Some(Named::Listed(entry)) => Some(entry.indicator.to_string()),
+                    None => None,
+                };
                 Step::new(relation, indicator.as_deref(), &document).write(json, out)?;
             }
         }
@@ -113,6 +150,11 @@ impl Trail {
     /// Each indicator, and what was found of it so far.
     pub fn found(&self) -> impl Iterator<Item = (&Indicator, &Found)> {
         self.indicators.iter().zip(&self.found)
+    }
+
+    /// The id of each list that has an entry on the trail, and what was found of its entries so far.
+    pub fn found_of_lists(&self) -> impl Iterator<Item = (&str, &Found)> {
+        self.found_of_lists.iter().map(|(id, found)| (id.as_str(), found))
     }
 
     /// Processes that resolved an indicator.
@@ -133,31 +175,63 @@ impl Trail {
     }
 
     /// The relation of a document to the indicators, and the indicator that it names itself.
-    fn relate(&mut self, document: &Document<'_>) -> Option<(Relation, Option<usize>)> {
+    fn relate(&mut self, document: &Document<'_>) -> Option<(Relation, Option<Named>)> {
         let is_connection = match &*document.event.dataset {
             "dnstrail.connection" => true,
             dataset if dataset.starts_with("dnstrail.dns") => false,
             _ => return None,
         };
-        if is_connection {
-            let named = self.indicators.iter().position(|indicator| indicator.is_destination(document));
-            if let Some(found) = named.and_then(|place| self.found.get_mut(place)) {
-                found.connections += 1;
-            }
-            if named.is_some() || self.followed.has_address(&document.destination.ip) {
-                return Some((Relation::Connected, named));
-            }
-        } else if let Some(place) = self.indicators.iter().position(|indicator| indicator.is_resolved(document)) {
-            if let Some(found) = self.found.get_mut(place) {
-                found.lookups += 1;
-            }
-            if matches!(self.indicators.get(place), Some(Indicator::Name { .. })) {
-                self.followed.add_addresses(document.resolved());
-            }
-            self.followed.add_resolver(&document.process.entity_id);
-            return Some((Relation::Resolved, Some(place)));
+        let named = self.named(document, is_connection);
+        if let Some(found) = named.as_ref().and_then(|named| self.found_of(named)) {
+            *(if is_connection { &mut found.connections } else { &mut found.lookups }) += 1;
         }
-        self.followed.relate(document).map(|relation| (relation, None))
+        match named {
+            _ if is_connection => {
+                let is_connected = named.is_some() || self.followed.has_address(&document.destination.ip);
+                is_connected.then_some((Relation::Connected, named))
+            }
+            None => None,
+            Some(named) => {
+                if self.is_name(&named) {
+                    self.followed.add_addresses(document.resolved());
+                }
+                self.followed.add_resolver(&document.process.entity_id);
+                Some((Relation::Resolved, Some(named)))
+            }
+        }
+        .or_else(|| self.followed.relate(document).map(|relation| (relation, None)))
+    }
+
+    /// The first typed indicator that a document names, else the first entry of a list.
+    fn named(&self, document: &Document<'_>, is_connection: bool) -> Option<Named> {
+        let is_named = |indicator: &Indicator| {
+            if is_connection { indicator.is_destination(document) } else { indicator.is_resolved(document) }
+        };
+        let typed = self.indicators.iter().position(is_named).map(Named::Typed);
+        typed.or_else(|| self.listed(document).map(Named::Listed))
+    }
+
+    fn listed(&self, document: &Document<'_>) -> Option<Listed> {
+        let rules = self.rules.as_ref()?;
+        let by_name = document.names().find_map(|name| rules.matches_of_name(name).into_iter().next());
+        let to = address(&document.destination.ip).filter(|_| document.dns.is_none());
+        let mut addresses = document.resolved().chain(to);
+        by_name.or_else(|| addresses.find_map(|ip| rules.matches_of_address(ip).into_iter().next()))
+    }
+
+    fn found_of(&mut self, named: &Named) -> Option<&mut Found> {
+        match named {
+            Named::Typed(place) => self.found.get_mut(*place),
+            Named::Listed(entry) => Some(self.found_of_lists.entry(entry.list.id.clone()).or_default()),
+        }
+    }
+
+    /// Whether the indicator is a name, which stands for all addresses that it resolved to.
+    fn is_name(&self, named: &Named) -> bool {
+        match named {
+            Named::Typed(place) => matches!(self.indicators.get(*place), Some(Indicator::Name(_))),
+            Named::Listed(entry) => matches!(entry.indicator.parse(), Ok(Indicator::Name(_))),
+        }
     }
 }
 
