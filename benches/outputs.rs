@@ -1,5 +1,5 @@
-//! What a line costs per output: the loop's own share, and the rate at which lines arrive at the other
-//! end. Lines have the length of a usual document.
+//! The cost of a line in each output: the loop's own share, and the rate at which lines arrive at the other
+//! end. A line is as long as a usual document.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
@@ -18,9 +18,9 @@ use super::Bench;
 
 const LENGTH: usize = 1200;
 const LINES: u32 = 200_000;
-/// The ring is drained about so often.
+/// The ring is drained about this often.
 const LINES_PER_FLUSH: u32 = 64;
-/// Says that this process is the one whose stdout is measured.
+/// The argument of the child whose stdout is measured.
 const STDOUT: &str = "outputs/stdout itself";
 
 pub fn bench(bench: &mut Bench) {
@@ -65,20 +65,27 @@ pub fn bench(bench: &mut Bench) {
         measure(&format!("syslog:tcp://{address}"), WhenFull::Wait)
     });
     row("outputs/syslog, tls", &mut || over_tls(folder.path()));
+    row("outputs/the loop's share of a file line", &mut || {
+        share(&mut open(&format!("file:{}", at("share.json")), WhenFull::Drop))
+    });
     row("outputs/the loop's share of a syslog line", &mut || {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         let address = listener.local_addr().expect("address");
         std::thread::spawn(move || listener.accept().map(|(stream, _)| read_away(stream)));
         let mut outputs = open(&format!("syslog:tcp://{address}"), WhenFull::Drop);
-        let mut elapsed = Duration::ZERO;
-        // As lines come: a little, and a rest in which the output's thread sends it.
-        for _ in 0..LINES / LINES_PER_FLUSH {
-            elapsed += write(&mut outputs, LINES_PER_FLUSH);
-            std::thread::sleep(Duration::from_micros(200));
-        }
-        outputs.close(Duration::from_mins(1));
-        figures(elapsed)
+        share(&mut outputs)
     });
+}
+
+/// The time that the loop spends: lines come a few at a time, and the output's thread sends them in between.
+fn share(outputs: &mut Outputs) -> String {
+    let mut elapsed = Duration::ZERO;
+    for _ in 0..LINES / LINES_PER_FLUSH {
+        elapsed += write(outputs, LINES_PER_FLUSH);
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    outputs.close(Duration::from_mins(1));
+    figures(elapsed)
 }
 
 fn measure(out: &str, when_full: WhenFull) -> String {

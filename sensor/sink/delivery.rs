@@ -6,7 +6,7 @@
 //! replay finds the buffer full, and at the end.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -52,7 +52,8 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    /// Opens an output on a new thread and waits until that is done, but no longer than [`OPENING`].
+    /// Opens an output on a new thread and waits until that is done, but no longer than [`OPENING`], and not
+    /// once the program is asked to end.
     pub fn start(
         handling: Handling,
         open: impl FnOnce() -> Result<Opened, Cause> + Send + 'static,
@@ -69,7 +70,15 @@ impl Delivery {
             Err(cause) => drop(report.send(Err(cause))),
         };
         thread::Builder::new().name("output".into()).spawn(body).map_err(Cause::Thread)?;
-        let append = opened.recv_timeout(OPENING).map_err(|_| Cause::Silent { seconds: OPENING.as_secs() })??;
+        let deadline = Instant::now() + OPENING;
+        let append = loop {
+            match opened.recv_timeout(STEP) {
+                Ok(outcome) => break outcome?,
+                Err(RecvTimeoutError::Timeout) if (handling.stopping)() => return Err(Cause::Ended),
+                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+                Err(_) => return Err(Cause::Silent { seconds: OPENING.as_secs() }),
+            }
+        };
         Ok(Delivery {
             queue,
             append,
@@ -117,6 +126,8 @@ impl Delivery {
         self.filling.clear();
         self.filling_lines = 0;
         if !self.over && !self.overflowing {
+            // The cause comes before its effect.
+            self.collect();
             self.overflowing = true;
             self.health.fail(&Trouble::Full { kib: self.handling.capacity >> 10 });
         }

@@ -17,7 +17,7 @@ pub enum OpenError {
     #[error("output {name}: is given twice; keep one")]
     Twice { name: String },
     #[error("output {name}: {cause}")]
-    Output { name: String, cause: Cause },
+    Output { name: String, cause: Box<Cause> },
 }
 
 impl OpenError {
@@ -26,10 +26,10 @@ impl OpenError {
     pub fn is_usage(&self) -> bool {
         match self {
             OpenError::None | OpenError::Twice { .. } => true,
-            OpenError::Output { cause, .. } => match cause {
+            OpenError::Output { cause, .. } => match cause.as_ref() {
                 Cause::File(error) => error.is_usage(),
                 Cause::Tls(_) => true,
-                Cause::Stdout(_) | Cause::Silent { .. } | Cause::Thread(_) => false,
+                Cause::Stdout(_) | Cause::Silent { .. } | Cause::Ended | Cause::Thread(_) => false,
             },
         }
     }
@@ -46,6 +46,8 @@ pub enum Cause {
     Stdout(io::Error),
     #[error("does not answer within {seconds} s; look at its file system (NFS, FUSE) or give another path")]
     Silent { seconds: u64 },
+    #[error("was not open yet when the program was asked to end; look at its file system (NFS, FUSE)")]
+    Ended,
     #[error("has no thread: {}; allow more threads (TasksMax=, ulimit -u)", Reason(.0))]
     Thread(io::Error),
 }
@@ -248,7 +250,7 @@ mod tests {
     fn a_reason_is_given_once_and_without_its_number() {
         let missing = || io::Error::from_raw_os_error(nix::libc::ENOENT);
         assert_eq!(Reason(&io::Error::other("anything else")).to_string(), "anything else");
-        let cause = Cause::File(FileError::Open { path: "/no/such/file".into(), error: missing() });
+        let cause = Box::new(Cause::File(FileError::Open { path: "/no/such/file".into(), error: missing() }));
         // anyhow prints an error with all its sources.
         let chain = anyhow::Error::from(OpenError::Output { name: "file:/no/such/file".into(), cause });
         assert_eq!(

@@ -94,7 +94,7 @@ impl Outputs {
             let handling = Handling { capacity: buffer, when_full, stopping: Arc::clone(stopping) };
             match open(route, alone, handling) {
                 Ok(sink) => outputs.push(Output { name, format, kinds, sink, counted: Tally::default() }),
-                Err(cause) => return Err(OpenError::Output { name, cause }),
+                Err(cause) => return Err(OpenError::Output { name, cause: Box::new(cause) }),
             }
         }
         Ok(Outputs { all: outputs, metrics, ticked: Instant::now() })

@@ -67,7 +67,7 @@ fn rotation_under_load_loses_and_tears_nothing() {
     for (path, text) in &all {
         assert!(text.len() <= 1 << 20, "{}: {}", path.display(), text.len());
     }
-    // filebeat tells files apart by their first 1,024 bytes.
+    // filebeat knows files by their first 1,024 bytes.
     let mut starts: Vec<&str> =
         all.iter().map(|(_, text)| text.get(..text.floor_char_boundary(1024)).unwrap()).collect();
     starts.sort_unstable();
@@ -243,7 +243,7 @@ fn kill_nine_a_hundred_times() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    // The restart.
+    // A last run closes off the last fragment.
     let mut bench = Bench::open(&[&format!("file:{}", path.display())]);
     bench.write(&line(kills * 1_000_000));
     bench.outputs.close(SECOND);
@@ -257,7 +257,7 @@ fn kill_nine_a_hundred_times() {
             if let Some(number) = number_of(text).filter(|&number| text == line(number)) {
                 let next = last.map_or(0, |last| last + 1);
                 if number != next {
-                    // A gap is where a run was killed, and nowhere else.
+                    // Gaps are only where a run was killed.
                     assert_eq!(number % 1_000_000, 0, "{} after {last:?}", path.display());
                     gaps += 1;
                 }
@@ -265,7 +265,7 @@ fn kill_nine_a_hundred_times() {
                 lines += 1;
                 fragment = false;
             } else {
-                // Closed off: the start of the line that was due, on a line of its own. It may end inside of a character.
+                // A fragment is the start of the line that was due, and may end inside a character.
                 let due = line(last.map_or(0, |last| last + 1));
                 let start = text.trim_end().trim_end_matches(char::REPLACEMENT_CHARACTER);
                 assert!(due.starts_with(start) && !fragment, "{text:?}");

@@ -1,4 +1,4 @@
-//! Receivers that misbehave: absent, stuck, resetting, untrusted; and what is counted then.
+//! Receivers that are absent, stuck or slow, and the counts that follow.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -60,18 +60,18 @@ fn a_stuck_receiver_holds_up_no_other_output_and_is_counted() {
         failing.iter().any(|change| change.failing && change.message.contains("buffer of 1024 KiB is full")),
         "{failing:?}"
     );
-    // The end does not wait for it either.
+    // The end does not wait for the stuck receiver either.
     let closing = Instant::now();
     bench.outputs.close(SECOND);
     assert!(closing.elapsed() < SECOND * 2, "{:?}", closing.elapsed());
-    // What lies in the socket is still read.
+    // The receiver now reads the bytes that lie in its socket.
     let received = read_messages(stuck);
     let numbers: Vec<u64> = received.iter().map(|text| number_of(text).expect("a whole line")).collect();
     assert!(numbers.is_sorted_by(|one, next| one < next));
     assert!(numbers.iter().zip(&received).all(|(&number, text)| *text == line(number)));
     let arrived = received.len() as u64;
     assert!(arrived + bench.dropped() >= sent, "{arrived} arrived, {} dropped", bench.dropped());
-    // What the peer's kernel had not confirmed at the end is counted though it may arrive yet.
+    // A line that the peer's kernel had not confirmed at the end is counted, though it may still arrive.
     assert!(arrived + bench.dropped() - sent < 60_000, "{arrived} arrived, {} dropped", bench.dropped());
 }
 
@@ -126,7 +126,7 @@ fn refused_datagrams_are_kept_for_the_receiver_that_comes() {
         assert_eq!(text_of(&room[..length]), line(number));
     }
     bench.tick_until("it works again", |bench| !bench.is_failing());
-    // A line longer than a datagram may be is left out, counted and told; the next one comes.
+    // A line longer than a datagram may be is left out, counted and reported; the next one comes.
     bench.write(&format!("{}\n", "x".repeat(70_000)));
     bench.write(&line(51));
     bench.flush();

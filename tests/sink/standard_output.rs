@@ -1,5 +1,5 @@
-//! stdout as a pipe whose reader leaves, or reads nothing. The test runs itself as the child that has
-//! such a stdout, because a process has only one.
+//! stdout as a pipe whose reader leaves, or reads nothing. A process has only one stdout, so each test runs
+//! itself again as a child.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;

@@ -63,6 +63,6 @@ pub(in crate::sink) enum Doubt {
     Bytes(u64),
     /// The last confirmed lines, this many.
     Lines(u64),
-    /// This many lines are known to be lost.
+    /// Lines known to be lost, this many.
     Refused(u64),
 }

@@ -109,7 +109,7 @@ impl Header {
             }
             Rfc::Rfc3164 => {
                 let _ = write!(text, "<{priority}>");
-                let _ = write!(text, "{}", rfc3164(utc(message.time).with_timezone(&Local)));
+                let _ = write!(text, "{}", rfc3164(&utc(message.time).with_timezone(&Local)));
                 let space = if host.is_empty() { "" } else { " " };
                 write!(text, "{space}{host} dnstrail[{process}]: ")
             }
@@ -136,7 +136,7 @@ fn rfc5424(time: u64) -> impl Display {
 }
 
 /// TIMESTAMP of RFC 3164 section 4.1.2: local time, with a space in front of a day below ten.
-fn rfc3164<Zone: TimeZone<Offset: Display>>(local: DateTime<Zone>) -> impl Display {
+fn rfc3164<Zone: TimeZone<Offset: Display>>(local: &DateTime<Zone>) -> impl Display {
     local.format("%b %e %H:%M:%S")
 }
 
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn rfc_3164_names_the_host_only_to_others() {
-        let stamp = rfc3164(utc(TIME).with_timezone(&Local)).to_string();
+        let stamp = rfc3164(&utc(TIME).with_timezone(&Local)).to_string();
         let process = std::process::id();
         assert_eq!(
             frame("syslog", Kind::Event, None, true),
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(rfc5424(u64::MAX).to_string(), "2554-07-21T23:34:33.709551Z");
         for (hours, stamp) in [(-12, "Nov  2 18:11:12"), (0, "Nov  3 06:11:12"), (14, "Nov  3 20:11:12")] {
             let zone = FixedOffset::east_opt(hours * 3600).unwrap();
-            assert_eq!(rfc3164(utc(TIME).with_timezone(&zone)).to_string(), stamp);
+            assert_eq!(rfc3164(&utc(TIME).with_timezone(&zone)).to_string(), stamp);
         }
     }
 }

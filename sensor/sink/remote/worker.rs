@@ -222,7 +222,7 @@ impl Worker {
         self.handed = 0;
         self.sent = 0;
         self.frames.clear();
-        let jitter = u32::try_from(RandomState::new().hash_one(0u8) % 1000).unwrap_or_default();
+        let jitter = u32::try_from(RandomState::new().hash_one(0u8) % 1000).unwrap_or(0);
         let wait = if stable { RETRY_FIRST } else { self.retry.wait };
         // Between half and the whole of the wait, so that a fleet does not come back at one moment.
         self.retry.at = now + wait / 2 + (wait / 2) * jitter / 1000;
@@ -264,7 +264,7 @@ mod tests {
     use super::super::{tcp::tcp, unix::unix};
     use super::*;
 
-    const LINE: &[u8] = b"a line that nobody reads\n";
+    const LINE: &[u8] = b"a line that is never read\n";
 
     /// Sends until the loss shows, without a look at the connection in between.
     fn send_until_lost(link: &mut dyn Link) -> LinkError {

@@ -1,4 +1,4 @@
-//! Real lines through the very files for rsyslog and syslog-ng: what these write is what a file output has.
+//! Real lines through the kits for rsyslog and syslog-ng, which write the same bytes as a file output.
 
 use std::fs::{self, File};
 use std::net::TcpStream;
@@ -12,7 +12,7 @@ use super::text;
 use crate::sink::receivers::{module_folder, tool};
 use crate::support::outputs::{free_port, wait_until};
 
-/// What the kits name, and what is free for a test.
+/// The port and the folder that the kits name; a test replaces them.
 const PORT: &str = "5514";
 const FOLDER: &str = "/var/log/dnstrail";
 
@@ -35,7 +35,7 @@ impl Drop for Receiver {
 }
 
 impl Receiver {
-    /// `start` is given the kit, and the folder that is the daemon's to write in.
+    /// Starts the daemon with the kit's text and a folder that it may write in.
     fn start(kit: &str, start: impl FnOnce(&str, &Path) -> Command) -> Self {
         let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
         let kit = text(kit);
@@ -75,11 +75,11 @@ impl Receiver {
 }
 
 #[test]
-fn rsyslog_writes_what_was_sent() {
+fn rsyslog_writes_the_sent_lines() {
     let modules = module_folder(&["usr/lib/x86_64-linux-gnu/rsyslog", "usr/lib/aarch64-linux-gnu/rsyslog"]);
     let receiver = || {
         Receiver::start("rsyslog/dnstrail.conf", |kit, folder| {
-            // As schemas/README.md has it.
+            // schemas/README.md has this line.
             let first = format!("global(maxMessageSize=\"64k\")\nglobal(workDirectory=\"{}\")\n", folder.display());
             let file = folder.join("rsyslog.conf");
             fs::write(&file, first + kit).unwrap();
@@ -93,7 +93,7 @@ fn rsyslog_writes_what_was_sent() {
 }
 
 #[test]
-fn syslog_ng_writes_what_was_sent() {
+fn syslog_ng_writes_the_sent_lines() {
     let modules = module_folder(&["usr/lib/syslog-ng/3.38"]);
     let receiver = || {
         Receiver::start("syslog-ng/dnstrail.conf", |kit, folder| {

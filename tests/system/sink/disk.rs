@@ -66,3 +66,25 @@ fn a_full_disk_as_root() {
     assert!(failing.first() == Some(&true) && failing.last() == Some(&false), "{changes:?}");
     assert!(changes[0].message.contains("No space left on device; lines are kept"), "{changes:?}");
 }
+
+#[test]
+fn a_replay_into_a_full_disk_fails_with_the_number_of_lost_lines() {
+    let tmpfs = Tmpfs::mount();
+    fs::write(tmpfs.0.path().join("ballast"), vec![0; 1_040_000]).unwrap();
+    let path = tmpfs.0.path().join("eve.json");
+    let mut replay = Command::new(env!("CARGO_BIN_EXE_dnstrail"));
+    replay.arg("replay");
+    for _ in 0..20 {
+        replay.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/dnssec.pcap"));
+    }
+    let output = replay.arg("--output").arg(format!("file:{}", path.display())).output().expect("dnstrail");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let written = fs::read_to_string(&path).unwrap().matches('\n').count();
+    let numbers = said.lines().find_map(|text| {
+        let (lost, rest) = text.split_once(": ")?.1.rsplit_once(": ")?.1.split_once(" of ")?;
+        Some((lost.parse::<usize>().ok()?, rest.strip_suffix(" lines were lost")?.parse::<usize>().ok()?))
+    });
+    let (lost, given) = numbers.unwrap_or_else(|| panic!("no number of lost lines: {said}"));
+    assert!(lost > 0 && written + lost == given, "{written} written: {said}");
+}

@@ -1,6 +1,7 @@
-//! The outputs against real syslog daemons, and against a disk that is full.
+//! Outputs against real syslog daemons, a full disk, and a file system that hangs.
 
 mod disk;
+mod hang;
 pub mod receivers;
 mod restarts;
 mod syslog;

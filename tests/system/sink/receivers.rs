@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use crate::support::outputs::{free_port, wait_until};
 
-/// Where tests/system/install-syslog has unpacked the daemons.
+/// The folder where tests/system/install-syslog has unpacked the daemons.
 fn tools() -> &'static Path {
     static TOOLS: OnceLock<PathBuf> = OnceLock::new();
     TOOLS.get_or_init(|| {
@@ -46,7 +46,7 @@ pub fn module_folder(names: &[&str]) -> String {
     folders.find(|folder| folder.exists()).expect("modules").display().to_string()
 }
 
-/// A CA, a certificate for the receiver (127.0.0.1 and logs.test), and one for us.
+/// A CA, a certificate for the receiver (127.0.0.1 and logs.test), and one for the sensor.
 pub struct Certificates {
     pub folder: PathBuf,
 }
@@ -81,7 +81,7 @@ impl Certificates {
     }
 }
 
-/// One daemon with all its inputs; what comes through an input goes to the file of that name.
+/// One daemon with all its inputs; each input has a file of its name for its lines.
 pub struct Daemon {
     child: Option<Child>,
     start: Box<dyn Fn() -> Child>,
@@ -225,7 +225,7 @@ impl Daemon {
         kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
     }
 
-    /// Stops the daemon where it stands, and waits until each of its threads does.
+    /// Stops the daemon and waits until each of its threads stands still.
     pub fn freeze(&self) {
         self.signal(Signal::SIGSTOP);
         let tasks = format!("/proc/{}/task", self.child.as_ref().expect("a daemon").id());

@@ -1,4 +1,4 @@
-//! Receivers that go away and come back: sent = received + counted.
+//! Receivers that go away and come back: every line is received or counted.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,17 +9,17 @@ use nix::sys::signal::Signal;
 use super::receivers::{Certificates, Daemon};
 use crate::support::outputs::{Bench, count_lines, line, number_of};
 
-/// Before the first stop, between the stops, and after the last.
+/// The lines before the first stop, between the stops, and after the last.
 const LINES: u64 = 20_000;
 const DRAIN: Duration = Duration::from_secs(30);
-/// What a receiver has read from its socket, and loses from its own memory when it is killed: rsyslog
-/// and syslog-ng read up to 128 KiB at once.
+/// The lines that a killed receiver loses from its own memory: rsyslog and syslog-ng read up to 128 KiB from
+/// a socket at once.
 const RECEIVER_MEMORY_LINES: u64 = (128 << 10) / 90;
 
 struct Received {
     distinct: u64,
     twice: u64,
-    /// Lines that were not sent like that.
+    /// Lines that differ from every line that was sent.
     foreign: Vec<String>,
 }
 
@@ -36,7 +36,7 @@ fn received(path: &Path) -> Received {
     Received { distinct: seen.len() as u64, twice, foreign }
 }
 
-/// Between two lines nothing is under way: all that was sent has been written by the daemon.
+/// Waits until the daemon has written every line, so that none is under way.
 fn quiet(bench: &mut Bench, path: &Path, lines: u64) {
     bench.flush();
     bench.tick_until("everything has arrived", |_| count_lines(path) >= lines);
@@ -58,7 +58,7 @@ fn killed_when_quiet(mut daemon: Daemon, name: &str, out: &str) {
         sent += 1;
     }
     bench.flush();
-    bench.tick_until("the loss is noticed", Bench::is_failing);
+    bench.tick_until("the loss is reported", Bench::is_failing);
     daemon.start();
     bench.tick_until("it is back", |bench| !bench.is_failing());
     bench.outputs.close(DRAIN);
@@ -90,7 +90,7 @@ fn stopped_under_load(mut daemon: Daemon, name: &str, out: &str, signal: Signal)
     some(&mut bench, LINES);
     daemon.stop(signal);
     some(&mut bench, LINES);
-    bench.tick_until("the loss is noticed", Bench::is_failing);
+    bench.tick_until("the loss is reported", Bench::is_failing);
     daemon.start();
     let sent = some(&mut bench, LINES);
     bench.outputs.close(DRAIN);
@@ -118,8 +118,8 @@ fn stopped_under_load(mut daemon: Daemon, name: &str, out: &str, signal: Signal)
     assert!(found.foreign.len() <= usize::from(signal == Signal::SIGKILL), "{figures} {:?}", found.foreign);
 }
 
-/// The daemon stands still while lines fill its socket, and is killed: they are lost with its kernel's
-/// buffer, and every one of them is within what was counted.
+/// The daemon stands still while lines fill its socket, and is killed: these lines are lost with its
+/// kernel's buffer, and all of them are counted.
 fn killed_with_unread_lines(mut daemon: Daemon, name: &str, out: &str) {
     let mut bench = Bench::open(&[out]);
     for number in 0..LINES {
@@ -133,7 +133,7 @@ fn killed_with_unread_lines(mut daemon: Daemon, name: &str, out: &str) {
     }
     std::thread::sleep(Duration::from_millis(300));
     daemon.stop(Signal::SIGKILL);
-    bench.tick_until("the loss is noticed", |bench| {
+    bench.tick_until("the loss is reported", |bench| {
         bench.flush();
         bench.is_failing()
     });

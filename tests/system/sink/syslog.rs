@@ -1,4 +1,4 @@
-//! 100,000 lines over each transport to rsyslog and syslog-ng: what they write is what was sent.
+//! 100,000 lines over each transport to rsyslog and syslog-ng, which write every byte unchanged.
 
 use std::path::Path;
 use std::time::Duration;
@@ -30,7 +30,7 @@ fn deliver(daemon: &Daemon, outs: &[(&str, String)]) {
     }
 }
 
-/// The daemon writes when it likes to.
+/// Waits for the daemon, which writes when it likes to, and compares its file.
 fn compare(path: &Path, wanted: &[u8]) {
     wait_until("all bytes are written", || path.metadata().is_ok_and(|file| file.len() >= wanted.len() as u64));
     let written = std::fs::read(path).unwrap();
