@@ -63,9 +63,11 @@ impl Delivery {
         let of_thread = Arc::clone(&queue);
         let body = move || match open() {
             Ok(Opened { append, run }) => {
-                let _ = report.send(Ok(append));
-                run(&of_thread);
-                of_thread.finish();
+                // The loop may have given up waiting.
+                if report.send(Ok(append)).is_ok() {
+                    run(&of_thread);
+                    of_thread.finish();
+                }
             }
             Err(cause) => drop(report.send(Err(cause))),
         };

@@ -96,6 +96,18 @@ fn a_replay_that_loses_lines_fails_with_their_number() {
 }
 
 #[test]
+fn a_replay_to_a_full_standard_output_fails_too() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dnstrail"));
+    command.arg("replay").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/dnssec.pcap"));
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = command.stdout(full).output().expect("dnstrail");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("output stdout: cannot be written: No space left on device;"), "{said}");
+    assert!(said.contains(" lines were lost"), "{said}");
+}
+
+#[test]
 fn a_reader_that_leaves_is_no_loss() {
     let script =
         format!("'{}' replay '{}/tests/data/dnssec.pcap'", env!("CARGO_BIN_EXE_dnstrail"), env!("CARGO_MANIFEST_DIR"));

@@ -85,7 +85,7 @@ impl Client {
             let mut bytes = [0; REQUEST];
             match self.stream.read(&mut bytes) {
                 Ok(0) => return Ok(true),
-                Ok(length) => self.request.extend_from_slice(bytes.get(..length).unwrap_or_default()),
+                Ok(length) => self.request.extend(bytes.iter().take(length)),
                 Err(error) => return pending(error),
             }
             self.answer = answer(&self.request, exposition);
