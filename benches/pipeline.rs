@@ -95,6 +95,7 @@ impl Lookups {
             network_namespace: 1,
             length: 0,
             bytes,
+            ..Packet::default()
         };
         let Self { pipeline, writer, line, .. } = self;
         pipeline.push(&Event::Packet(packet), &mut |time, document: Document<'_>| {
@@ -131,6 +132,7 @@ fn record() -> ProcessRecord<'static> {
         cgroup: b"",
         arguments: b"curl\0",
         arguments_total: 5,
+        ..ProcessRecord::default()
     }
 }
 

@@ -59,6 +59,27 @@ static __always_inline struct kernfs_node *task_cgroup(const struct task_struct 
 	return state ? BPF_CORE_READ(state, cgroup, kn) : node;
 }
 
+/* v5.13, 06b4feb37e64: skb_shared_info.tx_flags gave its zero-copy bits to skb_shared_info.flags. */
+struct skb_shared_info___flags {
+	u8 flags;
+} __attribute__((preserve_access_index));
+
+struct skb_shared_info___tx_flags {
+	u8 tx_flags;
+} __attribute__((preserve_access_index));
+
+/* Whether the buffer's pages are still the sender's own (MSG_ZEROCOPY). */
+static __always_inline bool is_zerocopy(const struct skb_shared_info *shared)
+{
+	const struct skb_shared_info___tx_flags *older = (const void *)shared;
+	const struct skb_shared_info___flags *newer = (const void *)shared;
+
+	/* SKBFL_ZEROCOPY_ENABLE; SKBTX_DEV_ZEROCOPY */
+	if (bpf_core_field_exists(newer->flags))
+		return BPF_CORE_READ(newer, flags) & 1;
+	return BPF_CORE_READ(older, tx_flags) & 1 << 3;
+}
+
 /* One piece of a paged buffer: bio_vec, and since v6.9 (21d2e6737c97) skb_frag; both lie like this. */
 struct fragment {
 	u64 page;

@@ -42,20 +42,33 @@ struct {
 	__type(value, struct connection_record);
 } connections SEC(".maps");
 
+/*
+ * Those that were begun while the ring held records that were not read, so
+ * that it is not known yet whether they are meant. A table of their own, so
+ * that they take no room from those that are. The sensor empties it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);
+	__type(value, struct connection_record);
+} unjudged SEC(".maps");
+
 /* Set by the sensor once there are lists. Until then this costs one test. */
 u32 connections_wanted;
+
+/* How many were put into `unjudged` so far. Read by the sensor. */
+u64 connections_unjudged;
+
+static __always_inline bool is_watched(const struct address *address)
+{
+	return bpf_map_lookup_elem(&watched, address);
+}
 
 /* In this order: the sensor writes `watched` first, and then gives the answer's record back. */
 static __always_inline bool may_be_watched(const struct address *address)
 {
-	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) || bpf_map_lookup_elem(&watched, address);
-}
-
-static __always_inline void map_ipv4(u8 *address, __be32 ipv4)
-{
-	__builtin_memset(address, 0, 10);
-	address[10] = address[11] = 0xff;
-	__builtin_memcpy(address + 12, &ipv4, sizeof(ipv4));
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) || is_watched(address);
 }
 
 static __always_inline void fill_ends(struct connection_record *record, const struct sock *sk)
@@ -76,23 +89,34 @@ static __always_inline void connection_begins(const struct sock *sk, u64 socket)
 	const struct task_struct *task = (const void *)bpf_get_current_task();
 	struct connection_record record = {};
 	struct address address;
+	bool is_waiting;
+	long failed;
 
+	/* An earlier socket's, whose end was not seen. */
+	bpf_map_delete_elem(&connections, &socket);
+	bpf_map_delete_elem(&unjudged, &socket);
 	fill_ends(&record, sk);
 	__builtin_memcpy(&address, record.destination, sizeof(address));
-	if (!may_be_watched(&address)) {
-		/* An earlier socket's, whose end was not seen. */
-		bpf_map_delete_elem(&connections, &socket);
+	is_waiting = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
+	if (is_watched(&address))
+		is_waiting = false;
+	else if (!is_waiting)
 		return;
-	}
 	record.socket = socket;
 	record.start = bpf_ktime_get_ns();
-	record.network_namespace = socket_namespace(sk);
+	record.network_namespace = packet_namespace(sk, NULL);
 	if (!is_kernel_thread(task)) {
-		fill_task(&record.task, task);
+		fill_current(&record.task, task);
 		if (!is_introduced(&record.task.process))
-			introduce(task, PROCESS_CURRENT);
+			introduce(PROCESS_CURRENT);
 	}
-	if (bpf_map_update_elem(&connections, &socket, &record, BPF_ANY))
+	if (is_waiting) {
+		failed = bpf_map_update_elem(&unjudged, &socket, &record, BPF_ANY);
+		__sync_fetch_and_add(&connections_unjudged, 1);
+	} else {
+		failed = bpf_map_update_elem(&connections, &socket, &record, BPF_ANY);
+	}
+	if (failed)
 		count_loss(LOSS_CONNECTION_TABLE);
 }
 
@@ -117,12 +141,29 @@ static __always_inline void emit_connection(const struct connection_record *conn
 	bpf_ringbuf_submit(record, wakeup());
 }
 
+/* One whose answer may not have been read when it was begun: it is followed on only if it may be meant still. */
+static __always_inline void judge_connection(const struct sock *sk, u64 socket, int state)
+{
+	struct connection_record *connection = bpf_map_lookup_elem(&unjudged, &socket);
+	struct address address;
+
+	if (!connection)
+		return;
+	__builtin_memcpy(&address, connection->destination, sizeof(address));
+	if (may_be_watched(&address)) {
+		connection->stage = state == TCP_ESTABLISHED ? CONNECTION_OPENED : CONNECTION_FAILED;
+		emit_connection(connection, sk);
+		if (state == TCP_ESTABLISHED && bpf_map_update_elem(&connections, &socket, connection, BPF_ANY))
+			count_loss(LOSS_CONNECTION_TABLE);
+	}
+	bpf_map_delete_elem(&unjudged, &socket);
+}
+
 /* Runs before the state changes. The current task may be anyone. */
 static __always_inline void connection_changes(const struct sock *sk, int state)
 {
 	struct connection_record *connection;
 	u64 socket = (u64)sk;
-	struct address address;
 	bool was_open;
 
 	if (state == TCP_SYN_SENT) {
@@ -132,20 +173,17 @@ static __always_inline void connection_changes(const struct sock *sk, int state)
 	if (state != TCP_ESTABLISHED && state != TCP_CLOSE)
 		return;
 	connection = bpf_map_lookup_elem(&connections, &socket);
-	if (!connection)
+	if (!connection) {
+		judge_connection(sk, socket, state);
 		return;
+	}
 	was_open = connection->stage == CONNECTION_OPENED;
 	connection->stage = state == TCP_ESTABLISHED ? CONNECTION_OPENED :
 			    was_open		     ? CONNECTION_CLOSED :
 						       CONNECTION_FAILED;
-	__builtin_memcpy(&address, connection->destination, sizeof(address));
-	/* Whose opening was told, its end is told too. */
-	if (was_open || may_be_watched(&address)) {
-		emit_connection(connection, sk);
-		if (state == TCP_ESTABLISHED)
-			return;
-	}
-	bpf_map_delete_elem(&connections, &socket);
+	emit_connection(connection, sk);
+	if (state != TCP_ESTABLISHED)
+		bpf_map_delete_elem(&connections, &socket);
 }
 
 #endif

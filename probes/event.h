@@ -2,7 +2,7 @@
 /*
  * The records that cross the ring: plain C types in host byte order, the one
  * truth for the kernel and the sensor. The sensor's types are generated from
- * the BTF of the built object; tests/event/mod.rs checks them again.
+ * the BTF of the built object; tests/layout.rs checks them again.
  */
 #ifndef DNSTRAIL_EVENT_H
 #define DNSTRAIL_EVENT_H
@@ -20,8 +20,14 @@ enum record_flag {
 	PROCESS_EXEC = 1 << 1,       /* taken at exec; else introduced later */
 	PROCESS_DELETED = 1 << 2,    /* the executable has no name any more (unlinked, memfd) */
 	PROCESS_CURRENT = 1 << 3,    /* taken by the process itself, so its arguments are in the record */
-	PROCESS_PATH_CUT = 1 << 4,   /* a path has more components than PATH_COMPONENTS */
+	PROCESS_PATH_CUT = 1 << 4,   /* a path has more components than PATH_COMPONENTS, or more bytes than LARGE_PATHS */
 	PROCESS_KERNEL = 1 << 5,     /* a kernel thread: no executable, no arguments */
+	PACKET_CLIENT = 1 << 6,      /* this socket is the end that asks: it opened the conversation */
+	PACKET_SERVER = 1 << 7,      /* this socket is the end that answers; neither: not known */
+	PACKET_HOLDER = 1 << 8,      /* the task was found to hold the socket; it has sent nothing since the start */
+	PACKET_ZEROCOPY = 1 << 9,    /* the bytes lie in pages of the sender's, which may change them until they leave */
+	PACKET_SEVERAL = 1 << 10,    /* several processes wrote these bytes; the task is who wrote the first */
+	PACKET_TRANSLATED = 1 << 11, /* NAT: struct ends_record stands before the bytes */
 };
 
 #define TASK_NAME_SIZE 16
@@ -59,8 +65,17 @@ struct packet_record {
 	__u32 network_namespace; /* inode number */
 	__u32 length;            /* bytes of the packet from its IP header on */
 	__u32 captured;          /* bytes that follow, from the IP header on */
-	__u32 reserved;
+	__u32 segment_size;      /* the payload is several datagrams of this many bytes each, the last may be shorter; 0: one */
 	__u8 bytes[];
+};
+
+/* The ends of a packet's conversation as the program sees them, where NAT shows others in the packet. */
+struct ends_record {
+	__u8 source[16]; /* as IPv6; an IPv4 address is mapped */
+	__u8 destination[16];
+	__u16 source_port; /* host byte order */
+	__u16 destination_port;
+	__u32 reserved;
 };
 
 /*
@@ -86,6 +101,9 @@ struct process_record {
 	__u32 arguments_length;
 	__u32 arguments_total; /* what the process has; more than arguments_length when cut */
 	__u32 length;          /* of `bytes` */
+	__u64 executable_inode; /* 0: there is no executable */
+	__u32 executable_device; /* the kernel's dev_t: 12 bits of major, 20 of minor */
+	__u32 reserved;
 	__u8 bytes[];
 };
 
@@ -140,6 +158,9 @@ enum loss {
 	LOSS_PACKET_CUT,       /* a packet longer than the record holds: its tail was lost */
 	LOSS_CONNECTION_RING,  /* a connection record found no room in the ring */
 	LOSS_CONNECTION_TABLE, /* a connection found no room in the map `connections` */
+	LOSS_PACKET_MUTED,     /* a packet of a connection that the sensor muted */
+	LOSS_PACKET_BUDGET,    /* a packet of a process that sent more than its share while the ring was filling */
+	LOSS_SOCKET_TABLE,     /* a socket found no room in the map `sockets`: who asked is not known */
 	LOSS_MAX,
 };
 

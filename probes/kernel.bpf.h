@@ -88,8 +88,14 @@ struct hlist_bl_node {
 	struct hlist_bl_node **pprev;
 };
 
+struct super_block {
+	u32 s_dev;
+};
+
 struct inode {
 	const unsigned int i_nlink;
+	unsigned long i_ino;
+	struct super_block *i_sb;
 };
 
 struct dentry {
@@ -116,6 +122,7 @@ struct path {
 
 struct file {
 	struct path f_path;
+	struct inode *f_inode;
 };
 
 struct fs_struct {
@@ -227,6 +234,7 @@ struct skb_frag {
 
 struct skb_shared_info {
 	u8 nr_frags;
+	unsigned short gso_size;
 	struct sk_buff *frag_list; /* more buffers behind this one, as of a datagram that came in fragments */
 	struct skb_frag frags[1];
 };
@@ -253,6 +261,10 @@ struct msghdr {
 
 struct inet_sock {
 	__be16 inet_sport;
+};
+
+struct udp_sock {
+	int pending; /* a datagram is being put together (UDP_CORK, MSG_MORE) */
 };
 
 struct tcp_sock {
@@ -285,6 +297,8 @@ struct bpf_iter__task_file {
 struct sockaddr_any {
 	u16 family;
 	__be16 port;
+	__be32 ipv4; /* sockaddr_in6: the flow */
+	u8 ipv6[16];
 };
 
 #endif

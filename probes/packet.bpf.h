@@ -1,229 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/*
- * A packet that leaves or reaches a socket: is it DNS, whose side of the
- * conversation is this, whose task, and into the ring with it.
- */
+/* A packet that leaves or reaches a socket, and is wanted: whose task it is, and into the ring with it. */
 #ifndef DNSTRAIL_PACKET_BPF_H
 #define DNSTRAIL_PACKET_BPF_H
 
+#include "budget.bpf.h"
 #include "buffer.bpf.h"
-#include "task.bpf.h"
+#include "conversation.bpf.h"
 
-#define IPPROTO_HOPOPTS 0
-#define IPPROTO_TCP 6
-#define IPPROTO_UDP 17
-#define IPPROTO_ROUTING 43
-#define IPPROTO_FRAGMENT 44
-#define IPPROTO_AH 51
-#define IPPROTO_DSTOPTS 60
-#define IPV6_EXTENSIONS 8 /* headers that are walked; RFC 8200 4.1 recommends at most 7 */
+/* 64 KiB of offloaded TCP payload and its headers. */
+#define PACKET_MAX 66560
 
-#define TCP_FIN 0x01
-#define TCP_SYN 0x02
-#define TCP_RST 0x04
-
-#define OBSERVE_CLIENTS 1
-#define OBSERVE_SERVERS 2
-
-/* A bit for each port that carries DNS. Set before the load. */
-const volatile u64 dns_ports[1024] = {};
-
-/* Whose sightings are wanted. Set before the load. */
-const volatile u32 observe = OBSERVE_CLIENTS;
-
-/*
- * The task that last sent on a socket, by socket cookie: the owner of what
- * comes back, and of TCP bytes that the kernel sends on its own.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 32768);
-	__type(key, u64);
-	__type(value, struct task_record);
-} owners SEC(".maps");
-
-/* TCP connections on a DNS port that turned out to carry something else; the sensor says so. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__type(key, u64);
-	__type(value, u32);
-} muted SEC(".maps");
-
-static __always_inline bool is_dns_port(u16 port)
-{
-	return dns_ports[port >> 6] >> (port & 63) & 1;
-}
-
-/*
- * A packet from its IP header on. Its bytes are read by the helper of socket
- * programs, or, at a kernel function, out of the kernel's own buffers.
- */
-struct packet {
-	bool in_kernel; /* which of the two; known when this is compiled */
-	u32 length;
-	struct __sk_buff *skb;
-	const struct sk_buff *buffer;
-	const u8 *start; /* of the kernel's buffer: the IP header, and */
-	u32 linear;      /* how many bytes lie there; the rest lies in pages */
-};
-
-static __always_inline long load_bytes(const struct packet *packet, u32 offset, void *to, u32 length)
-{
-	if (!packet->in_kernel)
-		return bpf_skb_load_bytes(packet->skb, offset, to, length);
-	if (offset + length > packet->linear)
-		return -1;
-	return bpf_probe_read_kernel(to, length, packet->start + offset);
-}
-
-/* What is needed to judge a packet; ports in host byte order. */
-struct transport {
-	u16 source;
-	u16 destination;
-	u8 version; /* of IP */
-	u8 protocol;
-	u32 offset; /* of the transport header */
-};
-
-static __always_inline bool is_transport(u8 protocol)
-{
-	return protocol == IPPROTO_UDP || protocol == IPPROTO_TCP;
-}
-
-static __always_inline bool load_ports(const struct packet *packet, struct transport *transport)
-{
-	__be16 ports[2];
-
-	if (load_bytes(packet, transport->offset, ports, sizeof(ports)))
-		return false;
-	transport->source = bpf_ntohs(ports[0]);
-	transport->destination = bpf_ntohs(ports[1]);
-	return true;
-}
-
-#define IPV4_BYTES 24 /* the header without options, and the ports behind it */
-#define IPV6_BYTES 44
-
-static __always_inline void take_ports(const u8 *ports, struct transport *transport)
-{
-	transport->source = ports[0] << 8 | ports[1];
-	transport->destination = ports[2] << 8 | ports[3];
-}
-
-/* `header`: IPV4_BYTES. False: neither UDP nor TCP. */
-static __always_inline bool find_ipv4_transport(const struct packet *packet, const u8 *header,
-						struct transport *transport)
-{
-	transport->version = 4;
-	transport->protocol = header[9];
-	transport->offset = (header[0] & 0x0f) * 4;
-	if (!is_transport(transport->protocol))
-		return false;
-	if (transport->offset != 20)
-		return load_ports(packet, transport);
-	take_ports(header + 20, transport);
-	return true;
-}
-
-/* A socket may carry options on every packet, so its DNS must be found behind them. */
-static __always_inline bool skip_ipv6_extensions(const struct packet *packet, struct transport *transport)
-{
-	u8 next = transport->protocol;
-
-	for (int i = 0; i < IPV6_EXTENSIONS; i++) {
-		u8 header[2]; /* next header, length */
-
-		if (is_transport(next)) {
-			transport->protocol = next;
-			return load_ports(packet, transport);
-		}
-		if (next != IPPROTO_HOPOPTS && next != IPPROTO_DSTOPTS && next != IPPROTO_ROUTING &&
-		    next != IPPROTO_FRAGMENT && next != IPPROTO_AH)
-			return false;
-		if (load_bytes(packet, transport->offset, header, sizeof(header)))
-			return false;
-		if (next == IPPROTO_FRAGMENT)
-			transport->offset += 8;
-		else if (next == IPPROTO_AH)
-			transport->offset += (header[1] + 2) * 4;
-		else
-			transport->offset += (header[1] + 1) * 8;
-		next = header[0];
-	}
-	return false;
-}
-
-/* `header`: IPV6_BYTES. */
-static __always_inline bool find_ipv6_transport(const struct packet *packet, const u8 *header,
-						struct transport *transport)
-{
-	transport->version = 6;
-	transport->protocol = header[6];
-	transport->offset = 40;
-	if (!is_transport(transport->protocol))
-		return skip_ipv6_extensions(packet, transport);
-	take_ports(header + 40, transport);
-	return true;
-}
-
-/* Is this sighting the client's? Where both ports are DNS (mDNS), the message's QR bit says it. */
-static __always_inline bool is_client(const struct packet *packet, const struct transport *transport, bool egress)
-{
-	u16 local = egress ? transport->source : transport->destination;
-	u16 remote = egress ? transport->destination : transport->source;
-	u8 flags;
-
-	if (!is_dns_port(local))
-		return true;
-	if (!is_dns_port(remote) || transport->protocol == IPPROTO_TCP)
-		return false;
-	if (load_bytes(packet, transport->offset + 8 + 2, &flags, sizeof(flags)))
-		return egress;
-	return egress != (flags >> 7);
-}
-
-/* TCP: payload, or what opens and closes a stream. */
-static __always_inline bool has_tcp_content(const struct packet *packet, const struct transport *transport)
-{
-	u8 header[2]; /* data offset, flags */
-
-	if (load_bytes(packet, transport->offset + 12, header, sizeof(header)))
-		return false;
-	return header[1] & (TCP_SYN | TCP_FIN | TCP_RST) ||
-	       packet->length > transport->offset + (header[0] >> 4) * 4;
-}
-
-/* The cheapest first: nearly all packets end at the ports. */
-static __always_inline bool is_wanted(const struct packet *packet, const struct transport *transport, bool egress)
-{
-	if (!is_dns_port(transport->destination) && !is_dns_port(transport->source))
-		return false;
-	if (!(observe & (is_client(packet, transport, egress) ? OBSERVE_CLIENTS : OBSERVE_SERVERS)))
-		return false;
-	return transport->protocol != IPPROTO_TCP || has_tcp_content(packet, transport);
-}
-
-static __always_inline bool is_multicast(const struct packet *packet, const struct transport *transport)
-{
-	u8 first;
-
-	if (load_bytes(packet, transport->version == 4 ? 16 : 24, &first, sizeof(first)))
-		return false;
-	return transport->version == 4 ? first >> 4 == 14 : first == 0xff;
-}
-
-/* A record takes room for the smallest of these that holds the packet. */
-#define PACKET_TINY 160
-#define PACKET_SMALL 416
-#define PACKET_MEDIUM 1536
-#define PACKET_LARGE 9216
-#define PACKET_MAX 66560 /* 64 KiB of offloaded TCP payload and its headers */
-
+/* `ends`: NULL where there is no NAT, which is known when this is compiled. */
 static __always_inline void emit_packet(const struct packet *packet, const struct packet_record *head,
-					const u32 capacity)
+					const struct ends_record *ends, const u32 capacity)
 {
-	struct packet_record *record = bpf_ringbuf_reserve(&ring, sizeof(*record) + capacity, 0);
+	const u32 before = ends ? sizeof(*ends) : 0;
+	struct packet_record *record = bpf_ringbuf_reserve(&ring, sizeof(*record) + before + capacity, 0);
 	u32 last = head->captured - 1;
 	long failed = -1;
 
@@ -232,13 +24,15 @@ static __always_inline void emit_packet(const struct packet *packet, const struc
 		return;
 	}
 	__builtin_memcpy(record, head, sizeof(*record));
+	if (ends)
+		__builtin_memcpy(record->bytes, ends, sizeof(*ends));
 	/* Both bounds, 1 and capacity, in the one comparison that every verifier follows. */
 	asm volatile("" : "+r"(last));
 	if (last < capacity) {
 		if (!packet->in_kernel)
-			failed = bpf_skb_load_bytes(packet->skb, 0, record->bytes, last + 1);
+			failed = bpf_skb_load_bytes(packet->skb, 0, record->bytes + before, last + 1);
 		else
-			failed = bpf_probe_read_kernel(record->bytes, last + 1, packet->start);
+			failed = bpf_probe_read_kernel(record->bytes + before, last + 1, packet->start);
 	}
 	if (failed) {
 		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
@@ -280,57 +74,83 @@ static __noinline void emit_paged(const struct sk_buff *buffer, const u8 *start,
 	bpf_ringbuf_submit(record, wakeup());
 }
 
-static __always_inline void send_packet(const struct packet *packet, struct packet_record *head)
+/* A record takes room for the smallest of these that holds the packet: within 64 bytes for nearly all messages. */
+#define EMIT_UP_TO(capacity)                                \
+	if (head->captured <= (capacity)) {                 \
+		emit_packet(packet, head, NULL, capacity);  \
+		return;                                     \
+	}
+
+static __always_inline void emit_fitting(const struct packet *packet, const struct packet_record *head)
+{
+	/* Of fewer sizes, as Linux 5.10 walks each of them for each state that it finds the kernel's packets in. */
+	if (packet->in_kernel) {
+		EMIT_UP_TO(128)
+		EMIT_UP_TO(256)
+		EMIT_UP_TO(576)
+		EMIT_UP_TO(1536)
+		emit_packet(packet, head, NULL, PACKET_MAX);
+		return;
+	}
+	EMIT_UP_TO(64)
+	EMIT_UP_TO(128)
+	EMIT_UP_TO(192)
+	EMIT_UP_TO(256)
+	EMIT_UP_TO(320)
+	EMIT_UP_TO(384)
+	EMIT_UP_TO(448)
+	EMIT_UP_TO(512)
+	EMIT_UP_TO(576)
+	EMIT_UP_TO(1024)
+	EMIT_UP_TO(1536)
+	EMIT_UP_TO(4096)
+	EMIT_UP_TO(9984)
+	EMIT_UP_TO(24576)
+	emit_packet(packet, head, NULL, PACKET_MAX);
+}
+
+static __always_inline void emit_translated(const struct packet *packet, const struct packet_record *head,
+					    const struct ends_record *ends)
+{
+	if (head->captured <= 512)
+		emit_packet(packet, head, ends, 512);
+	else if (head->captured <= 4096)
+		emit_packet(packet, head, ends, 4096);
+	else
+		emit_packet(packet, head, ends, PACKET_MAX);
+}
+
+static __always_inline u32 packet_namespace(const struct sock *sk, struct socket_state *state)
+{
+	u32 inode;
+
+	if (state && state->network_namespace)
+		return state->network_namespace;
+	inode = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	if (state)
+		state->network_namespace = inode;
+	return inode;
+}
+
+/* `ends`: NULL where there is no NAT. */
+static __always_inline void send_packet(const struct packet *packet, struct packet_record *head,
+					const struct ends_record *ends, bool is_translated)
 {
 	head->length = head->captured = packet->length;
 	if (head->captured > PACKET_MAX) {
 		head->captured = PACKET_MAX;
 		count_loss(LOSS_PACKET_CUT);
 	}
+	if (is_over_budget(&head->task.process, head->captured)) {
+		count_loss(LOSS_PACKET_BUDGET);
+		return;
+	}
 	if (packet->in_kernel && packet->linear < head->captured)
 		emit_paged(packet->buffer, packet->start, packet->linear, head);
-	else if (head->captured <= PACKET_TINY)
-		emit_packet(packet, head, PACKET_TINY);
-	else if (head->captured <= PACKET_SMALL)
-		emit_packet(packet, head, PACKET_SMALL);
-	else if (head->captured <= PACKET_MEDIUM)
-		emit_packet(packet, head, PACKET_MEDIUM);
-	else if (head->captured <= PACKET_LARGE)
-		emit_packet(packet, head, PACKET_LARGE);
+	else if (is_translated)
+		emit_translated(packet, head, ends);
 	else
-		emit_packet(packet, head, PACKET_MAX);
-}
-
-static __always_inline bool is_kernel_thread(const struct task_struct *task)
-{
-	return BPF_CORE_READ(task, flags) & PF_KTHREAD;
-}
-
-/* Remembers a task as the one that sends on this socket. */
-static __always_inline void own_socket(u64 socket, const struct task_record *task)
-{
-	const struct task_record *owner = bpf_map_lookup_elem(&owners, &socket);
-
-	if (!owner || owner->tid != task->tid || owner->process.start != task->process.start ||
-	    owner->process.exec_id != task->process.exec_id)
-		bpf_map_update_elem(&owners, &socket, task, BPF_ANY);
-}
-
-/* Fills in the current task, which sends on this socket, and introduces it if need be. */
-static __always_inline void fill_sender(struct packet_record *head, const struct task_struct *task)
-{
-	fill_task(&head->task, task);
-	own_socket(head->socket, &head->task);
-	if (!is_introduced(&head->task.process))
-		introduce(task, PROCESS_CURRENT);
-}
-
-static __always_inline void fill_owner(struct packet_record *head)
-{
-	const struct task_record *owner = bpf_map_lookup_elem(&owners, &head->socket);
-
-	if (owner)
-		head->task = *owner;
+		emit_fitting(packet, head);
 }
 
 /*
@@ -342,45 +162,154 @@ static __always_inline bool sends_now(const struct sock *sk, const struct task_s
 {
 	if (is_kernel_thread(task))
 		return false;
-	return protocol == IPPROTO_UDP || BPF_CORE_READ(sk, sk_lock.owned);
+	return protocol != IPPROTO_TCP || BPF_CORE_READ(sk, sk_lock.owned);
 }
 
-static __always_inline u32 socket_namespace(const struct sock *sk)
+static __always_inline void fill_owner(struct packet_record *head, const struct socket_state *state)
 {
-	return BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	if (take_task(&head->task, &state->asker) && state->is_holder)
+		head->header.flags |= PACKET_HOLDER;
 }
 
-/* A packet leaves the socket `sk`, which `head` names already. */
-static __always_inline void packet_leaves(const struct packet *packet, const struct transport *transport,
-					  const struct sock *sk, struct packet_record *head)
+/* Bytes that are known to be written already, up to `until`. */
+static __always_inline void fill_known_writer(struct packet_record *head, const struct sock *sk,
+					      const struct socket_state *state, u32 begin, u32 end)
+{
+	const struct task_struct *task = (const void *)bpf_get_current_task();
+	struct task_key key;
+
+	if (sequence_distance(begin, state->from) > 0) {
+		/* Those of a third writer, further before, are nobody's that is known. */
+		if (sequence_distance(begin, state->before_from) <= 0)
+			take_task(&head->task, &state->before);
+		if (sequence_distance(end, state->from) < 0)
+			head->header.flags |= PACKET_SEVERAL;
+		return;
+	}
+	fill_owner(head, state);
+	/* The rest is being written right now. */
+	if (sequence_distance(end, state->until) < 0 && sends_now(sk, task, IPPROTO_TCP)) {
+		fill_key(&key, task);
+		if (!is_same_image(&key, &head->task.process))
+			head->header.flags |= PACKET_SEVERAL;
+	}
+}
+
+/* Who wrote a segment, by its sequence number: whoever lets it go, or closes the socket, need not have. */
+static __always_inline void fill_writer(struct packet_record *head, const struct sock *sk, struct socket_state *state,
+					const struct segment *segment)
+{
+	const struct task_struct *task = (const void *)bpf_get_current_task();
+	u32 begin = segment->sequence, end = begin + segment->payload;
+
+	if (segment->payload && state->has_written && sequence_distance(begin, state->until) > 0) {
+		fill_known_writer(head, sk, state, begin, end);
+	} else if (!sends_now(sk, task, IPPROTO_TCP) || (!segment->payload && state->asker.sum)) {
+		fill_owner(head, state);
+	} else {
+		fill_current(&head->task, task);
+		if (segment->payload)
+			task_writes(state, &head->task, begin, end);
+		else
+			task_asks(state, &head->task);
+	}
+}
+
+/* Who sent a datagram: who began it, where it was put together in several calls. */
+static __always_inline void fill_asker(struct packet_record *head, const struct sock *sk, struct socket_state *state)
 {
 	const struct task_struct *task = (const void *)bpf_get_current_task();
 
-	if (transport->protocol == IPPROTO_TCP && bpf_map_lookup_elem(&muted, &head->socket))
+	if (state && BPF_CORE_READ((const struct udp_sock *)sk, pending) && take_task(&head->task, &state->before)) {
+		state->before.sum = 0;
 		return;
-	if (sends_now(sk, task, transport->protocol))
-		fill_sender(head, task);
-	else
-		fill_owner(head);
-	head->network_namespace = socket_namespace(sk);
-	fill_header(&head->header, RECORD_PACKET, PACKET_EGRESS);
-	send_packet(packet, head);
+	}
+	if (sends_now(sk, task, IPPROTO_UDP)) {
+		fill_current(&head->task, task);
+		if (state)
+			task_asks(state, &head->task);
+		else if (!is_introduced(&head->task.process))
+			introduce(PROCESS_CURRENT);
+		return;
+	}
+	if (state)
+		fill_owner(head, state);
+}
+
+/* True: the sensor does not want the packets of this connection. */
+static __always_inline bool is_muted(struct socket_state *state, u64 socket)
+{
+	if (!state->is_muted) {
+		if (!bpf_map_lookup_elem(&muted, &socket))
+			return false;
+		state->is_muted = 1;
+		bpf_map_delete_elem(&muted, &socket);
+	}
+	count_loss(LOSS_PACKET_MUTED);
+	return true;
+}
+
+/* Where the bytes may still change: only pages are shared with the sender. */
+static __always_inline u32 zerocopy_flag(const struct sk_buff *buffer)
+{
+	const struct skb_shared_info *shared;
+
+	if (!BPF_CORE_READ(buffer, data_len))
+		return 0;
+	shared = (const void *)BPF_CORE_READ(buffer, head) + BPF_CORE_READ(buffer, end);
+	return is_zerocopy(shared) ? PACKET_ZEROCOPY : 0;
+}
+
+static __always_inline void leaves(const struct packet *packet, const struct ends_record *ends, bool is_translated,
+				   const struct sock *sk, struct socket_state *state, struct packet_record *head)
+{
+	head->network_namespace = packet_namespace(sk, state);
+	fill_header(&head->header, RECORD_PACKET,
+		    head->header.flags | PACKET_EGRESS | (is_translated ? PACKET_TRANSLATED : 0));
+	send_packet(packet, head, ends, is_translated);
+}
+
+/* A datagram leaves the socket `sk`, which `head` names already. */
+static __always_inline void datagram_goes(const struct packet *packet, const struct ends_record *ends,
+					  bool is_translated, const struct sock *sk, struct socket_state *state,
+					  struct packet_record *head)
+{
+	fill_asker(head, sk, state);
+	leaves(packet, ends, is_translated, sk, state, head);
+}
+
+/* A segment leaves the socket `sk`, which `head` names already. */
+static __always_inline void segment_goes(const struct packet *packet, const struct ends_record *ends,
+					 bool is_translated, const struct sock *sk, struct socket_state *state,
+					 struct packet_record *head, const struct segment *segment)
+{
+	if (!state || is_muted(state, head->socket))
+		return;
+	fill_writer(head, sk, state, segment);
+	leaves(packet, ends, is_translated, sk, state, head);
 }
 
 /* A packet reaches the socket `sk`, which `head` names already. The current task is anyone's. */
 static __always_inline void packet_arrives(const struct packet *packet, const struct transport *transport,
-					   const struct sock *sk, struct packet_record *head)
+					   const struct ends_record *ends, const struct sock *sk,
+					   struct socket_state *state, struct packet_record *head)
 {
-	if (transport->protocol == IPPROTO_TCP && bpf_map_lookup_elem(&muted, &head->socket))
-		return;
-	fill_owner(head);
+	bool has_asked = false;
+
+	if (state) {
+		if (transport->protocol == IPPROTO_TCP && is_muted(state, head->socket))
+			return;
+		if (take_task(&head->task, &state->asker)) {
+			has_asked = !state->is_holder;
+			head->header.flags |= state->is_holder ? PACKET_HOLDER : 0;
+		}
+	}
 	/* A raw socket, or one of many in a multicast group, gets copies: its own only if it asked. */
-	if (!head->task.process.pid &&
-	    (BPF_CORE_READ(sk, sk_type) == SOCK_RAW || is_multicast(packet, transport)))
+	if (!has_asked && (is_multicast(ends->destination) || BPF_CORE_READ(sk, sk_type) == SOCK_RAW))
 		return;
-	head->network_namespace = socket_namespace(sk);
-	fill_header(&head->header, RECORD_PACKET, 0);
-	send_packet(packet, head);
+	head->network_namespace = packet_namespace(sk, state);
+	fill_header(&head->header, RECORD_PACKET, head->header.flags);
+	send_packet(packet, head, NULL, false);
 }
 
 #endif

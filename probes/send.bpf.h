@@ -17,18 +17,6 @@
  */
 const volatile bool packets_at_cgroup = false;
 
-/*
- * Names a socket as the socket programs do, by its cookie. One that has none
- * yet (no socket program runs, or it is older than them) goes by its address,
- * which no cookie can equal.
- */
-static __always_inline u64 socket_id(const struct sock *sk)
-{
-	u64 cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
-
-	return cookie ? cookie : (u64)sk;
-}
-
 static __always_inline struct packet kernel_packet(const struct sk_buff *buffer)
 {
 	const u8 *start = BPF_CORE_READ(buffer, head) + BPF_CORE_READ(buffer, network_header);
@@ -44,6 +32,15 @@ static __always_inline struct packet kernel_packet(const struct sk_buff *buffer)
 	};
 }
 
+/* Of a datagram that is several (UDP_SEGMENT, UDP_GRO): bytes of payload in each. */
+static __always_inline u32 segment_size(const struct sk_buff *buffer)
+{
+	const struct skb_shared_info *shared =
+		(const void *)BPF_CORE_READ(buffer, head) + BPF_CORE_READ(buffer, end);
+
+	return BPF_CORE_READ(shared, gso_size);
+}
+
 static __always_inline bool find_kernel_transport(const struct packet *packet, struct transport *transport)
 {
 	u8 header[IPV6_BYTES];
@@ -56,7 +53,6 @@ static __always_inline bool find_kernel_transport(const struct packet *packet, s
 	       find_ipv6_transport(packet, header, transport);
 }
 
-#define TCP_ACK 0x10
 #define TCP_HEADER 20
 #define SEGMENT_HEADERS 64 /* IPv6 and TCP without options, and aligned */
 
@@ -173,86 +169,231 @@ static __always_inline void socket_transport(const struct sock *sk, struct trans
 	transport->destination = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 }
 
-static __always_inline bool is_side_wanted(const struct transport *transport)
+/* What the program gave, as far as the socket knows it; see undo_translation. */
+static __always_inline void kernel_given(const struct sock *sk, u8 protocol, const struct socket_state *state,
+					 struct ends_record *given)
 {
-	if (!is_dns_port(transport->destination) && !is_dns_port(transport->source))
-		return false;
-	return observe & (is_dns_port(transport->source) ? OBSERVE_SERVERS : OBSERVE_CLIENTS);
+	u16 port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	struct in6_addr source = {}, destination = {};
+	const struct end *target;
+
+	if (BPF_CORE_READ(sk, sk_type) == SOCK_RAW)
+		return;
+	given->source_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET6) {
+		BPF_CORE_READ_INTO(&source, sk, __sk_common.skc_v6_rcv_saddr);
+		BPF_CORE_READ_INTO(&destination, sk, __sk_common.skc_v6_daddr);
+		__builtin_memcpy(given->source, &source, sizeof(source));
+		__builtin_memcpy(given->destination, &destination, sizeof(destination));
+	} else {
+		map_ipv4(given->source, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
+		map_ipv4(given->destination, BPF_CORE_READ(sk, __sk_common.skc_daddr));
+	}
+	given->destination_port = port;
+	if (port || protocol == IPPROTO_TCP || !state)
+		return;
+	target = find_target(state, current_tid());
+	if (target) {
+		__builtin_memcpy(given->destination, target->address, sizeof(given->destination));
+		given->destination_port = target->port;
+	}
 }
 
-/* The current task sends on this socket; the kernel's own threads send for others. */
-static __always_inline void task_sends(const struct sock *sk, struct packet_record *head)
+/* Whose packets are not wanted: the other end's. Of a stream, whose socket knows its ends as the program gave them. */
+static __always_inline bool is_stream_observed(const struct transport *transport, const struct socket_state *state)
+{
+	if (!is_dns_port(transport->source))
+		return observe & OBSERVE_CLIENTS;
+	if (!is_dns_port(transport->destination))
+		return observe & OBSERVE_SERVERS;
+	return !state || !state->has_opened || observe & OBSERVE_CLIENTS;
+}
+
+/* tcp_sendmsg: who writes, and where packets are not seen the bytes of the stream. */
+static __always_inline void tcp_sends(struct sock *sk, const struct msghdr *msg, u64 size)
 {
 	const struct task_struct *task = (const void *)bpf_get_current_task();
-
-	head->socket = socket_id(sk);
-	if (!is_kernel_thread(task))
-		fill_sender(head, task);
-}
-
-/* tcp_sendmsg: who sends, and where packets are not seen the bytes of the stream. */
-static __always_inline void tcp_sends(const struct sock *sk, const struct msghdr *msg, u64 size)
-{
 	struct packet_record head = {};
 	struct transport transport = {};
+	struct socket_state *state;
 	u32 sequence, wanted = size;
 
 	socket_transport(sk, &transport);
-	if (!is_side_wanted(&transport) || !size)
+	if ((!is_dns_port(transport.destination) && !is_dns_port(transport.source)) || !size)
 		return;
-	task_sends(sk, &head);
-	if (packets_at_cgroup || bpf_map_lookup_elem(&muted, &head.socket))
+	head.socket = socket_id(sk);
+	state = socket_state(sk, head.socket, true);
+	if (!is_stream_observed(&transport, state))
+		return;
+	sequence = BPF_CORE_READ((const struct tcp_sock *)sk, write_seq);
+	if (!is_kernel_thread(task)) {
+		fill_current(&head.task, task);
+		if (state)
+			task_writes(state, &head.task, sequence, sequence + size);
+		else if (!is_introduced(&head.task.process))
+			introduce(PROCESS_CURRENT);
+	}
+	if (packets_at_cgroup || (state && is_muted(state, head.socket)))
 		return;
 	if (size > PACKET_MAX - SEGMENT_HEADERS) {
 		wanted = PACKET_MAX - SEGMENT_HEADERS;
 		count_loss(LOSS_PACKET_CUT);
 	}
-	head.network_namespace = socket_namespace(sk);
-	fill_header(&head.header, RECORD_PACKET, PACKET_EGRESS);
-	sequence = BPF_CORE_READ((const struct tcp_sock *)sk, write_seq);
+	head.network_namespace = packet_namespace(sk, state);
+	fill_header(&head.header, RECORD_PACKET,
+		    PACKET_EGRESS | (state && state->has_opened ? PACKET_CLIENT : 0));
+	if (is_over_budget(&head.task.process, wanted)) {
+		count_loss(LOSS_PACKET_BUDGET);
+		return;
+	}
 	if (wanted <= PACKET_SEGMENT - SEGMENT_HEADERS)
 		emit_segment(&head, sk, &transport, sequence, &msg->msg_iter, wanted, PACKET_SEGMENT);
 	else
 		emit_segment(&head, sk, &transport, sequence, &msg->msg_iter, wanted, PACKET_MAX);
 }
 
-/* udp_sendmsg, udpv6_sendmsg: who sends. The datagram itself is read where it leaves. */
-static __always_inline void udp_sends(const struct sock *sk, const struct msghdr *msg)
+/* A send is done: what it wrote to a stream, or began of a datagram, may leave later. */
+static __always_inline void bytes_queued(struct sock *sk, u32 length)
+{
+	const struct task_struct *task = (const void *)bpf_get_current_task();
+	u16 family = sk->__sk_common.skc_family, remote = bpf_ntohs(sk->__sk_common.skc_dport);
+	bool is_stream = sk->sk_protocol == IPPROTO_TCP;
+	struct task_record record;
+	struct socket_state *state;
+	u32 end;
+
+	if ((family != AF_INET && family != AF_INET6) || (!is_stream && sk->sk_protocol != IPPROTO_UDP))
+		return;
+	if (remote || is_stream) {
+		if (!is_dns_port(remote) && !is_dns_port(sk->__sk_common.skc_num))
+			return;
+	}
+	if (!is_stream && !BPF_CORE_READ((const struct udp_sock *)sk, pending))
+		return;
+	if (is_kernel_thread(task))
+		return;
+	state = socket_state(sk, socket_id(sk), is_stream);
+	if (!state)
+		return;
+	if (is_stream) {
+		fill_current(&record, task);
+		end = BPF_CORE_READ((const struct tcp_sock *)sk, write_seq);
+		task_writes(state, &record, end - length, end);
+	} else if (!state->before.sum) {
+		fill_current(&record, task);
+		share_task(&state->before, &record);
+		if (!is_introduced(&record.process))
+			introduce(PROCESS_CURRENT);
+	}
+}
+
+/* Where no cgroup v2 is mounted: what is kept is forgotten with the socket; of TCP when its state says so. */
+static __always_inline void socket_released(const struct sock *sk)
+{
+	if (sk && BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		forget_socket(socket_id(sk));
+}
+
+/* udp_sendmsg, udpv6_sendmsg: where an unconnected socket sends to. The datagram itself is read where it leaves. */
+static __always_inline void udp_sends(struct sock *sk, const struct msghdr *msg)
 {
 	const void *name = BPF_CORE_READ(msg, msg_name);
-	struct sockaddr_any peer;
-	struct packet_record head = {};
-	__be16 port = BPF_CORE_READ(sk, __sk_common.skc_dport);
+	struct sockaddr_any peer = {};
+	struct socket_state *state;
+	struct end target = {};
+	bool is_wanted;
 
 	/* The kernel's own copy of what the program gave. */
-	if (name && !bpf_probe_read_kernel(&peer, sizeof(peer), name))
-		port = peer.port;
-	if (!is_dns_port(bpf_ntohs(port)) && !is_dns_port(BPF_CORE_READ(sk, __sk_common.skc_num)))
+	if (!name || bpf_probe_read_kernel(&peer, 8, name))
 		return;
-	task_sends(sk, &head);
+	target.port = bpf_ntohs(peer.port);
+	is_wanted = is_dns_port(target.port);
+	state = socket_state(sk, socket_id(sk), is_wanted);
+	if (!state)
+		return;
+	target.tid = current_tid();
+	if (!is_wanted)
+		target.port = 0;
+	else if (peer.family == AF_INET)
+		map_ipv4(target.address, peer.ipv4);
+	else if (bpf_probe_read_kernel(target.address, sizeof(target.address), name + 8))
+		return;
+	remember_target(state, &target);
 }
 
 /* What opens and closes a stream; its bytes were read at tcp_sendmsg. */
-static __always_inline void tcp_control_leaves(const struct packet *packet, const struct transport *transport,
-					       const struct sock *sk, struct packet_record *head)
+static __always_inline void tcp_control_leaves(const struct segment *segment, const struct transport *transport,
+					       const struct sock *sk, struct socket_state *state,
+					       struct packet_record *head)
 {
-	struct {
-		__be32 ports, sequence, acknowledgement;
-		u8 data_offset, flags;
-		__be16 window;
-	} tcp;
-
-	if (load_bytes(packet, transport->offset, &tcp, sizeof(tcp)))
+	if (!(segment->flags & (TCP_SYN | TCP_FIN | TCP_RST)))
 		return;
-	if (!(tcp.flags & (TCP_SYN | TCP_FIN | TCP_RST)))
-		return;
-	fill_owner(head);
-	head->network_namespace = socket_namespace(sk);
-	fill_header(&head->header, RECORD_PACKET, PACKET_EGRESS);
+	if (state)
+		fill_owner(head, state);
+	head->network_namespace = packet_namespace(sk, state);
+	fill_header(&head->header, RECORD_PACKET, head->header.flags | PACKET_EGRESS);
 	/* FIN stands behind the payload, which is not sent again. */
-	emit_control(head, sk, transport,
-		     bpf_ntohl(tcp.sequence) + packet->length - transport->offset - (tcp.data_offset >> 4) * 4,
-		     tcp.flags);
+	emit_control(head, sk, transport, segment->sequence + segment->payload, segment->flags);
+}
+
+/*
+ * A datagram of this socket leaves, as find_kernel_transport packed it. Not
+ * static, as those of dnstrail.bpf.c: it is verified once.
+ */
+__noinline int datagram_leaves(u64 buffer_at, u64 socket_at, u64 packed, u32 version)
+{
+	const struct sk_buff *buffer = (const void *)buffer_at;
+	const struct sock *sk = (const void *)socket_at;
+	const struct packet packet = kernel_packet(buffer);
+	struct transport transport = { .version = version };
+	struct ends_record ends = {}, given = {};
+	struct packet_record head = {};
+	struct socket_state *state;
+	bool is_translated;
+	u32 end;
+
+	unpack_transport(packed, &transport);
+	head.socket = socket_id(sk);
+	state = socket_state((void *)sk, head.socket, false);
+	if (!load_ends(&packet, &transport, &ends))
+		return 0;
+	kernel_given(sk, transport.protocol, state, &given);
+	is_translated = undo_translation(&ends, &given);
+	if (!is_dns_port(ends.source_port) && !is_dns_port(ends.destination_port))
+		return 0;
+	if (!state)
+		state = socket_state((void *)sk, head.socket, true);
+	end = conversation_end(&packet, &transport, &ends, state, true);
+	if (!is_observed(end))
+		return 0;
+	head.header.flags = end | zerocopy_flag(buffer);
+	head.segment_size = segment_size(buffer);
+	datagram_goes(&packet, &ends, is_translated, sk, state, &head);
+	return 0;
+}
+
+/* What opens or closes a stream leaves. */
+static __always_inline void control_leaves(const struct packet *packet, struct transport *transport,
+					   const struct sock *sk)
+{
+	struct packet_record head = {};
+	struct socket_state *state;
+	struct segment segment;
+
+	/* By the socket's own ports, before NAT. */
+	socket_transport(sk, transport);
+	if (!is_dns_port(transport->destination) && !is_dns_port(transport->source))
+		return;
+	if (!load_segment(packet, transport, &segment))
+		return;
+	head.socket = socket_id(sk);
+	state = socket_state((void *)sk, head.socket, true);
+	if (state && (segment.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+		state->has_opened = 1;
+	if (!is_stream_observed(transport, state))
+		return;
+	head.header.flags = state && state->has_opened ? PACKET_CLIENT : 0;
+	tcp_control_leaves(&segment, transport, sk, state, &head);
 }
 
 /* ip_finish_output, ip6_finish_output: a packet leaves this host's IP layer. */
@@ -261,31 +402,50 @@ static __always_inline void skb_leaves(const struct sk_buff *buffer)
 	const struct packet packet = kernel_packet(buffer);
 	const struct sock *sk = BPF_CORE_READ(buffer, sk);
 	struct transport transport = {};
-	struct packet_record head = {};
+	u16 remote;
 
 	/* Forwarded: no process of this host's sent it. */
-	if (!sk || !find_kernel_transport(&packet, &transport) || !is_wanted(&packet, &transport, true))
+	if (!sk || !find_kernel_transport(&packet, &transport))
 		return;
-	head.socket = socket_id(sk);
-	if (transport.protocol == IPPROTO_TCP)
-		tcp_control_leaves(&packet, &transport, sk, &head);
-	else
-		packet_leaves(&packet, &transport, sk, &head);
+	if (transport.protocol == IPPROTO_TCP) {
+		control_leaves(&packet, &transport, sk);
+		return;
+	}
+	remote = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	if (is_dns_port(transport.source) || is_dns_port(transport.destination) || !remote || is_dns_port(remote))
+		datagram_leaves((u64)buffer, (u64)sk, pack_transport(&transport), transport.version);
 }
 
 /* sk_filter_trim_cap, where the kernel would run cgroup_skb/ingress: a packet reaches a socket. */
-static __always_inline void skb_arrives(const struct sock *sk, const struct sk_buff *buffer)
+static __always_inline void skb_arrives(struct sock *sk, const struct sk_buff *buffer)
 {
 	u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	const struct packet packet = kernel_packet(buffer);
 	struct transport transport = {};
 	struct packet_record head = {};
+	struct ends_record ends = {};
+	struct segment segment = {};
+	struct socket_state *state;
+	u32 end;
 
-	if ((family != AF_INET && family != AF_INET6) || !find_kernel_transport(&packet, &transport) ||
-	    !is_wanted(&packet, &transport, false))
+	if ((family != AF_INET && family != AF_INET6) || !find_kernel_transport(&packet, &transport))
+		return;
+	if (!is_dns_port(transport.source) && !is_dns_port(transport.destination))
+		return;
+	if (transport.protocol == IPPROTO_TCP &&
+	    (!load_segment(&packet, &transport, &segment) || !has_content(&segment)))
+		return;
+	if (!load_ends(&packet, &transport, &ends))
 		return;
 	head.socket = socket_id(sk);
-	packet_arrives(&packet, &transport, sk, &head);
+	state = socket_state(sk, head.socket, are_both_of_dns(&ends));
+	end = conversation_end(&packet, &transport, &ends, state, false);
+	if (!is_observed(end))
+		return;
+	head.header.flags = end;
+	if (transport.protocol != IPPROTO_TCP)
+		head.segment_size = segment_size(buffer);
+	packet_arrives(&packet, &transport, &ends, sk, state, &head);
 }
 
 #endif

@@ -27,8 +27,9 @@
 
 struct image {
 	u32 exec_id;
-	u32 reserved;
+	u32 second; /* in which `bytes` were put into the ring; see budget.bpf.h */
 	u64 start;
+	u64 bytes;
 };
 
 /* Processes that the sensor has been told of, by pid. One that falls out is introduced again. */
@@ -56,6 +57,33 @@ static __always_inline void fill_task(struct task_record *record, const struct t
 	record->tid = BPF_CORE_READ(task, pid);
 	record->uid = BPF_CORE_READ(cred, euid.val);
 	record->gid = BPF_CORE_READ(cred, egid.val);
+	record->reserved = 0;
+	BPF_CORE_READ_INTO(&record->name, task, comm);
+}
+
+/* Of the current task. The helper that gives it is not for socket programs until Linux 6.10. */
+static __always_inline u32 current_tid(void)
+{
+	const struct task_struct *task = (const void *)bpf_get_current_task();
+
+	return BPF_CORE_READ(task, pid);
+}
+
+/* The same in fewer reads: numbers that lie side by side are read at once. */
+static __always_inline void fill_current(struct task_record *record, const struct task_struct *task)
+{
+	const struct cred *cred = BPF_CORE_READ(task, cred);
+	u32 ids[2]; /* pid, tgid; euid, egid */
+
+	bpf_core_read(ids, sizeof(ids), &task->pid);
+	record->tid = ids[0];
+	record->process.pid = ids[1];
+	/* A thread has it from its leader, and exec leaves no other thread. */
+	record->process.exec_id = task_exec_id(task);
+	record->process.start = BPF_CORE_READ(task, group_leader, start_boottime);
+	bpf_core_read(ids, sizeof(ids), &cred->euid);
+	record->uid = ids[0];
+	record->gid = ids[1];
 	record->reserved = 0;
 	BPF_CORE_READ_INTO(&record->name, task, comm);
 }
@@ -131,8 +159,10 @@ static __noinline int write_path(struct process_record *record, u32 limit, const
 			mount = below;
 			continue;
 		}
-		if (!write_component(record, limit, BPF_CORE_READ(dentry, d_name.name)))
+		if (!write_component(record, limit, BPF_CORE_READ(dentry, d_name.name))) {
+			record->header.flags |= PROCESS_PATH_CUT;
 			return 0;
+		}
 		/* Its own parent and no mount's root: a memfd, or a file that lost its way to the root. */
 		if (parent == dentry)
 			return 0;
@@ -209,6 +239,9 @@ static __noinline bool fill_process(struct process_record *record, const struct 
 	BPF_CORE_READ_INTO(&record->parent_name, parent, comm);
 	record->executable_length = 0;
 	record->directory_length = 0;
+	record->executable_inode = 0;
+	record->executable_device = 0;
+	record->reserved = 0;
 	record->arguments_length = 0;
 	record->arguments_total = 0;
 	record->length = 0;
@@ -218,6 +251,8 @@ static __noinline bool fill_process(struct process_record *record, const struct 
 		if (file) {
 			if (is_deleted(BPF_CORE_READ(file, f_path.dentry)))
 				record->header.flags |= PROCESS_DELETED;
+			record->executable_inode = BPF_CORE_READ(file, f_inode, i_ino);
+			record->executable_device = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
 			write_path(record, paths, &file->f_path);
 		}
 		record->executable_length = written(record);
@@ -243,7 +278,7 @@ static __noinline bool fill_process(struct process_record *record, const struct 
 	return true;
 }
 
-static __noinline void introduce_large(const struct task_struct *task, u32 flags)
+static __always_inline void introduce_large(const struct task_struct *task, u32 flags)
 {
 	struct process_record *record;
 
@@ -257,23 +292,32 @@ static __noinline void introduce_large(const struct task_struct *task, u32 flags
 	bpf_ringbuf_submit(record, wakeup());
 }
 
-/* Tells the sensor who `task` is. On failure it will be tried again with its next message. */
-static __noinline void introduce(const struct task_struct *task, u32 flags)
+/*
+ * Tells the sensor who the current task is. On failure it will be tried again
+ * with its next message. Not static: so it is verified once, and not for each
+ * state that it may be called in.
+ */
+__noinline int introduce(u32 flags)
 {
+	const struct task_struct *task = (const void *)bpf_get_current_task();
 	struct process_record *record;
 
+	/* One that exits has lost its image, and was introduced when it had it; what the kernel's threads are is read. */
+	if (!BPF_CORE_READ(task, mm) && !(BPF_CORE_READ(task, flags) & PF_KTHREAD))
+		return 0;
 	record = bpf_ringbuf_reserve(&ring, PROCESS_SIZE(SMALL_PATHS, SMALL_ARGUMENTS), 0);
 	if (!record) {
 		count_loss(LOSS_PROCESS_RING);
-		return;
+		return 0;
 	}
 	if (!fill_process(record, task, flags, SMALL_PATHS, SMALL_ARGUMENTS)) {
 		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
 		introduce_large(task, flags);
-		return;
+		return 0;
 	}
 	remember(&record->process);
 	bpf_ringbuf_submit(record, wakeup());
+	return 0;
 }
 
 static __always_inline void task_forked(const struct task_struct *parent, const struct task_struct *child)

@@ -18,3 +18,18 @@ int kprobe(void *context)
 {
 	return 0;
 }
+
+/* Whether what is known of a socket can be stored with it, also by tracing programs (since Linux 5.11). */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, __u32);
+} stored SEC(".maps");
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(storage, struct sock *sk)
+{
+	bpf_sk_storage_get(&stored, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	return 0;
+}

@@ -13,8 +13,8 @@ pub use command::{Command, MuteReason};
 use record::split;
 
 use crate::skeleton::types::{
-    connection_record, connection_stage, exit_record, fork_record, packet_record, process_record, record_flag,
-    record_header, record_kind, task_key, task_record,
+    connection_record, connection_stage, ends_record, exit_record, fork_record, packet_record, process_record,
+    record_flag, record_header, record_kind, task_key, task_record,
 };
 
 /// Something that happened on this host, in the order of the ring.
@@ -33,7 +33,7 @@ pub enum Event<'a> {
 }
 
 /// One program image in one process: exec changes `exec_id`, pid reuse changes `start`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct TaskKey {
     /// Thread group id in the initial pid namespace.
     pub pid: u32,
@@ -64,7 +64,7 @@ pub enum Direction {
 
 /// An IP packet: whole datagrams and whole offloaded TCP super-segments when live, possibly
 /// fragments when read from a capture.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Packet<'a> {
     /// Nanoseconds since the Unix epoch.
     pub time: u64,
@@ -78,12 +78,45 @@ pub struct Packet<'a> {
     pub network_namespace: u32,
     /// Bytes of the packet on the wire, from its IP header on; more than `bytes` when cut.
     pub length: u32,
+    /// Bytes of payload in each datagram where the packet is several of them at once (UDP_SEGMENT, UDP_GRO);
+    /// the last may be shorter. 0: one datagram, or a piece of a TCP stream.
+    pub segment_size: u32,
+    /// Which end of the conversation this host's socket is: the one that opened it asks. `None` in a capture,
+    /// and where the kernel side cannot know; then the ports and the message must say it.
+    pub end: Option<End>,
+    /// The task was found to hold the socket when the sensor started, and has sent nothing since: it need not
+    /// have asked for what arrives.
+    pub is_holder: bool,
+    /// Several processes wrote these bytes of a TCP stream. `task` is the one that wrote the first of them.
+    pub several_writers: bool,
+    /// The bytes lay in pages of the sender's memory (MSG_ZEROCOPY), which may have changed them before they
+    /// left.
+    pub is_zero_copy: bool,
+    /// The ends as the program sees them, where NAT shows others in `bytes`. What arrives is seen behind NAT,
+    /// and needs none.
+    pub before_nat: Option<Ends>,
     /// From the IP header on.
     pub bytes: &'a [u8],
 }
 
+/// One end of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Asks.
+    Client,
+    /// Answers.
+    Server,
+}
+
+/// Where a packet comes from and goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ends {
+    pub source: SocketAddr,
+    pub destination: SocketAddr,
+}
+
 /// Who a process is, as the kernel told it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "the flags of the kernel's record, each by name")]
 pub struct ProcessRecord<'a> {
     /// Nanoseconds since the Unix epoch.
@@ -95,7 +128,7 @@ pub struct ProcessRecord<'a> {
     pub at_exec: bool,
     /// The executable has no name any more: deleted, or a memfd.
     pub deleted: bool,
-    /// A path has more components than the kernel side walks.
+    /// A path has more components or bytes than the kernel side takes: its beginning is missing.
     pub path_cut: bool,
     /// The record was taken by the process itself, so `arguments` are its own.
     pub has_arguments: bool,
@@ -118,6 +151,10 @@ pub struct ProcessRecord<'a> {
     /// As the kernel keeps them, each ended by NUL; cut when shorter than `arguments_total`.
     pub arguments: &'a [u8],
     pub arguments_total: u32,
+    /// Inode of the executable on its file system, and that file system's device number (major and minor); 0
+    /// where there is no executable.
+    pub executable_inode: u64,
+    pub executable_device: (u32, u32),
 }
 
 /// See [`Event::Fork`].
@@ -234,18 +271,35 @@ pub fn decode(record: &[u8], clock: Clock) -> Result<Event<'_>, DecodeError> {
 }
 
 fn packet(bytes: &[u8], clock: Clock) -> Result<Packet<'_>, DecodeError> {
-    let (record, rest) = split::<packet_record>(bytes)?;
+    let (record, mut rest) = split::<packet_record>(bytes)?;
+    let header = record.header;
+    let mut before_nat = None;
+    if has(header, record_flag::PACKET_TRANSLATED) {
+        let (ends, behind) = split::<ends_record>(rest)?;
+        rest = behind;
+        before_nat = Some(Ends {
+            source: socket_address(ends.source, ends.source_port),
+            destination: socket_address(ends.destination, ends.destination_port),
+        });
+    }
+    let is_egress = has(header, record_flag::PACKET_EGRESS);
     Ok(Packet {
-        time: clock.at(record.header.time),
-        direction: Some(if has(record.header, record_flag::PACKET_EGRESS) {
-            Direction::Egress
-        } else {
-            Direction::Ingress
-        }),
+        time: clock.at(header.time),
+        direction: Some(if is_egress { Direction::Egress } else { Direction::Ingress }),
         task: task(&record.task),
         socket: record.socket,
         network_namespace: record.network_namespace,
         length: record.length,
+        segment_size: record.segment_size,
+        end: match (has(header, record_flag::PACKET_CLIENT), has(header, record_flag::PACKET_SERVER)) {
+            (true, _) => Some(End::Client),
+            (false, true) => Some(End::Server),
+            (false, false) => None,
+        },
+        is_holder: has(header, record_flag::PACKET_HOLDER),
+        several_writers: has(header, record_flag::PACKET_SEVERAL),
+        is_zero_copy: has(header, record_flag::PACKET_ZEROCOPY),
+        before_nat,
         bytes: rest.get(..record.captured as usize).ok_or(DecodeError::Short(bytes.len()))?,
     })
 }
@@ -280,12 +334,19 @@ fn process(bytes: &[u8], clock: Clock) -> Result<ProcessRecord<'_>, DecodeError>
         cgroup: part(record.cgroup_length)?,
         arguments: part(record.arguments_length)?,
         arguments_total: record.arguments_total,
+        executable_inode: record.executable_inode,
+        // include/linux/kdev_t.h
+        executable_device: (record.executable_device >> 20, record.executable_device & 0xf_ffff),
     })
+}
+
+/// The kernel side writes an IPv4 address as a mapped one.
+fn socket_address(address: [u8; 16], port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::from(address)).to_canonical(), port)
 }
 
 fn connection(bytes: &[u8], clock: Clock) -> Result<Connection, DecodeError> {
     let (record, _) = split::<connection_record>(bytes)?;
-    let end = |address: [u8; 16], port| SocketAddr::new(IpAddr::V6(Ipv6Addr::from(address)).to_canonical(), port);
     Ok(Connection {
         time: clock.at(record.header.time),
         id: ConnectionId { begin: record.start, socket: record.socket },
@@ -297,8 +358,8 @@ fn connection(bytes: &[u8], clock: Clock) -> Result<Connection, DecodeError> {
         },
         task: task(&record.task),
         start: clock.at(record.start),
-        source: end(record.source, record.source_port),
-        destination: end(record.destination, record.destination_port),
+        source: socket_address(record.source, record.source_port),
+        destination: socket_address(record.destination, record.destination_port),
         network_namespace: record.network_namespace,
         sent: record.sent,
         received: record.received,

@@ -76,6 +76,12 @@ counts! {
         kernel_connection_ring,
         /// Connections that the kernel side had no room to follow; each may have been to a listed address, or not.
         kernel_connection_table,
+        /// Packets of TCP connections that were muted, because they were joined half-way and did not look like DNS.
+        kernel_packet_muted,
+        /// Packets of processes that sent more than their share while the ring was filling; the others are sampled.
+        kernel_packet_budget,
+        /// Sockets that the kernel side had no room to remember: who asked by them is not known.
+        kernel_socket_table,
         /// Runs of the probe of connections that the kernel skipped while an address was watched. Each may have
         /// been a change of state of a connection to it, or of any other.
         kernel_connection_skipped,

@@ -7,7 +7,7 @@ use crate::alert::{WatchList, Windows};
 use crate::event::{self, Command, Event, MuteReason};
 use crate::host::Host;
 use crate::metrics::Metrics;
-use crate::net::Reassembler;
+use crate::net::{Payload, Reassembler};
 use crate::process::Processes;
 use crate::rules::Rules;
 use crate::sighting::{Context, Document, Emit, Flow, Kinds, Packet, Routed, Seen, Settings, Watch};
@@ -119,7 +119,14 @@ impl Pipeline {
                 return;
             }
         };
-        let routed = Packet { flow: Flow::of_packet(packet, &segment), payload: segment.payload };
+        let flow = Flow::of_packet(packet, &segment);
+        if let Payload::Udp(bytes) = segment.payload {
+            for datagram in datagrams(bytes, packet.segment_size) {
+                kinds.packet(&Packet { flow, payload: Payload::Udp(datagram) }, context, out);
+            }
+            return;
+        }
+        let routed = Packet { flow, payload: segment.payload };
         if kinds.packet(&routed, context, out) == Routed::Foreign && packet.socket != 0 {
             context.commands.push(Command::Mute { socket: packet.socket, reason: MuteReason::NotDns });
         }
@@ -153,4 +160,12 @@ impl Emit for Watching<'_> {
     fn tick(&mut self, now: u64) {
         self.out.tick(now);
     }
+}
+
+/// The payloads of the datagrams that one packet stands for; see [`event::Packet::segment_size`].
+fn datagrams(bytes: &[u8], segment_size: u32) -> impl Iterator<Item = &[u8]> {
+    let size = if segment_size == 0 { bytes.len() } else { segment_size as usize };
+    // An empty datagram is one, too.
+    let empty = bytes.is_empty().then_some(bytes);
+    bytes.chunks(size.max(1)).chain(empty)
 }

@@ -56,6 +56,8 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
     chain.report(now(), Report::Start { ways_in: &ways_in, command_line: &cli::command_line() });
     rulebook::report(now(), &load, &mut chain);
     chain.flush();
+    // Who runs already, while that is true.
+    drain(&mut probes, &mut chain, &metrics);
     if let Err(error) = rulebook.watch(load) {
         eprintln!("dnstrail: {error:#}");
     }
@@ -71,10 +73,7 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
         // All that happened before this moment is handed out when `drain` finds no more.
         let before = now();
         boot_clock.renew();
-        let more = probes.drain(&metrics, &mut |event, commands| {
-            chain.push(event);
-            commands.extend(chain.pipeline().take_commands());
-        });
+        let more = drain(&mut probes, &mut chain, &metrics);
         if !more {
             chain.tick(before);
             for command in chain.pipeline().take_commands() {
@@ -126,6 +125,14 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
     probes.count_losses(&metrics);
     chain.finish(now(), Some(reason));
     Ok(())
+}
+
+/// Hands what happened to the pipeline, and what that asks for to the kernel side. True: there may be more.
+fn drain(probes: &mut Probes, chain: &mut Chain, metrics: &Metrics) -> bool {
+    probes.drain(metrics, &mut |event, commands| {
+        chain.push(event);
+        commands.extend(chain.pipeline().take_commands());
+    })
 }
 
 /// Connections are followed where they are watched, once there are lists. A sensor of servers alone records no

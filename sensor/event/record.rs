@@ -4,7 +4,7 @@ use std::mem::size_of;
 
 use super::DecodeError;
 use crate::skeleton::types::{
-    connection_record, exit_record, fork_record, packet_record, process_record, record_header,
+    connection_record, ends_record, exit_record, fork_record, packet_record, process_record, record_header,
 };
 
 /// The records of `event.h`: integers and arrays of integers, so any bytes are a valid value.
@@ -16,6 +16,8 @@ pub(super) unsafe trait Record: Copy {}
 unsafe impl Record for record_header {}
 // SAFETY: as above.
 unsafe impl Record for packet_record {}
+// SAFETY: as above.
+unsafe impl Record for ends_record {}
 // SAFETY: as above.
 unsafe impl Record for process_record {}
 // SAFETY: as above.

@@ -13,13 +13,13 @@ use libbpf_rs::skel::Skel;
 use libbpf_rs::{Iter, Link, ProgramMut, libbpf_sys};
 
 use super::controls::Controls;
-use super::load::{Skeleton, is_bpf_refused, is_left_out, listen, load, try_out};
+use super::load::{Place, Skeleton, is_bpf_refused, is_left_out, listen, load, try_out};
 use super::program::{Attach, PROGRAMS, Program, Role, Way};
 use super::refusal::{Refusal, WayIn};
-use super::ring::Ring;
+use super::ring::{Ring, monotonic};
 use super::settings::{Hooks, Settings};
 use super::support::{MOUNT_CGROUP2, Support};
-use crate::event::{self, Clock, Command, Event};
+use crate::event::{self, Command, Event};
 use crate::metrics::Metrics;
 use crate::skeleton::types::loss;
 
@@ -48,6 +48,11 @@ pub enum AttachError {
     )]
     NoCgroup2(Vec<Refusal>),
     #[error(
+        "this container has a cgroup namespace of its own, so only its own packets would be seen: run dnstrail on the \
+         host, or in the host's cgroup namespace (Docker: --cgroupns host)"
+    )]
+    CgroupNamespace,
+    #[error(
         "the bpf system call is refused to this process, in spite of its capabilities, as the seccomp profiles of \
          containers do: run dnstrail on the host, or allow `bpf` in the profile (Docker: --security-opt \
          seccomp=unconfined)"
@@ -72,7 +77,9 @@ impl AttachError {
             Self::NoCgroup2(refused) | Self::Hooks { refused, .. } | Self::Refused(refused) => {
                 WayIn::of_all_roles(&[], refused)
             }
-            Self::Privilege(_) | Self::NoBtf(_) | Self::BpfRefused | Self::Shared(_) => Vec::new(),
+            Self::Privilege(_) | Self::NoBtf(_) | Self::CgroupNamespace | Self::BpfRefused | Self::Shared(_) => {
+                Vec::new()
+            }
         }
     }
 }
@@ -116,6 +123,9 @@ impl Probes {
         if !support.btf {
             return Err(AttachError::NoBtf(support.kernel));
         }
+        if !support.host_cgroups {
+            return Err(AttachError::CgroupNamespace);
+        }
         if is_bpf_refused() {
             return Err(AttachError::BpfRefused);
         }
@@ -158,6 +168,7 @@ impl Probes {
     /// True: there may be more.
     pub fn drain(&mut self, metrics: &Metrics, handle: &mut impl FnMut(&Event<'_>, &mut Vec<Command>)) -> bool {
         let Self { ring, before, commands, controls, skeleton, .. } = self;
+        ring.read_clock();
         let mut take = |record: &[u8], clock| {
             match event::decode(record, clock) {
                 Ok(event) => handle(&event, commands),
@@ -168,10 +179,14 @@ impl Probes {
             }
         };
         for record in process_records(&std::mem::take(before)) {
-            // The time of such a record is not used: the process is older than the sensor.
-            take(record, Clock { epoch: 0 });
+            take(record, ring.clock());
         }
-        ring.drain(&mut take)
+        let begun = monotonic();
+        let more = ring.drain(&mut take);
+        if ring.is_drained() {
+            controls.judge(skeleton, begun);
+        }
+        more
     }
 
     /// Sleeps until there may be records, one of `others` is readable, or a tick is due; no longer than `most`.
@@ -214,6 +229,9 @@ impl Probes {
             (loss::LOSS_PACKET_CUT, &metrics.losses.kernel_packet_cut),
             (loss::LOSS_CONNECTION_RING, &metrics.losses.kernel_connection_ring),
             (loss::LOSS_CONNECTION_TABLE, &metrics.losses.kernel_connection_table),
+            (loss::LOSS_PACKET_MUTED, &metrics.losses.kernel_packet_muted),
+            (loss::LOSS_PACKET_BUDGET, &metrics.losses.kernel_packet_budget),
+            (loss::LOSS_SOCKET_TABLE, &metrics.losses.kernel_socket_table),
         ] {
             if let Some(lost) = bss.losses.get(place.0 as usize) {
                 // SAFETY: mapped, aligned, and written by the kernel side with atomic adds only.
@@ -261,10 +279,10 @@ fn open_best(
         if *way == Way::Cgroup && cgroup.is_none() {
             return Err(AttachError::NoCgroup2(std::mem::take(refused)));
         }
-        let open = timed(&mut times.trial, || try_out(*way))
-            .and_then(|()| timed(&mut times.load, || load(settings, *way, cgroup.is_some(), refused)))
-            .and_then(|skeleton| {
-                let links = timed(&mut times.attach, || attach(&skeleton, *way, cgroup, refused))?;
+        let open = timed(&mut times.trial, || try_out(*way).map(|()| Place::new(*way, cgroup.is_some())))
+            .and_then(|place| Ok((place, timed(&mut times.load, || load(settings, place, refused))?)))
+            .and_then(|(place, skeleton)| {
+                let links = timed(&mut times.attach, || attach(&skeleton, place, cgroup, refused))?;
                 Ok((skeleton, links))
             });
         match open {
@@ -291,13 +309,15 @@ fn timed<T>(sum: &mut Duration, work: impl FnOnce() -> T) -> T {
 }
 
 /// Attaches what was loaded, in the order of the table; leaves out optional programs that the kernel refuses.
-fn attach(skeleton: &Skeleton, way: Way, cgroup: Option<&Path>, refused: &mut Vec<Refusal>) -> Result<Links, Refusal> {
+fn attach(
+    skeleton: &Skeleton,
+    place: Place,
+    cgroup: Option<&Path>,
+    refused: &mut Vec<Refusal>,
+) -> Result<Links, Refusal> {
     let mut links = Links::new();
     for program in &PROGRAMS {
-        if !program.is_wanted(way, cgroup.is_some())
-            || program.attach == Attach::Iterator
-            || is_left_out(program, refused)
-        {
+        if !program.is_wanted(place) || program.attach == Attach::Iterator || is_left_out(program, refused) {
             continue;
         }
         let Some(loaded) = find(skeleton, program) else { continue };

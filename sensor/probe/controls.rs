@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use libbpf_rs::{MapCore, MapFlags};
 
@@ -21,6 +21,10 @@ pub(super) struct Controls {
     watched: usize,
     /// Sockets that were muted, oldest first.
     muted: VecDeque<u64>,
+    /// How many connections had been put into the map `unjudged` when it was looked through last, and whether
+    /// any was left there.
+    unjudged: u64,
+    has_unjudged: bool,
 }
 
 impl Controls {
@@ -52,6 +56,31 @@ impl Controls {
         }
     }
 
+    /// Lets go of the connections that were begun before this moment (CLOCK_MONOTONIC), if they go to no watched
+    /// address: all answers that the kernel side had seen until then are read.
+    pub(super) fn judge(&mut self, skeleton: &Skeleton, begun: u64) {
+        let Some(bss) = skeleton.maps.bss_data.as_deref() else { return };
+        // SAFETY: mapped, aligned, and written by the kernel side with atomic adds only.
+        let count = unsafe { AtomicU64::from_ptr((&raw const bss.connections_unjudged).cast_mut()) };
+        let count = count.load(Ordering::Relaxed);
+        if count == self.unjudged && !self.has_unjudged {
+            return;
+        }
+        (self.unjudged, self.has_unjudged) = (count, false);
+        let maps = &skeleton.maps;
+        for key in maps.unjudged.keys().collect::<Vec<_>>() {
+            let Ok(Some(record)) = maps.unjudged.lookup(&key, MapFlags::ANY) else { continue };
+            let destination = std::mem::offset_of!(connection_record, destination);
+            let Some(destination) = record.get(destination..destination + 16) else { continue };
+            let is_watched = || matches!(maps.watched.lookup(destination, MapFlags::ANY), Ok(Some(_)));
+            if start_of(&record).is_some_and(|start| start < begun) && !is_watched() {
+                let _ = maps.unjudged.delete(&key);
+            } else {
+                self.has_unjudged = true;
+            }
+        }
+    }
+
     /// Whether connections to any address are followed.
     pub(super) fn watches(&self) -> bool {
         self.watched > 0
@@ -69,12 +98,17 @@ fn follow_connections(skeleton: &Skeleton) {
 /// A later connection may have the socket's address by now: that one stays.
 fn release(connections: &impl MapCore, id: ConnectionId) {
     let key = id.socket.to_ne_bytes();
-    let begin = std::mem::offset_of!(connection_record, start);
     if let Ok(Some(record)) = connections.lookup(&key, MapFlags::ANY)
-        && record.get(begin..begin + size_of::<u64>()) == Some(&id.begin.to_ne_bytes()[..])
+        && start_of(&record) == Some(id.begin)
     {
         let _ = connections.delete(&key);
     }
+}
+
+/// When a connection was begun, of a record of the kernel side.
+fn start_of(record: &[u8]) -> Option<u64> {
+    let start = std::mem::offset_of!(connection_record, start);
+    record.get(start..)?.first_chunk().map(|bytes| u64::from_ne_bytes(*bytes))
 }
 
 fn key(address: IpAddr) -> [u8; 16] {

@@ -14,6 +14,14 @@ use super::settings::{Observe, Settings};
 use super::support::symbol_addresses;
 use crate::skeleton::{DnstrailSkel, DnstrailSkelBuilder, OpenDnstrailSkel};
 
+/// `INTEREST_DNS` of probes/port.bpf.h.
+const INTEREST_DNS: u8 = 1;
+
+/// A half-full ring is under pressure: then a process may put a 64th of it there in a second. That is a thousand
+/// lookups and more; what a person or a daemon asks stays far below.
+const PRESSURE: u64 = 2;
+const SHARE: u64 = 64;
+
 pub(super) type Skeleton = DnstrailSkel<'static>;
 
 /// Of `probes/trial.bpf.c`: a program for each way in that may be refused, of its name.
@@ -59,22 +67,47 @@ pub(super) fn try_out(way: Way) -> Result<(), Refusal> {
     .map_err(|(said, error)| Refusal::new(way.first_program(), &said, &error))
 }
 
-/// Loads what `way` needs; leaves out optional programs that the kernel refuses.
-pub(super) fn load(
-    settings: &Settings,
-    way: Way,
-    cgroup2: bool,
-    refused: &mut Vec<Refusal>,
-) -> Result<Skeleton, Refusal> {
+/// What the programs are chosen by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub way: Way,
+    /// A cgroup v2 hierarchy is mounted.
+    pub cgroup2: bool,
+    /// What is known of a socket is stored with it; else in a table, by its id.
+    pub stored: bool,
+}
+
+impl Place {
+    pub(super) fn new(way: Way, cgroup2: bool) -> Self {
+        // A kprobe never reaches what is stored with a socket.
+        Self { way, cgroup2, stored: cgroup2 && way != Way::Kprobe && is_storage_possible() }
+    }
+}
+
+/// Whether tracing programs may store with a socket (since Linux 5.11).
+fn is_storage_possible() -> bool {
+    listen(|| {
+        let mut object = ObjectBuilder::default().open_memory(TRIAL)?;
+        for mut trial in object.progs_mut() {
+            let is_wanted = trial.name() == "storage";
+            trial.set_autoload(is_wanted);
+        }
+        object.load()
+    })
+    .is_ok()
+}
+
+/// Loads what `place` needs; leaves out optional programs that the kernel refuses.
+pub(super) fn load(settings: &Settings, place: Place, refused: &mut Vec<Refusal>) -> Result<Skeleton, Refusal> {
     loop {
-        let wanted = |program: &Program| program.is_wanted(way, cgroup2) && !is_left_out(program, refused);
-        let (said, error) = match listen(|| open(settings, cgroup2, wanted)?.load()) {
+        let wanted = |program: &Program| program.is_wanted(place) && !is_left_out(program, refused);
+        let (said, error) = match listen(|| open(settings, place, wanted)?.load()) {
             Ok(skeleton) => return Ok(skeleton),
             Err(failure) => failure,
         };
         let culprit = PROGRAMS.iter().find(|program| said.contains(&format!("prog '{}': failed", program.name)));
         // Where it is not about one program (no memory) it is about the way.
-        let refusal = Refusal::new(culprit.unwrap_or(way.first_program()), &said, &error);
+        let refusal = Refusal::new(culprit.unwrap_or(place.way.first_program()), &said, &error);
         if !refusal.program.is_optional() || is_left_out(refusal.program, refused) {
             return Err(refusal);
         }
@@ -89,24 +122,31 @@ pub(super) fn is_left_out(program: &Program, refused: &[Refusal]) -> bool {
 
 fn open(
     settings: &Settings,
-    cgroup2: bool,
+    place: Place,
     wanted: impl Fn(&Program) -> bool,
 ) -> libbpf_rs::Result<OpenDnstrailSkel<'static>> {
     // The object must outlive the skeleton that borrows it; this is one pointer for each load.
     let object: &'static mut MaybeUninit<OpenObject> = Box::leak(Box::new(MaybeUninit::uninit()));
     let mut skeleton = DnstrailSkelBuilder::default().open(object)?;
     skeleton.maps.ring.set_max_entries(settings.ring_bytes)?;
+    if place.stored {
+        skeleton.maps.hashed_states.set_max_entries(1)?;
+    }
     if let Some(rodata) = skeleton.maps.rodata_data.as_deref_mut() {
         for port in &settings.ports {
-            rodata.dns_ports[usize::from(port >> 6)] |= 1 << (port & 63);
+            rodata.port_interests[usize::from(*port)] |= INTEREST_DNS;
+            rodata.port_filter |= 1 << (port & 63);
         }
         rodata.observe = match settings.observe {
             Observe::Clients => 1,
             Observe::Servers => 2,
             Observe::All => 3,
         };
-        rodata.packets_at_cgroup = cgroup2;
-        if !cgroup2 {
+        rodata.packets_at_cgroup = place.cgroup2;
+        rodata.states_are_stored = place.stored;
+        rodata.ring_pressure = u64::from(settings.ring_bytes) / PRESSURE;
+        rodata.ring_share = u64::from(settings.ring_bytes) / SHARE;
+        if !place.cgroup2 {
             // No helper of a traced function reads what leaves in pages of the kernel's buffers.
             [rodata.vmemmap_base_at, rodata.page_offset_base_at] =
                 symbol_addresses(Path::new("/"), ["vmemmap_base", "page_offset_base"]);

@@ -1,6 +1,7 @@
 //! The programs of the object as one table: which role each fills, by which way in, and what is
 //! not seen without it.
 
+use super::load::Place;
 use super::settings::Hooks;
 
 /// What must be known.
@@ -71,8 +72,8 @@ enum When {
     Way(Way),
     /// A cgroup v2 hierarchy is mounted.
     Cgroup2,
-    /// One is mounted, and another way in than this was chosen.
-    Cgroup2Unless(Way),
+    /// One is mounted, and what is known of a socket is kept by its id.
+    Cgroup2Hashed,
     /// None is mounted, and this way in was chosen.
     NoCgroup2(Way),
 }
@@ -101,13 +102,13 @@ pub(super) struct Program {
 }
 
 impl Program {
-    pub fn is_wanted(&self, way: Way, cgroup2: bool) -> bool {
+    pub fn is_wanted(&self, place: Place) -> bool {
         match self.when {
             When::Always => true,
-            When::Way(wanted) => way == wanted,
-            When::Cgroup2 => cgroup2,
-            When::Cgroup2Unless(other) => cgroup2 && way != other,
-            When::NoCgroup2(wanted) => !cgroup2 && way == wanted,
+            When::Way(wanted) => place.way == wanted,
+            When::Cgroup2 => place.cgroup2,
+            When::Cgroup2Hashed => place.cgroup2 && !place.stored,
+            When::NoCgroup2(wanted) => !place.cgroup2 && place.way == wanted,
         }
     }
 
@@ -127,10 +128,10 @@ const fn optional(program: Program, not_seen: &'static str) -> Program {
 
 /// In the order of attaching: tasks first, so that every process that can send is introduced;
 /// what leaves last, so that no query is seen whose answer is not.
-pub(super) const PROGRAMS: [Program; 26] = {
+pub(super) const PROGRAMS: [Program; 27] = {
     use Attach::{Cgroup, Iterator, Section};
     use Role::{Before, ComesBack, Connects, Leaves, Sends, Tasks};
-    use When::{Always, Cgroup2, Cgroup2Unless, NoCgroup2};
+    use When::{Always, Cgroup2, Cgroup2Hashed, NoCgroup2};
     const FENTRY: When = When::Way(Way::Fentry);
     const KPROBE: When = When::Way(Way::Kprobe);
     const CGROUP: When = When::Way(Way::Cgroup);
@@ -142,7 +143,8 @@ pub(super) const PROGRAMS: [Program; 26] = {
             program("connection_state", "tp_btf/inet_sock_set_state", Connects, Section, Always),
             "connections to addresses that a listed name resolved to",
         ),
-        program("cgroup_sock_create", "cgroup/sock_create", Sends, Cgroup, Cgroup2Unless(Way::Cgroup)),
+        program("cgroup_sock_create", "cgroup/sock_create", Sends, Cgroup, Cgroup2Hashed),
+        program("cgroup_sock_release", "cgroup/sock_release", Sends, Cgroup, Cgroup2Hashed),
         program("fentry_tcp_sendmsg", "fentry/tcp_sendmsg", Sends, Section, FENTRY),
         program("fentry_udp_sendmsg", "fentry/udp_sendmsg", Sends, Section, FENTRY),
         program("fentry_udpv6_sendmsg", "fentry/udpv6_sendmsg", Sends, Section, FENTRY),
@@ -150,16 +152,16 @@ pub(super) const PROGRAMS: [Program; 26] = {
         program("kprobe_udp_sendmsg", "kprobe/udp_sendmsg", Sends, Section, KPROBE),
         program("kprobe_udpv6_sendmsg", "kprobe/udpv6_sendmsg", Sends, Section, KPROBE),
         optional(
-            program("sock_send_length", "tp_btf/sock_send_length", Sends, Section, CGROUP),
-            "which of several processes that share one TCP connection queued bytes that leave later",
+            program("sock_send_length", "tp_btf/sock_send_length", Sends, Section, Always),
+            "which of several processes that share one socket queued bytes that leave later",
         ),
-        program("cgroup_connect4", "cgroup/connect4", Sends, Cgroup, CGROUP),
-        program("cgroup_connect6", "cgroup/connect6", Sends, Cgroup, CGROUP),
         program("cgroup_sendmsg4", "cgroup/sendmsg4", Sends, Cgroup, CGROUP),
         program("cgroup_sendmsg6", "cgroup/sendmsg6", Sends, Cgroup, CGROUP),
         program("cgroup_ingress", "cgroup_skb/ingress", ComesBack, Cgroup, Cgroup2),
         program("fentry_sk_filter_trim_cap", "fentry/sk_filter_trim_cap", ComesBack, Section, NoCgroup2(Way::Fentry)),
         program("kprobe_sk_filter_trim_cap", "kprobe/sk_filter_trim_cap", ComesBack, Section, NoCgroup2(Way::Kprobe)),
+        program("fentry_inet_release", "fentry/inet_release", Sends, Section, NoCgroup2(Way::Fentry)),
+        program("kprobe_inet_release", "kprobe/inet_release", Sends, Section, NoCgroup2(Way::Kprobe)),
         program("cgroup_egress", "cgroup_skb/egress", Leaves, Cgroup, Cgroup2),
         program("fentry_ip_finish_output", "fentry/ip_finish_output", Leaves, Section, NoCgroup2(Way::Fentry)),
         program("fentry_ip6_finish_output", "fentry/ip6_finish_output", Leaves, Section, NoCgroup2(Way::Fentry)),

@@ -44,6 +44,8 @@ pub struct Ring {
     clock: Clock,
     /// Records were found by the last `drain`.
     busy: bool,
+    /// None of those that were there at its begin is left.
+    is_drained: bool,
     /// Most bytes that waited since [`Ring::take_fill`].
     fill: u64,
 }
@@ -54,14 +56,13 @@ impl Ring {
         let page = sysconf(SysconfVar::PAGE_SIZE)?.and_then(|page| usize::try_from(page).ok()).unwrap_or(4096);
         let consumer = Mapping::new(&map, 0, page, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE)?;
         let producer = Mapping::new(&map, page, page + 2 * size as usize, ProtFlags::PROT_READ)?;
-        let (busy, fill) = (false, 0);
-        Ok(Self { map, consumer, producer, page, size: size.into(), idle, clock: read_clock(None), busy, fill })
+        let (clock, size) = (read_clock(None), size.into());
+        Ok(Self { map, consumer, producer, page, size, idle, clock, busy: false, is_drained: false, fill: 0 })
     }
 
     /// Hands out what the ring holds, a bounded number of records, each until `handle` returns. True: there
     /// may be more.
     pub(super) fn drain(&mut self, handle: &mut impl FnMut(&[u8], Clock)) -> bool {
-        self.clock = read_clock(Some(self.clock));
         let mut at = self.consumed();
         let end = self.position(&self.producer).load(Ordering::Acquire);
         self.fill = self.fill.max(end.wrapping_sub(at));
@@ -76,7 +77,22 @@ impl Ring {
             self.position(&self.consumer).store(at, Ordering::Release);
         }
         self.busy = count > 0;
+        self.is_drained = at == end;
         count == BATCH
+    }
+
+    /// Whether the last `drain` handed out all that the ring held when it began.
+    pub(super) fn is_drained(&self) -> bool {
+        self.is_drained
+    }
+
+    /// Reads how the kernel's time stands in the time of day.
+    pub(super) fn read_clock(&mut self) {
+        self.clock = read_clock(Some(self.clock));
+    }
+
+    pub(super) fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// Most bytes that waited when they were drained, since this was last asked.
@@ -175,6 +191,12 @@ fn read_clock(before: Option<Clock>) -> Clock {
         Some(clock) if (least..=most).contains(&clock.epoch) => clock,
         _ => Clock { epoch: least + (most - least) / 2 },
     }
+}
+
+/// As the kernel side reads it (CLOCK_MONOTONIC), in nanoseconds.
+pub(super) fn monotonic() -> u64 {
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

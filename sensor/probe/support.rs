@@ -18,8 +18,10 @@ pub struct Support {
     pub missing_capabilities: Vec<&'static str>,
     /// Value of `/sys/kernel/security/lockdown` in force, if it is there.
     pub lockdown: Option<String>,
-    /// Pids here are those that the kernel tells, which are the host's.
+    /// Pids here are those that the kernel gives, which are the host's.
     pub host_pids: bool,
+    /// The root of the cgroup hierarchy here is the host's, or this kernel has no namespaces of cgroups.
+    pub host_cgroups: bool,
 }
 
 /// Number and name (include/uapi/linux/capability.h) of what loading and attaching needs.
@@ -31,6 +33,10 @@ const CAP_SYS_ADMIN: u8 = 21;
 
 /// `PROC_PID_INIT_INO` (include/linux/proc_ns.h): the pid namespace that the kernel starts with.
 const INITIAL_PIDS: &str = "pid:[4026531836]";
+
+/// `PROC_CGROUP_INIT_INO`: the cgroup namespace that the kernel starts with. In any other the root of the
+/// hierarchy is shown as `/` too, and is only a part of it.
+const INITIAL_CGROUPS: &str = "cgroup:[4026531835]";
 
 /// Anywhere will do; the sensor looks for it.
 pub const MOUNT_CGROUP2: &str = "mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2";
@@ -47,6 +53,8 @@ impl Support {
             missing_capabilities: missing_capabilities(&text("proc/self/status")),
             lockdown: lockdown(&text("sys/kernel/security/lockdown")),
             host_pids: fs::read_link(root.join("proc/self/ns/pid")).is_ok_and(|link| link == Path::new(INITIAL_PIDS)),
+            host_cgroups: fs::read_link(root.join("proc/self/ns/cgroup"))
+                .map_or(true, |link| link == Path::new(INITIAL_CGROUPS)),
         }
     }
 }
@@ -144,6 +152,19 @@ mod tests {
             let _ = fs::remove_file(&link);
             std::os::unix::fs::symlink(target, &link).expect("a link");
             assert_eq!(Support::read(root.path()).host_pids, host_pids, "{target}");
+        }
+    }
+
+    #[test]
+    fn cgroup_namespace_of_a_container_is_known() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        assert!(Support::read(root.path()).host_cgroups, "a kernel without namespaces of cgroups");
+        fs::create_dir_all(root.path().join("proc/self/ns")).expect("a folder");
+        let link = root.path().join("proc/self/ns/cgroup");
+        for (target, host_cgroups) in [("cgroup:[4026531835]", true), ("cgroup:[4026532281]", false)] {
+            let _ = fs::remove_file(&link);
+            std::os::unix::fs::symlink(target, &link).expect("a link");
+            assert_eq!(Support::read(root.path()).host_cgroups, host_cgroups, "{target}");
         }
     }
 

@@ -174,6 +174,7 @@ impl Capture {
             network_namespace: 0,
             length: found.length,
             bytes,
+            ..Packet::default()
         })))
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::event::{Direction, Packet, Task};
+use crate::event::{Direction, End, Ends, Packet, Task};
 use crate::net::{FlowKey, Payload, Segment, Transport};
 use crate::observe::Observe;
 
@@ -33,14 +33,25 @@ pub struct Flow {
     pub task: Option<Task>,
     /// Inode number; 0 when not known.
     pub network_namespace: u32,
+    /// The end of the conversation that this host's socket is, where the kernel side knows who opened it.
+    pub end: Option<End>,
+    /// Socket cookie; 0 when not known.
+    pub socket: u64,
+    /// The task only holds the socket: it has sent nothing since the sensor started.
+    pub is_holder: bool,
+    /// The ends that the packet shows, where NAT changed those that the program sees.
+    pub behind_nat: Option<Ends>,
 }
 
 impl Flow {
     pub(crate) fn of_packet(packet: &Packet<'_>, segment: &Segment<'_>) -> Self {
+        let shown = Ends { source: segment.source, destination: segment.destination };
+        // The ends that the program sees are also those of what arrives.
+        let Ends { source, destination } = packet.before_nat.unwrap_or(shown);
         Self {
             time: packet.time,
-            source: segment.source,
-            destination: segment.destination,
+            source,
+            destination,
             transport: match segment.payload {
                 Payload::Udp(_) => Transport::Udp,
                 Payload::Tcp(_) => Transport::Tcp,
@@ -48,6 +59,10 @@ impl Flow {
             direction: packet.direction,
             task: packet.task,
             network_namespace: packet.network_namespace,
+            end: packet.end,
+            socket: packet.socket,
+            is_holder: packet.is_holder,
+            behind_nat: packet.before_nat.map(|_| shown),
         }
     }
 
@@ -62,6 +77,10 @@ impl Flow {
             direction: (!captured).then_some(direction),
             task: None,
             network_namespace: key.network_namespace,
+            end: None,
+            socket: 0,
+            is_holder: false,
+            behind_nat: None,
         }
     }
 

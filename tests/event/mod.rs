@@ -4,7 +4,8 @@
 use std::mem::{offset_of, size_of, size_of_val};
 
 use dnstrail::skeleton::types::{
-    connection_record, exit_record, fork_record, packet_record, process_record, record_header, task_key, task_record,
+    connection_record, ends_record, exit_record, fork_record, packet_record, process_record, record_header, task_key,
+    task_record,
 };
 use libbpf_rs::btf::{Btf, types::Struct};
 use libbpf_rs::{HasSize, btf::types::MemberAttr};
@@ -56,7 +57,8 @@ fn every_record_lies_as_the_object_says() {
         fields!(record_header { kind, flags, time }),
         fields!(task_key { pid, exec_id, start }),
         fields!(task_record { process, tid, uid, gid, reserved, name }),
-        fields!(packet_record { header, task, socket, network_namespace, length, captured, reserved, bytes }),
+        fields!(packet_record { header, task, socket, network_namespace, length, captured, segment_size, bytes }),
+        fields!(ends_record { source, destination, source_port, destination_port, reserved }),
         fields!(process_record {
             header,
             process,
@@ -75,6 +77,9 @@ fn every_record_lies_as_the_object_says() {
             arguments_length,
             arguments_total,
             length,
+            executable_inode,
+            executable_device,
+            reserved,
             bytes,
         }),
         fields!(fork_record { header, child, parent, namespace_pid, reserved }),
@@ -108,6 +113,7 @@ fn no_record_has_a_hole() {
         "task_key",
         "task_record",
         "packet_record",
+        "ends_record",
         "process_record",
         "fork_record",
         "exit_record",

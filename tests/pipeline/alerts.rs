@@ -236,6 +236,7 @@ fn a_clock_that_is_set_back_ends_windows() {
         network_namespace: 1,
         length: 0,
         bytes: &packet.bytes,
+        ..Packet::default()
     };
     scene.pipeline.push(&Event::Packet(packet), &mut |_, document: Document<'_>| match document {
         Document::Dns(dns) => alerts += u32::from(dns.alert),

@@ -226,6 +226,7 @@ impl Sent {
             network_namespace: self.network_namespace,
             length: u32::try_from(self.bytes.len()).unwrap(),
             bytes: &self.bytes,
+            ..Packet::default()
         }));
     }
 
@@ -292,6 +293,7 @@ pub fn record(process: TaskKey) -> ProcessRecord<'static> {
         cgroup: b"",
         arguments: b"curl\0",
         arguments_total: 5,
+        ..ProcessRecord::default()
     }
 }
 

@@ -15,6 +15,7 @@ fn executables(scene: &mut Scene, sent: Vec<Sent>) -> Vec<Option<String>> {
             network_namespace: 1,
             length: 0,
             bytes: &one.bytes,
+            ..Packet::default()
         };
         scene.pipeline.push(&Event::Packet(packet), &mut |_, document: Document<'_>| {
             if let Document::Dns(dns) = document {

@@ -34,6 +34,7 @@ fn record(process: TaskKey) -> ProcessRecord<'static> {
         cgroup: b"session-1.scope\0user.slice\0",
         arguments: b"curl\0-s\0\0http://a.example/ b\0",
         arguments_total: 29,
+        ..ProcessRecord::default()
     }
 }
 

@@ -176,11 +176,12 @@ impl Lookups {
     /// An answer whose query was not seen.
     fn unsolicited(&mut self, sighted: &Sighted<'_>, context: &mut Context, out: &mut dyn Emit) {
         let flow = sighted.flow;
-        if !sighted.source_is_client {
-            watch(context, flow, (&self.message, None), &self.matches);
-        }
         let actor = context.actor(flow.task, flow.time);
-        let alert = context.is_alert((flow.time, &actor), self.matches.news(&[]), out);
+        // Any host may send such an answer to an open port. Its addresses are not watched, and a process that only
+        // holds the socket raises no alert.
+        let may_have_asked = flow.direction.is_none() || (flow.task.is_some() && !flow.is_holder);
+        let news = self.matches.news(&[]).filter(|_| may_have_asked);
+        let alert = context.is_alert((flow.time, &actor), news, out);
         let occurrence = Occurrence::Answer { query_time: None, late: false, duplicate: false };
         let document =
             Document { matches: self.matches.list(), alert, ..sighted.document(&actor, &self.message, occurrence) };
@@ -229,6 +230,8 @@ fn conversation(sighted: &Sighted<'_>, id: u16) -> Conversation {
         network_namespace: flow.network_namespace,
         side: flow.side(source_is_client),
         id,
+        socket: flow.socket,
+        is_translated: flow.behind_nat.is_some(),
     }
 }
 

@@ -1,12 +1,13 @@
 //! The ports that carry DNS.
 
+use crate::event::{Direction, End};
 use crate::sighting::Flow;
 
 /// Port numbers, as one bit each.
 #[derive(Debug)]
 pub(super) struct Ports(Box<[u64]>);
 
-/// The end of a packet that is the client, by the ports alone.
+/// The end of a packet that is the client, by who opened the conversation, else by the ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Client {
     Source,
@@ -27,11 +28,18 @@ impl Ports {
     }
 
     pub(super) fn client(&self, flow: &Flow) -> Client {
-        match (self.contains(flow.source.port()), self.contains(flow.destination.port())) {
-            (false, false) => Client::Neither,
+        let by_ports = match (self.contains(flow.source.port()), self.contains(flow.destination.port())) {
+            (false, false) => return Client::Neither,
             (false, true) => Client::Source,
             (true, false) => Client::Destination,
             (true, true) => Client::Either,
+        };
+        match (flow.end, flow.direction) {
+            (Some(End::Client), Some(Direction::Egress)) | (Some(End::Server), Some(Direction::Ingress)) => {
+                Client::Source
+            }
+            (Some(_), Some(_)) => Client::Destination,
+            _ => by_ports,
         }
     }
 

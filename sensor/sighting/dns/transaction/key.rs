@@ -20,6 +20,11 @@ pub struct Conversation {
     pub side: Side,
     /// Of the message.
     pub id: u16,
+    /// Socket cookie; 0 when not known.
+    pub socket: u64,
+    /// NAT changed the ends of this packet on their way. What a socket without an address of its own sent is then
+    /// not known by the address that the answer goes to.
+    pub is_translated: bool,
 }
 
 /// A [`Conversation`] as bytes, which hash at once: addresses, ports, namespace, id, flags.
@@ -27,20 +32,27 @@ pub struct Conversation {
 pub(super) struct Key([u8; 43]);
 
 const MULTICAST: u8 = 1 << 7;
+const OF_SOCKET: u8 = 1 << 6;
 
 impl Key {
     pub(super) fn of_query(conversation: &Conversation) -> Self {
         if conversation.server.ip().is_multicast() {
             Self::multicast(conversation)
+        } else if conversation.is_translated && conversation.socket != 0 {
+            Self::of_socket(conversation)
         } else {
             Self::unicast(conversation)
         }
     }
 
     /// The keys that the query may have, the likelier first.
-    pub(super) fn of_answer(conversation: &Conversation) -> [Option<Self>; 2] {
+    pub(super) fn of_answer(conversation: &Conversation) -> [Option<Self>; 3] {
         let group = matches!(conversation.server.port(), MDNS | LLMNR);
-        [Some(Self::unicast(conversation)), group.then(|| Self::multicast(conversation))]
+        [
+            Some(Self::unicast(conversation)),
+            group.then(|| Self::multicast(conversation)),
+            (conversation.socket != 0).then(|| Self::of_socket(conversation)),
+        ]
     }
 
     pub(super) fn is_multicast(&self) -> bool {
@@ -49,6 +61,12 @@ impl Key {
 
     fn unicast(conversation: &Conversation) -> Self {
         Self::new(conversation.client, conversation.server, conversation.id, conversation, 0)
+    }
+
+    /// With the socket in the place of the client.
+    fn of_socket(conversation: &Conversation) -> Self {
+        let client = SocketAddr::new(Ipv6Addr::from(u128::from(conversation.socket)).into(), 0);
+        Self::new(client, conversation.server, conversation.id, conversation, OF_SOCKET)
     }
 
     /// Without the server, which is not known yet. A full multicast DNS client, which asks from port

@@ -14,6 +14,8 @@ fn conversation(port: u16, id: u16) -> Conversation {
         network_namespace: 1,
         side: Side::Client,
         id,
+        socket: 0,
+        is_translated: false,
     }
 }
 
