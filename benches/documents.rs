@@ -3,8 +3,8 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use dnstrail::ecs::{Agent, Schema, Writer};
 use dnstrail::journal::{Body, Document};
+use dnstrail::schema::{Agent, Schema, Writer};
 use dnstrail::sighting::dns::{self, Occurrence};
 use nix::time::{ClockId, clock_gettime};
 
@@ -32,7 +32,7 @@ pub fn run() {
 }
 
 fn measure(schema: Schema, name: &str, lookup: dns::Document) {
-    let writer = Writer::of(schema, &samples::host(), &Agent::new(&samples::host(), "1795230630"));
+    let mut writer = Writer::new(schema, &samples::host(), &Agent::new(&samples::host(), "1795230630"));
     let mut document = Document { time: samples::TIME, sequence: 0, body: Body::Dns(lookup) };
     let mut line = Vec::new();
     let mut each = [0; REPEATS];
@@ -42,7 +42,7 @@ fn measure(schema: Schema, name: &str, lookup: dns::Document) {
             document.sequence += 1;
             document.time += 1_001;
             line.clear();
-            writer.write(black_box(&document), &mut line);
+            black_box(&document).write(&mut writer, &mut line);
             black_box(&line);
         }
         *nanoseconds = (processor_time() - start).as_nanos() / u128::from(ROUNDS);

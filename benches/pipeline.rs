@@ -4,11 +4,11 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use dnstrail::ecs::{Agent, Writer};
 use dnstrail::event::{Direction, Event, Packet, ProcessRecord, Task, TaskKey};
 use dnstrail::host::Host;
 use dnstrail::journal;
 use dnstrail::pipeline::Pipeline;
+use dnstrail::schema::{Agent, Schema, Writer};
 use dnstrail::sighting::{Document, Settings};
 
 use super::Bench;
@@ -77,7 +77,7 @@ impl Lookups {
         let host = Host::read("/".as_ref());
         let mut lookups = Self::new();
         lookups.pipeline.set_rules(rules);
-        Self { writer: Some(Writer::new(&host, &Agent::new(&host, "bench"))), ..lookups }
+        Self { writer: Some(Writer::new(Schema::Ecs, &host, &Agent::new(&host, "bench"))), ..lookups }
     }
 
     /// Pushes the packet with the client's port and the id of the next lookup. `port`: where the
@@ -102,7 +102,7 @@ impl Lookups {
             line.clear();
             let document = journal::Document { time, sequence: 1, body: document.into() };
             if let Some(writer) = writer {
-                writer.write(&document, line);
+                document.write(writer, line);
             }
             black_box((document, &line));
         });

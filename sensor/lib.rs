@@ -2,18 +2,19 @@
 //!
 //! The modules depend downwards only (`tests/layers.rs` checks it):
 //! `command → {cli, view, probe, replay, pipeline, sink}`,
-//! `pipeline → ecs → {net, process, rules} → {event, dns, metrics}`.
+//! `pipeline → sighting → schema → alert → {process, rules} → {event, field, json, metrics}`.
 
 pub mod alert;
 pub mod bounded;
 pub mod cli;
 pub mod command;
 pub mod dns;
-pub mod ecs;
 pub mod event;
+pub mod field;
 pub mod host;
 pub mod input;
 pub mod journal;
+pub mod json;
 pub mod metrics;
 pub mod name;
 pub mod net;
@@ -22,7 +23,6 @@ pub mod pipeline;
 pub mod probe;
 pub mod process;
 pub mod replay;
-pub mod report;
 pub mod rules;
 pub mod schema;
 pub mod shown;

@@ -23,6 +23,8 @@ const FOLDERS: &str = "
     bounded:
     input:
     shown:
+    json: shown
+    field:
     name:
     observe:
     event: skeleton
@@ -31,16 +33,14 @@ const FOLDERS: &str = "
     host: event metrics
     process: host event metrics
     rules: name input shown
-    schema:
-    alert: schema process rules event metrics
-    sighting: observe alert schema net process rules event metrics
-    report: sighting alert metrics
-    ecs: report sighting alert schema net process host rules name event dns metrics
+    alert: field process rules event metrics
+    schema: alert field json net process host rules event
+    sighting: observe alert field net process rules event metrics
     pipeline: sighting alert net process host rules event metrics
     probe: skeleton event metrics observe
     replay: input event metrics
     sink: metrics
-    journal: report ecs sighting sink host metrics
+    journal: schema sighting alert field json sink host metrics
     view: rules name input shown
     cli: sighting input observe probe view
     command: cli view probe replay pipeline sink journal sighting host rules event metrics observe name shown
@@ -55,7 +55,7 @@ const SHARED: [(&str, &[(&str, &str)]); 6] = [
     (
         "chrono",
         &[
-            ("ecs", "@timestamp"),
+            ("json", "@timestamp"),
             ("sink", "names of rotated files, RFC 3164 local time"),
             ("view", "@timestamp read back"),
         ],
@@ -73,7 +73,7 @@ const SHARED: [(&str, &[(&str, &str)]); 6] = [
             ("sink", "files, pipes and sockets as the kernel has them"),
         ],
     ),
-    ("sha1", &[("ecs", "ids of hosts and conversations"), ("rules", "versions of lists")]),
+    ("sha1", &[("rules", "versions of lists"), ("schema", "ids of hosts and conversations")]),
     ("toml", &[("cli", "dnstrail.toml"), ("rules", "rules.toml")]),
 ];
 
@@ -88,8 +88,6 @@ const LONG_FUNCTIONS: &[&str] = &[
     "sensor/rules/read/source.rs: read_lines",
     "sensor/command/live.rs: run",
     "sensor/dns/data.rs: field",
-    "sensor/ecs/ocsf/mod.rs: new",
-    "sensor/ecs/report.rs: new",
     "tests/dns/hostile.rs: bombs",
     "tests/pipeline/mod.rs: new",
     "tests/rules/manifest.rs: every_key_has_its_effect",

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use super::Match;
+use crate::field::Field;
 use crate::rules::{Entry, EntryRef, Rules};
-use crate::schema::Field;
 
 /// Matches of one document. An answer of hostile length may name thousands of listed addresses; some
 /// dozens say as much, and a line has a cap.
@@ -90,12 +90,13 @@ fn same_entry(one: &Entry, other: &Entry) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::field::{Holds, field};
     use crate::rules::List;
     use std::sync::Arc;
 
-    static QUESTION: Field = Field { ecs: "dns.question.name", ocsf: "query.hostname" };
-    static TARGET: Field = Field { ecs: "dns.answers.data", ocsf: "answers.rdata" };
-    static ADDRESS: Field = Field { ecs: "dns.resolved_ip", ocsf: "answers.rdata" };
+    static QUESTION: Field = field("dns.question.name", Holds::Name, "", "query.hostname", "");
+    static TARGET: Field = field("dns.answers.data", Holds::Name, "", "answers.rdata", "");
+    static ADDRESS: Field = field("dns.resolved_ip", Holds::Name, "", "answers.rdata", "");
 
     fn hit(list: &str, indicator: &str) -> Entry {
         let list = Arc::new(List { id: list.to_owned(), ..List::default() });

@@ -4,9 +4,9 @@ mod matches;
 mod watch;
 mod windows;
 
+use crate::field::Field;
 use crate::process::Actor;
 use crate::rules::Entry;
-use crate::schema::Field;
 pub use matches::Matches;
 pub use watch::{Resolution, WatchList};
 pub use windows::{Ended, Windows};

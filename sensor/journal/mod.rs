@@ -1,18 +1,23 @@
 //! The stream of documents. The journal numbers every document, writes it once for each format in use, and gives
 //! the line to the outputs. Reports of the sensor about itself enter the stream here.
 
+mod document;
+mod fields;
 mod losses;
+mod report;
+mod sentence;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::ecs::{Agent, Schema, Writer};
 use crate::host::Host;
 use crate::metrics::Metrics;
-pub use crate::report::{Body, Document, ListState, Report, WayIn};
+use crate::schema::{Agent, Schema, Writer};
 use crate::sighting::{self, Emit};
 use crate::sink::{Format, Kind, Line, Outputs};
+pub use fields::{ACTIONS, FIELDS};
 pub use losses::Losses;
+pub use report::{Body, Document, ListState, Report, WayIn};
 
 /// The time that outputs get to empty their buffers at the end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -36,7 +41,7 @@ impl Journal {
         // The kernel makes another one for each read: it names this run alone.
         let run = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
         let agent = Agent::new(host, run.trim());
-        let writers = Format::ALL.map(|format| (format, Writer::of(schema(format), host, &agent)));
+        let writers = Format::ALL.map(|format| (format, Writer::new(schema(format), host, &agent)));
         Self { sequence: 0, writers, outputs, line: Vec::with_capacity(1 << 14), losses: Losses::default(), metrics }
     }
 
@@ -98,12 +103,12 @@ impl Journal {
         self.metrics.traffic.documents.add(1);
         let document = Document { time, sequence: self.sequence, body };
         let (kind, severity) = kind_of(&document.body);
-        for (format, writer) in &self.writers {
+        for (format, writer) in &mut self.writers {
             if !self.outputs.formats(kind).any(|wanted| wanted == *format) {
                 continue;
             }
             self.line.clear();
-            writer.write(&document, &mut self.line);
+            document.write(writer, &mut self.line);
             self.outputs.write(&Line { bytes: &self.line, format: *format, kind, severity, time });
         }
     }

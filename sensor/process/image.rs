@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 
 use super::lineage::Lineage;
-use super::{Arguments, Container, Process, Processes, Unit, Written};
+use super::{Arguments, Container, Process, Processes, Unit};
 use crate::event::{self, ProcessRecord, TaskKey};
 use crate::host::{DELETED, Facts};
 
@@ -59,7 +59,6 @@ impl Processes {
             adopted,
             parent_key: record.parent,
             parent_name: Some(task_name(&record.parent_name)).filter(|name| !name.is_empty()),
-            written: Written::default(),
         }
     }
 }

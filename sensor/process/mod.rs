@@ -1,6 +1,6 @@
 //! Who a task is: every program image seen on this host, by [`TaskKey`], in bounded memory.
 //! Reading the kernel's records is left to `event`, reading `/proc` to `host`; how a document shows a
-//! process is left to `ecs`.
+//! process is left to `schema`.
 
 mod actor;
 mod arguments;
@@ -12,7 +12,6 @@ mod script;
 mod table;
 mod unit;
 
-use std::cell::OnceCell;
 use std::mem::size_of;
 use std::rc::Rc;
 
@@ -71,7 +70,6 @@ pub struct Process {
     pub ancestors: Option<Rc<[Ancestor]>>,
     /// The process was given to another parent after it was forked.
     pub adopted: bool,
-    pub written: Written,
 }
 
 impl Process {
@@ -117,23 +115,5 @@ impl Process {
             + self.arguments.as_ref().map_or(0, |arguments| arguments.bytes())
             + self.container.as_ref().map_or(0, |container| container.id.len())
             + self.unit.as_ref().map_or(0, |unit| unit.bytes())
-    }
-}
-
-/// An image as documents have it, in two halves between which stands what differs from one to the next:
-/// written with the first one. A copy of the image, which differs in something, is written anew.
-#[derive(Debug, Default)]
-pub struct Written(OnceCell<Option<[Box<[u8]>; 2]>>);
-
-impl Written {
-    /// `None` where `write` would not have it kept.
-    pub fn get(&self, write: impl FnOnce() -> Option<[Box<[u8]>; 2]>) -> Option<&[Box<[u8]>; 2]> {
-        self.0.get_or_init(write).as_ref()
-    }
-}
-
-impl Clone for Written {
-    fn clone(&self) -> Self {
-        Self::default()
     }
 }

@@ -1,10 +1,21 @@
-//! The fields of documents. Each schema (ECS, CIM, OCSF) writes a sighting in its own names.
+//! The schemas of a line: the Elastic Common Schema, Splunk's Common Information Model and OCSF. Here are the
+//! parts that all kinds of documents share, the limits of a line, and the writer. The parts of one kind stand
+//! in its folder below `sighting`, and those of the sensor's own reports in `journal`. Each document is
+//! written from the model, in one pass.
 
-/// A field of a document. A rule's match names the field whose value matched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Field {
-    /// The path in ECS.
-    pub ecs: &'static str,
-    /// The path of the attribute in OCSF that holds the same value.
-    pub ocsf: &'static str,
-}
+mod agent;
+pub mod cim;
+mod community_id;
+pub mod ecs;
+pub mod event;
+mod images;
+mod limits;
+mod line;
+pub mod ocsf;
+mod writer;
+
+pub use agent::Agent;
+pub use event::Event;
+pub use limits::{DEFAULT_LINE, LONGEST_LINE, Limits, SHORTEST_LINE};
+pub use line::{Document, Line, Schema};
+pub use writer::Writer;

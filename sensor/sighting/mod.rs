@@ -7,10 +7,10 @@ mod route;
 
 use crate::alert::Summary;
 use crate::event;
+use crate::field::Field;
 use crate::metrics::Levels;
 use crate::net::Framing;
 use crate::observe::Observe;
-use crate::schema::Field;
 
 pub use context::Context;
 pub use flow::{Flow, Side};

@@ -64,14 +64,14 @@ fn documents_need_none() {
     ];
     let (closed, matches) = (samples::connection(Stage::Closed), samples::matches_of_address());
     let connection = Body::Connection(samples::connected(&closed, &actor, &matches));
-    let writer = samples::writer();
-    let mut line = Vec::with_capacity(dnstrail::ecs::DEFAULT_LINE);
+    let mut writer = samples::writer();
+    let mut line = Vec::with_capacity(dnstrail::schema::DEFAULT_LINE);
     for body in documents.into_iter().map(Body::Dns).chain([connection]) {
         let document = Document { time: samples::TIME, sequence: 1, body };
         // The first document of an image writes it down.
-        writer.write(&document, &mut line);
+        document.write(&mut writer, &mut line);
         line.clear();
-        assert_eq!(allocations(|| writer.write(&document, &mut line)), 0, "{document:?}");
+        assert_eq!(allocations(|| document.write(&mut writer, &mut line)), 0, "{document:?}");
         assert!(!line.is_empty());
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dnstrail::ecs::DEFAULT_LINE;
+use dnstrail::schema::DEFAULT_LINE;
 use serde_json::Value;
 
 use crate::support::conformance::{SCHEMA, check_line, check_lines, described_fields, listed_fields};

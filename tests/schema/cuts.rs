@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use dnstrail::alert::Match;
-use dnstrail::ecs::{DEFAULT_LINE, LONGEST_LINE, SHORTEST_LINE};
 use dnstrail::journal::{Body, Document};
 use dnstrail::process::Process;
+use dnstrail::schema::{DEFAULT_LINE, LONGEST_LINE, SHORTEST_LINE};
 use dnstrail::sighting::dns::{self, ANSWER_NAME};
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use crate::support::samples::{self, ANSWER, TIME, WWW, Wire};
 
 fn write(lookup: dns::Document) -> (Value, String) {
     let mut line = Vec::new();
-    samples::writer().write(&Document { time: TIME, sequence: 1, body: Body::Dns(lookup) }, &mut line);
+    Document { time: TIME, sequence: 1, body: Body::Dns(lookup) }.write(&mut samples::writer(), &mut line);
     (check_line(&line), String::from_utf8(line).unwrap())
 }
 
@@ -103,7 +103,7 @@ fn a_wider_cap_shows_more() {
     let lookup = samples::answered(&message, &actor);
     let document = Document { time: TIME, sequence: 1, body: Body::Dns(lookup) };
     let mut line = Vec::new();
-    samples::writer().with_limit(usize::MAX).write(&document, &mut line);
+    document.write(&mut samples::writer().with_limit(usize::MAX), &mut line);
     let value = check_line_below(&line, LONGEST_LINE);
     assert_eq!(cut(&value), [""; 0]);
     assert_eq!(value["process"]["args"].as_array().unwrap().len(), 500);
@@ -123,7 +123,7 @@ fn many_matches_keep_the_first() {
     assert_eq!(document["threat"]["enrichments"][0]["indicator"]["name"], "evil.example");
     let mut line = Vec::new();
     let body = Body::Dns(lookup());
-    samples::writer().with_limit(0).write(&Document { time: TIME, sequence: 1, body }, &mut line);
+    Document { time: TIME, sequence: 1, body }.write(&mut samples::writer().with_limit(0), &mut line);
     let document = check_line_below(&line, SHORTEST_LINE);
     assert_eq!(document["threat"]["enrichments"][0]["indicator"]["name"], "evil.example");
     assert_eq!(document["process"]["pid"], 4242);
@@ -135,11 +135,11 @@ fn an_image_is_written_once_and_read_in_every_line() {
     let query = samples::query();
     let lines = |process: &Process, limit: usize| {
         let actor = samples::actor(process.clone());
-        let writer = samples::writer().with_limit(limit);
+        let mut writer = samples::writer().with_limit(limit);
         [(); 2].map(|()| {
             let body = Body::Dns(samples::asked(&query, &actor));
             let mut line = Vec::new();
-            writer.write(&Document { time: TIME, sequence: 1, body }, &mut line);
+            Document { time: TIME, sequence: 1, body }.write(&mut writer, &mut line);
             line
         })
     };

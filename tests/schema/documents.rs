@@ -5,12 +5,12 @@ use std::path::Path;
 
 use dnstrail::alert::{Match, Summary};
 use dnstrail::dns::{Kind, Message};
-use dnstrail::ecs::{DEFAULT_LINE, Schema};
 use dnstrail::event::{self, Stage, Task};
 use dnstrail::journal::{Body, Document, ListState, Report, WayIn};
 use dnstrail::metrics::Metrics;
 use dnstrail::net::Transport;
 use dnstrail::process::Actor;
+use dnstrail::schema::{DEFAULT_LINE, Schema};
 use dnstrail::sighting::connection;
 use dnstrail::sighting::dns::{self, ANSWER_DATA, Occurrence, RESOLVED_IP};
 
@@ -24,7 +24,7 @@ fn is_golden(name: &str, sequence: u64, body: Body) {
     for (schema, folder) in [(Schema::Ecs, "ecs"), (Schema::SplunkCim, "splunk-cim"), (Schema::Ocsf, "ocsf")] {
         let mut line = b"what stood there before\n".to_vec();
         let before = line.len();
-        formats::writer(schema).write(&document, &mut line);
+        document.write(&mut formats::writer(schema), &mut line);
         let line = &line[before..];
         formats::check(schema, line, DEFAULT_LINE);
         if schema == Schema::Ecs {
@@ -233,7 +233,7 @@ fn stop() {
     metrics.losses.kernel_packet_ring.add(3);
     let mut line = Vec::new();
     let body = Body::Report(Report::Stop { reason: "SIGTERM", metrics: &metrics });
-    samples::writer().write(&Document { time: TIME, sequence: 9, body }, &mut line);
+    Document { time: TIME, sequence: 9, body }.write(&mut samples::writer(), &mut line);
     let value = check_line(&line);
     assert_eq!(value["event"]["action"], "sensor-stop");
     assert_eq!(value["event"]["reason"], "SIGTERM");
@@ -308,11 +308,11 @@ fn output() {
 #[test]
 fn documents_follow_each_other() {
     let (message, actor) = (samples::query(), samples::actor(samples::process()));
-    let writer = samples::writer();
+    let mut writer = samples::writer();
     let mut output = Vec::new();
     for sequence in 1..=3 {
         let body = Body::Dns(samples::asked(&message, &actor));
-        writer.write(&Document { time: TIME + sequence, sequence, body }, &mut output);
+        Document { time: TIME + sequence, sequence, body }.write(&mut writer, &mut output);
     }
     let sequences: Vec<u64> =
         check_lines(&output).iter().map(|line| line["event"]["sequence"].as_u64().unwrap()).collect();
@@ -326,7 +326,7 @@ fn every_question_is_a_related_host() {
     let actor = samples::actor(samples::process());
     let document = Document { time: TIME, sequence: 1, body: Body::Dns(samples::asked(&message, &actor)) };
     let mut line = Vec::new();
-    samples::writer().write(&document, &mut line);
+    document.write(&mut samples::writer(), &mut line);
     let line: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
     assert_eq!(line["dns"]["question"]["name"], "edge-7.cdn.test");
     assert_eq!(line["related"]["hosts"], serde_json::json!(["edge-7.cdn.test", "www.evil.example"]));

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 
 use dnstrail::alert::Summary;
 use dnstrail::dns::Message;
-use dnstrail::ecs::{DEFAULT_LINE, SHORTEST_LINE, Schema};
 use dnstrail::event::{self, Stage};
 use dnstrail::journal::{Body, Document, Report};
 use dnstrail::metrics::Metrics;
 use dnstrail::process::Actor;
+use dnstrail::schema::{DEFAULT_LINE, SHORTEST_LINE, Schema};
 use dnstrail::sighting::dns::{self, Occurrence};
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ use crate::support::samples::{self, ANSWER, QUERY, TIME, WWW, Wire};
 
 fn written(schema: Schema, body: Body) -> Value {
     let mut line = Vec::new();
-    writer(schema).write(&Document { time: TIME, sequence: 2, body }, &mut line);
+    Document { time: TIME, sequence: 2, body }.write(&mut writer(schema), &mut line);
     check(schema, &line, DEFAULT_LINE)
 }
 
@@ -242,12 +242,12 @@ fn no_allocation() {
         let connection = samples::connected(&closed, &actor, &matches);
         for body in [Body::Dns(lookup), Body::Connection(connection)] {
             let document = Document { time: TIME, sequence: 1, body };
-            let writer = writer(schema);
+            let mut writer = writer(schema);
             let mut line = Vec::with_capacity(DEFAULT_LINE);
             // The first document of an image writes it down.
-            writer.write(&document, &mut line);
+            document.write(&mut writer, &mut line);
             line.clear();
-            assert_eq!(allocations(|| writer.write(&document, &mut line)), 0, "{schema:?}");
+            assert_eq!(allocations(|| document.write(&mut writer, &mut line)), 0, "{schema:?}");
             assert!(!line.is_empty());
         }
     }
@@ -264,7 +264,7 @@ fn cuts() {
         let actor = samples::actor(samples::process());
         let document = Document { time: TIME, sequence: 1, body: Body::Dns(samples::answered(&message, &actor)) };
         let mut line = Vec::new();
-        writer(schema).with_limit(SHORTEST_LINE).write(&document, &mut line);
+        document.write(&mut writer(schema).with_limit(SHORTEST_LINE), &mut line);
         let value = check(schema, &line, SHORTEST_LINE);
         let own = value.pointer("/unmapped/dnstrail").unwrap_or(&value["dnstrail"]);
         assert_eq!((&own["cut"][0], &own["dns"]["answers_count"]), (&json!("dns.answers"), &json!(200)));

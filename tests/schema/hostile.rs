@@ -6,11 +6,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use dnstrail::alert::{Match, Summary};
-use dnstrail::ecs::{DEFAULT_LINE, SHORTEST_LINE, Schema};
 use dnstrail::event::{self, Stage, Task};
 use dnstrail::journal::{Body, Document, ListState, Report, WayIn};
 use dnstrail::process::{Actor, Arguments, Container, Process};
 use dnstrail::rules::{Entry, List, Metadata};
+use dnstrail::schema::{DEFAULT_LINE, SHORTEST_LINE, Schema};
 use dnstrail::sighting::connection;
 use dnstrail::sighting::dns::{self, ANSWER_DATA};
 use proptest::collection::vec;
@@ -114,10 +114,10 @@ fn caps() -> impl Strategy<Value = usize> {
 
 /// Checks the line, and that who asked is still in it.
 fn check(document: &Document, cap: usize) -> Result<(), TestCaseError> {
-    let writer = samples::writer().with_limit(cap);
+    let mut writer = samples::writer().with_limit(cap);
     let (mut line, mut again) = (Vec::new(), Vec::new());
-    writer.write(document, &mut line);
-    writer.write(document, &mut again);
+    document.write(&mut writer, &mut line);
+    document.write(&mut writer, &mut again);
     prop_assert_eq!(&line, &again);
     let value = check_line_below(&line, cap);
     prop_assert_ne!(&value["event"]["action"], "document-cut");
@@ -126,7 +126,7 @@ fn check(document: &Document, cap: usize) -> Result<(), TestCaseError> {
     }
     for schema in formats::OTHERS {
         line.clear();
-        formats::writer(schema).with_limit(cap).write(document, &mut line);
+        document.write(&mut formats::writer(schema).with_limit(cap), &mut line);
         let value = formats::check(schema, &line, cap);
         if matches!(document.body, Body::Dns(_)) {
             let path = if schema == Schema::Ocsf { "/actor/process/pid" } else { "/process_id" };

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use chrono::DateTime;
-use dnstrail::ecs::DEFAULT_LINE;
+use dnstrail::schema::DEFAULT_LINE;
 use jsonschema::Validator;
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ static FIELDS: LazyLock<BTreeMap<&str, Field>> = LazyLock::new(|| {
     for row in include_str!("../../schemas/ecs-fields.csv").lines().skip(1) {
         let columns: Vec<&str> = row.split(',').collect();
         let [version, field, r#type, _level, normalization] = columns[..] else { panic!("{row}") };
-        assert_eq!(version, dnstrail::ecs::VERSION);
+        assert_eq!(version, dnstrail::schema::ecs::VERSION);
         fields.insert(field, Field { r#type, array: normalization == "array" });
     }
     fields
@@ -55,10 +55,10 @@ pub fn check_line_below(line: &[u8], cap: usize) -> Value {
     let text = str::from_utf8(line).expect("a line is UTF-8");
     assert!(line.len() <= cap, "{} bytes: {text}", line.len());
     let body = text.strip_suffix('\n').unwrap_or_else(|| panic!("no newline at the end: {text}"));
-    assert!(!body.chars().any(|character| character < ' '), "a control character in {body:?}");
+    assert!(!body.chars().any(obeyed), "a character that terminals obey in {body:?}");
     let value: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"));
     // A key that came twice would be one now, and the text shorter.
-    assert_eq!(value.to_string().len(), body.len(), "{body}");
+    assert_eq!(as_written(&value.to_string()).len(), body.len(), "{body}");
     let errors: Vec<String> =
         VALIDATOR.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
     assert!(errors.is_empty(), "{errors:#?}\n{value:#}");
@@ -69,6 +69,22 @@ pub fn check_line_below(line: &[u8], cap: usize) -> Value {
     }
     check_values(&value["event"]);
     value
+}
+
+/// Whether a terminal obeys the character instead of showing it: controls, separators of lines, and the marks
+/// of bidirectional text (Unicode 16, `Bidi_Control`).
+pub fn obeyed(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// JSON of `serde_json`, which escapes less, as a line has it.
+fn as_written(json: &str) -> String {
+    let escape = |character| match character {
+        obeyed if self::obeyed(obeyed) => format!("\\u{:04x}", u32::from(obeyed)),
+        shown => shown.to_string(),
+    };
+    json.chars().map(escape).collect()
 }
 
 /// Checks every line of an output.

@@ -1,6 +1,6 @@
 //! Writers for the formats of other vendors, and a check of one line against what each format requires.
 
-use dnstrail::ecs::{Agent, Schema, Writer};
+use dnstrail::schema::{Agent, Schema, Writer};
 use serde_json::Value;
 
 use super::samples;
@@ -8,7 +8,7 @@ use super::samples;
 pub const OTHERS: [Schema; 2] = [Schema::SplunkCim, Schema::Ocsf];
 
 pub fn writer(schema: Schema) -> Writer {
-    Writer::of(schema, &samples::host(), &Agent::new(&samples::host(), "1795230630"))
+    Writer::new(schema, &samples::host(), &Agent::new(&samples::host(), "1795230630"))
 }
 
 /// Checks one line of `schema`, its newline included, and gives what it says.

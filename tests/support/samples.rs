@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use dnstrail::alert::Match;
 use dnstrail::dns::{Kind, Message};
-use dnstrail::ecs::{Agent, Writer};
 use dnstrail::event::{self, ConnectionId, Direction, Stage, Task, TaskKey};
 use dnstrail::host::{BootClock, Host, OperatingSystem};
 use dnstrail::journal::{Body, Document};
 use dnstrail::net::Transport;
-use dnstrail::process::{Actor, Container, Process, Written};
+use dnstrail::process::{Actor, Container, Process};
 use dnstrail::rules::{Entry, List, Metadata};
+use dnstrail::schema::{Agent, Schema, Writer};
 use dnstrail::sighting::connection::{self, DESTINATION_IP};
 use dnstrail::sighting::dns::{self, Occurrence, QUESTION_NAME};
 
@@ -38,7 +38,7 @@ pub fn host() -> Host {
 }
 
 pub fn writer() -> Writer {
-    Writer::new(&host(), &Agent::new(&host(), "1795230630"))
+    Writer::new(Schema::Ecs, &host(), &Agent::new(&host(), "1795230630"))
 }
 
 /// A message on the wire, put together by hand.
@@ -160,7 +160,6 @@ pub fn parent() -> Process {
         parent_name: None,
         ancestors: None,
         adopted: false,
-        written: Written::default(),
     }
 }
 
@@ -297,6 +296,6 @@ pub fn line_of_answer() -> Vec<u8> {
     let (message, actor) = (answer(), actor(process()));
     let body = Body::Dns(answered(&message, &actor));
     let mut line = Vec::new();
-    writer().write(&Document { time: TIME, sequence: 2, body }, &mut line);
+    Document { time: TIME, sequence: 2, body }.write(&mut writer(), &mut line);
     line
 }

@@ -1,6 +1,10 @@
 //! TCP connections to addresses that listed names resolved to.
 
+mod cim;
 mod document;
+mod ecs;
+mod fields;
+mod ocsf;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -8,11 +12,10 @@ use std::rc::Rc;
 use super::{Context, Emit, Kind, Name, Seen, Settings, Watch};
 use crate::alert::{Match, Resolution};
 use crate::event::{self, Command, ConnectionId, Stage};
+use crate::field::Field;
 use crate::process::Actor;
-use crate::schema::Field;
 pub use document::Document;
-
-pub static DESTINATION_IP: Field = Field { ecs: "destination.ip", ocsf: "dst_endpoint.ip" };
+pub use fields::{ACTIONS, DESTINATION_IP};
 
 /// Open connections that are followed, as many as the kernel's map holds. Only where records were lost
 /// can there be more; then the oldest is forgotten.
@@ -33,7 +36,7 @@ struct Open {
 }
 
 impl Kind for Connection {
-    const FIELDS: &'static [Field] = &[DESTINATION_IP];
+    const FIELDS: &'static [Field] = fields::FIELDS;
     type Framing = ();
     const DEFAULT: bool = true;
     /// The addresses of listed names come from DNS answers.

@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 
+use super::{cim, ecs, ocsf};
 use crate::alert::{self, Match};
 use crate::dns::{Message, Question};
 use crate::event::Direction;
 use crate::net::Transport;
 use crate::process::Actor;
+use crate::schema::event::{Category, Event, Kind, Outcome, Type};
+use crate::schema::{self, Line};
 
 /// A DNS message, or the absence of one.
 #[derive(Debug)]
@@ -60,4 +63,50 @@ pub enum Occurrence {
     Timeout {
         query_time: u64,
     },
+}
+
+impl Document<'_> {
+    pub(super) fn event(&self, time: u64) -> Event<'static> {
+        let (action, outcome, query_time) = match self.occurrence {
+            Occurrence::Query => ("dns-query", Outcome::Unknown, None),
+            Occurrence::Answer { query_time, .. } => {
+                let outcome = if self.message.rcode == 0 { Outcome::Success } else { Outcome::Failure };
+                ("dns-answer", outcome, query_time)
+            }
+            Occurrence::Timeout { query_time } => ("dns-timeout", Outcome::Failure, Some(query_time)),
+        };
+        let mut event = Event::new(action, "dnstrail.dns");
+        if self.alert {
+            event.kind = Kind::Alert;
+            event.categories = &[Category::Network, Category::IntrusionDetection];
+            event.types = &[Type::Connection, Type::Protocol, Type::Info];
+        } else {
+            event.categories = &[Category::Network];
+            event.types = &[Type::Connection, Type::Protocol];
+        }
+        event.outcome = Some(outcome);
+        event.severity = self.severity();
+        // The clock of the host may be set back between a query and its answer.
+        event.duration = query_time.map(|query_time| time.saturating_sub(query_time));
+        event.start = query_time;
+        event.end = query_time.map(|_| time);
+        if let Occurrence::Timeout { .. } = self.occurrence {
+            event.reason = Some("no answer was seen in time");
+        }
+        event
+    }
+}
+
+impl schema::Document for Document<'_> {
+    fn ecs(&self, line: &mut Line<'_>) {
+        ecs::write(self, line);
+    }
+
+    fn cim(&self, line: &mut Line<'_>) {
+        cim::write(self, line);
+    }
+
+    fn ocsf(&self, line: &mut Line<'_>) {
+        ocsf::write(self, line);
+    }
 }

@@ -1,26 +1,37 @@
 //! DNS messages, and queries without an answer.
 
+/// A DNS number under its mnemonic, else as its `Display` shows it.
+macro_rules! mnemonic {
+    ($json:expr, $name:literal, $number:expr) => {{
+        let number = $number;
+        $json.literal_or(crate::json::key!($name), number.mnemonic(), number)
+    }};
+}
+
+mod answers;
+mod cim;
+
 mod document;
+mod ecs;
+mod fields;
 mod framing;
 mod lookup;
+mod ocsf;
 mod ports;
+mod sentence;
 mod transaction;
 
 use std::sync::Arc;
 
 use super::{Context, Emit, Flow, Kind, Seen, Settings};
+use crate::field::Field;
 use crate::metrics::Levels;
-use crate::schema::Field;
 pub use document::{Document, Occurrence};
+pub use fields::{ACTIONS, ANSWER_DATA, ANSWER_NAME, QUESTION_NAME, RESOLVED_IP};
 pub use framing::LengthPrefix;
 use lookup::Lookups;
 use ports::Ports;
 pub use transaction::{PENDING, SETTLED, SETTLED_TIME};
-
-pub static QUESTION_NAME: Field = Field { ecs: "dns.question.name", ocsf: "query.hostname" };
-pub static ANSWER_NAME: Field = Field { ecs: "dns.answers.name", ocsf: "answers.rdata" };
-pub static ANSWER_DATA: Field = Field { ecs: "dns.answers.data", ocsf: "answers.rdata" };
-pub static RESOLVED_IP: Field = Field { ecs: "dns.resolved_ip", ocsf: "answers.rdata" };
 
 /// The kind `dns`.
 #[derive(Debug)]
@@ -30,7 +41,7 @@ pub struct Dns {
 }
 
 impl Kind for Dns {
-    const FIELDS: &'static [Field] = &[QUESTION_NAME, ANSWER_NAME, ANSWER_DATA, RESOLVED_IP];
+    const FIELDS: &'static [Field] = fields::FIELDS;
     type Framing = LengthPrefix;
     const DEFAULT: bool = true;
 

@@ -1,8 +1,8 @@
 //! What the add-on makes of connections.
 
-use dnstrail::ecs::{DEFAULT_LINE, Schema};
 use dnstrail::event::{self, Stage};
 use dnstrail::journal::{Body, Document};
+use dnstrail::schema::{DEFAULT_LINE, Schema};
 use serde_json::Value;
 
 use super::{extract, is_own, made};
@@ -17,7 +17,7 @@ pub fn connection_twins(stage: Stage) -> [Value; 2] {
     let document = Document { time: TIME, sequence: 1, body };
     [Schema::Ecs, Schema::SplunkCim].map(|schema| {
         let mut line = Vec::new();
-        formats::writer(schema).write(&document, &mut line);
+        document.write(&mut formats::writer(schema), &mut line);
         formats::check(schema, &line, DEFAULT_LINE)
     })
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use dnstrail::ecs::Schema;
 use dnstrail::event::Stage;
 use dnstrail::journal::{Body, Document};
+use dnstrail::schema::Schema;
 use serde_json::Value;
 
 use super::connections::connection_twins;
@@ -94,7 +94,7 @@ fn the_add_on_hangs_together() {
     let (props, transforms) = (settings("props.conf"), settings("transforms.conf"));
     for (source_type, keys) in &props {
         assert!(transforms.contains_key(&keys["TRANSFORMS-dnstrail"]), "{source_type}");
-        assert!(keys["TRUNCATE"].parse::<usize>().unwrap() >= dnstrail::ecs::LONGEST_LINE);
+        assert!(keys["TRUNCATE"].parse::<usize>().unwrap() >= dnstrail::schema::LONGEST_LINE);
         assert_eq!((&*keys["KV_MODE"], &*keys["SHOULD_LINEMERGE"]), ("json", "false"));
     }
     let types = settings("eventtypes.conf");
@@ -122,7 +122,7 @@ fn the_time_stands_behind_its_prefix() {
     ] {
         let body = Body::Dns(samples::asked(&message, &actor));
         let mut line = Vec::new();
-        formats::writer(schema).write(&Document { time: samples::TIME, sequence: 1, body }, &mut line);
+        Document { time: samples::TIME, sequence: 1, body }.write(&mut formats::writer(schema), &mut line);
         let line = String::from_utf8(line).unwrap();
         let keys = &props[source_type];
         assert!(line.starts_with(&format!("{{{}{time}", keys["TIME_PREFIX"])), "{line}");

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dnstrail::dns::Message;
-use dnstrail::ecs::{DEFAULT_LINE, Schema};
 use dnstrail::journal::{Body, Document};
+use dnstrail::schema::{DEFAULT_LINE, Schema};
 use dnstrail::sighting::dns::{self, Occurrence};
 use evaluate::{Fields, apply, extract};
 use serde_json::{Map, Value};
@@ -84,7 +84,7 @@ fn twins(message: &Message, change: impl FnOnce(dns::Document) -> dns::Document)
     let document = Document { time: TIME, sequence: 1, body: Body::Dns(lookup) };
     [Schema::Ecs, Schema::SplunkCim].map(|schema| {
         let mut line = Vec::new();
-        formats::writer(schema).write(&document, &mut line);
+        document.write(&mut formats::writer(schema), &mut line);
         formats::check(schema, &line, DEFAULT_LINE)
     })
 }

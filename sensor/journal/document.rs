@@ -1,0 +1,225 @@
+//! Documents as lines: the sensor's own reports, and the way from any document to its writer.
+
+use std::slice;
+
+use super::sentence::Sentence;
+use super::{Body, Document, ListState, Report, WayIn};
+use crate::alert::Summary;
+use crate::json::{Json, List, key};
+use crate::metrics::Metrics;
+use crate::schema::event::{Category, Event, Kind, Outcome, Type};
+use crate::schema::{self, Limits, Line, Writer, cim, ecs, ocsf};
+
+impl Document<'_> {
+    /// Appends the document as one line.
+    pub fn write(&self, writer: &mut Writer, line: &mut Vec<u8>) {
+        match &self.body {
+            Body::Dns(document) => writer.write(self.time, self.sequence, document, line),
+            Body::Connection(document) => writer.write(self.time, self.sequence, document, line),
+            Body::Report(report) => writer.write(self.time, self.sequence, report, line),
+        }
+    }
+}
+
+impl schema::Document for Report<'_> {
+    fn ecs(&self, line: &mut Line<'_>) {
+        let limits = line.limits;
+        ecs::begin(line, &self.event());
+        if let Self::AlertSummary(Summary { actor, matched, .. }) = self {
+            ecs::rule(&mut line.json, slice::from_ref(*matched), limits);
+            ecs::actor(line, actor);
+            ecs::threat(&mut line.json, slice::from_ref(*matched), limits);
+        }
+        let json = &mut line.json;
+        json.shown("message", Sentence { report: self, limits });
+        json.object("error", |json| json.cut("message", self.error(), limits.text, ERROR));
+        ecs::own(json, |json| self.own(json, limits));
+    }
+
+    /// No model of CIM is about a sensor: the fields are its own, and those of the alert where it repeats one.
+    fn cim(&self, line: &mut Line<'_>) {
+        let (limits, event) = (line.limits, self.event());
+        cim::begin(line, &event);
+        let json = &mut line.json;
+        if let Self::AlertSummary(Summary { actor, matched, .. }) = self {
+            let matches = slice::from_ref(*matched);
+            cim::signature(json, matches, limits);
+            json.literal("severity", event.severity.map_or("informational", cim::severity_name));
+            if let Some(severity) = event.severity {
+                json.number("severity_id", severity);
+            }
+            cim::actor_in_short(json, actor, limits);
+            cim::indication(json, matches, limits);
+        } else {
+            json.literal("severity", if event.is_failure() { "high" } else { "informational" });
+        }
+        json.cut("reason", event.reason, limits.text, "event.reason");
+        json.shown("message", Sentence { report: self, limits });
+        json.cut("error", self.error(), limits.text, ERROR);
+        if let Some(duration) = event.duration {
+            cim::seconds(json, key!("duration"), duration);
+        }
+        ecs::own(json, |json| self.own(json, limits));
+    }
+
+    /// Application Lifecycle; the action of ECS names what its activities do not.
+    fn ocsf(&self, line: &mut Line<'_>) {
+        let (limits, event) = (line.limits, self.event());
+        let activity = match self {
+            Self::Start { .. } => ocsf::Lifecycle::Start,
+            Self::Stop { .. } => ocsf::Lifecycle::Stop,
+            _ => ocsf::Lifecycle::Other,
+        };
+        let error = self.error().map(|error| (error, ERROR));
+        let detail = error.or(event.reason.map(|reason| (reason, "event.reason")));
+        ocsf::begin_lifecycle(line, &event, activity, detail);
+        line.json.shown("message", Sentence { report: self, limits });
+        let unmapped = line.json.begin("unmapped");
+        ecs::event(&mut line.json, &event, line.sequence, limits);
+        if let Self::AlertSummary(Summary { actor, matched, .. }) = self {
+            ecs::rule(&mut line.json, slice::from_ref(*matched), limits);
+            ecs::actor(line, actor);
+            ecs::threat(&mut line.json, slice::from_ref(*matched), limits);
+        }
+        ecs::own(&mut line.json, |json| self.own(json, limits));
+        line.json.end(unmapped);
+    }
+}
+
+const ERROR: &str = "error.message";
+
+impl Report<'_> {
+    fn event(&self) -> Event<'_> {
+        let event = |action, kind, types| Event { kind, types, ..Event::new(action, "dnstrail.sensor") };
+        match self {
+            Self::Start { .. } => event("sensor-start", Kind::State, &[Type::Start]),
+            Self::Stop { reason, .. } => {
+                Event { reason: Some(reason), ..event("sensor-stop", Kind::State, &[Type::End]) }
+            }
+            Self::Loss { .. } => event("sensor-loss", Kind::Metric, &[Type::Error]),
+            Self::RulesLoaded { lists, elapsed } => {
+                let failed = lists.iter().any(|list| list.error.is_some());
+                Event {
+                    categories: &[Category::Configuration],
+                    outcome: Some(if failed { Outcome::Failure } else { Outcome::Success }),
+                    duration: Some(*elapsed),
+                    ..event("rules-loaded", Kind::State, &[Type::Change])
+                }
+            }
+            Self::AlertSummary(summary) => Event {
+                categories: &[Category::Network, Category::IntrusionDetection],
+                severity: summary.matched.severity(),
+                duration: Some(summary.last.saturating_sub(summary.first)),
+                start: Some(summary.first),
+                end: Some(summary.last),
+                reason: Some(summary.reason),
+                dataset: "dnstrail.dns",
+                ..event("alert-summary", Kind::Alert, &[Type::Info])
+            },
+            Self::Output { failing: true, .. } => event("output-failing", Kind::State, &[Type::Error]),
+            Self::Output { failing: false, .. } => event("output-back", Kind::State, &[Type::Info]),
+        }
+    }
+
+    fn error(&self) -> Option<&str> {
+        match self {
+            Self::Output { message, .. } => Some(*message).filter(|message| !message.is_empty()),
+            _ => None,
+        }
+    }
+
+    /// `dnstrail`: each report has its own part.
+    fn own(&self, json: &mut Json<'_>, limits: Limits) {
+        match self {
+            Self::Start { ways_in, command_line } => {
+                json.object("sensor", |json| {
+                    json.cut("command_line", *command_line, limits.arguments, "dnstrail.sensor.command_line");
+                    // Something is not seen on this host: `ways_in` says what.
+                    let degraded = ways_in.iter().any(|way| way.taken.is_none() || way.not_seen.is_some());
+                    json.flag("degraded", degraded);
+                });
+                let shown = json.cuts().elements(ways_in, limits.elements, WAYS_IN);
+                json.list("ways_in", |list| shown.iter().for_each(|way| way.write(list, limits)));
+            }
+            Self::Stop { metrics, .. } => totals(json, metrics),
+            Self::Loss { losses } => json.object("loss", |json| {
+                for (name, growth, total) in *losses {
+                    json.object(*name, |json| {
+                        json.number("growth", *growth);
+                        json.number("total", *total);
+                    });
+                }
+            }),
+            Self::RulesLoaded { lists, .. } => json.object("rules", |json| rules(json, lists, limits)),
+            Self::AlertSummary(summary) => {
+                json.object("alert", |json| json.number("repeats", summary.repeats));
+                ecs::matches(json, slice::from_ref(summary.matched), limits);
+            }
+            Self::Output { output, failing, dropped, .. } => json.object("output", |json| {
+                json.cut("name", *output, limits.text, "dnstrail.output");
+                json.flag("failing", *failing);
+                // Documents that the output did not take.
+                json.number("dropped", *dropped);
+            }),
+        }
+    }
+}
+
+/// `dnstrail.traffic.NAME`, and `dnstrail.loss.NAME.total`
+fn totals(json: &mut Json<'_>, metrics: &Metrics) {
+    json.object("traffic", |json| metrics.traffic.each().for_each(|(name, _, total)| json.number(name, total)));
+    json.object("loss", |json| {
+        for (name, _, total) in metrics.losses.each() {
+            json.object(name, |json| json.number("total", total));
+        }
+    });
+}
+
+const WAYS_IN: &str = "dnstrail.ways_in";
+
+impl WayIn {
+    fn write(&self, list: &mut List<'_, '_>, limits: Limits) {
+        let limit = limits.text;
+        list.object(|json| {
+            json.text("role", self.role);
+            json.cut("taken", self.taken.as_deref(), limit, WAYS_IN);
+            json.cut("not_seen", self.not_seen.as_deref(), limit, WAYS_IN);
+            let shown = json.cuts().elements(&self.refused, limits.elements, WAYS_IN);
+            json.list("refused", |list| {
+                for (hook, reason) in shown {
+                    list.object(|json| {
+                        json.cut("hook", hook.as_str(), limit, WAYS_IN);
+                        json.cut("reason", reason.as_str(), limit, WAYS_IN);
+                    });
+                }
+            });
+        });
+    }
+}
+
+const LISTS: &str = "dnstrail.rules.lists";
+
+/// What is in force after a load.
+fn rules(json: &mut Json<'_>, lists: &[ListState], limits: Limits) {
+    json.number("names", lists.iter().map(|list| list.names).sum::<u64>());
+    json.number("addresses", lists.iter().map(|list| list.addresses).sum::<u64>());
+    // Lines that were not understood.
+    json.number("skipped", lists.iter().map(|list| list.skipped).sum::<u64>());
+    let shown = json.cuts().elements(lists, limits.elements, LISTS);
+    json.list("lists", |list| shown.iter().for_each(|state| state.write(list, limits)));
+}
+
+impl ListState {
+    fn write(&self, list: &mut List<'_, '_>, limits: Limits) {
+        let limit = limits.text;
+        list.object(|json| {
+            json.cut("id", self.id.as_str(), limit, LISTS);
+            json.cut("path", self.path.as_str(), limit, LISTS);
+            json.cut("version", Some(self.version.as_str()).filter(|version| !version.is_empty()), limit, LISTS);
+            json.number("names", self.names);
+            json.number("addresses", self.addresses);
+            json.number("skipped", self.skipped);
+            json.cut("error", self.error.as_deref(), limit, LISTS);
+        });
+    }
+}

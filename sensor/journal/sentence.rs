@@ -1,0 +1,61 @@
+//! `message`: a report for people.
+
+use std::fmt::{self, Display};
+
+use super::Report;
+use crate::alert::Summary;
+use crate::json::beginning;
+use crate::schema::Limits;
+
+#[derive(Debug)]
+pub(super) struct Sentence<'a> {
+    pub report: &'a Report<'a>,
+    pub limits: Limits,
+}
+
+impl Display for Sentence<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |text| beginning(text, self.limits.text);
+        match self.report {
+            Report::Start { ways_in, .. } => {
+                write!(formatter, "dnstrail {} has started", env!("CARGO_PKG_VERSION"))?;
+                for way in ways_in.iter().take(self.limits.elements) {
+                    match (&way.taken, &way.not_seen) {
+                        (_, Some(what)) => write!(formatter, "; not seen here: {}", text(what))?,
+                        (None, None) => write!(formatter, "; no hook fills the role: {}", way.role)?,
+                        (Some(_), None) => {}
+                    }
+                }
+                Ok(())
+            }
+            Report::Stop { reason, .. } => write!(formatter, "dnstrail stops: {}", text(reason)),
+            Report::Loss { losses } => {
+                formatter.write_str("lost or set aside since the last report:")?;
+                for (position, (name, growth, _)) in losses.iter().enumerate() {
+                    write!(formatter, "{} {name} {growth}", if position == 0 { "" } else { "," })?;
+                }
+                Ok(())
+            }
+            Report::RulesLoaded { lists, .. } => {
+                let failed = lists.iter().filter(|list| list.error.is_some()).count();
+                let entries: u64 = lists.iter().map(|list| list.names + list.addresses).sum();
+                write!(formatter, "{} of {} lists loaded, {entries} entries", lists.len() - failed, lists.len())
+            }
+            Report::AlertSummary(Summary { actor, matched, repeats, .. }) => {
+                match (&actor.process, actor.pid()) {
+                    (Some(image), _) => write!(formatter, "{} ({})", text(&image.name), image.key.pid)?,
+                    (None, Some(pid)) => write!(formatter, "a process ({pid})")?,
+                    (None, None) => formatter.write_str("an unknown process")?,
+                }
+                let (indicator, list) = (text(&matched.hit.indicator), text(&matched.hit.list.name));
+                write!(formatter, " matched {indicator} in {list} {repeats} times more")
+            }
+            Report::Output { output, failing: true, message, .. } => {
+                write!(formatter, "the output {} fails: {}", text(output), text(message))
+            }
+            Report::Output { output, failing: false, dropped, .. } => {
+                write!(formatter, "the output {} works again; {dropped} documents were dropped", text(output))
+            }
+        }
+    }
+}

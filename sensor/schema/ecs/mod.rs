@@ -1,0 +1,83 @@
+//! The Elastic Common Schema 9.4: the parts of a document that all kinds share, in the order of the line.
+//! Identity stands before what may be long, and what every line has stands last. `schemas/event.schema.json`
+//! describes every line.
+
+pub mod fields;
+mod host;
+mod network;
+mod process;
+mod threat;
+
+pub use host::tail;
+pub use network::{Ends, network, related, transport_name};
+pub(super) use process::USER_NAME;
+pub use process::{User, actor, own_process};
+pub(super) use threat::{ENRICHMENTS, Indicator, description, provider, shown, uuid};
+pub use threat::{matches, rule, threat};
+
+use super::{Event, Limits, Line};
+use crate::json::{Json, key};
+
+/// `ecs.version`
+pub const VERSION: &str = "9.4.0";
+
+/// `event.module`
+pub const MODULE: &str = "dnstrail";
+
+/// `@timestamp` and `event`, the first fields of every line.
+#[inline]
+pub fn begin(line: &mut Line<'_>, event: &Event<'_>) {
+    line.json.instant(key!("@timestamp"), line.time);
+    self::event(&mut line.json, event, line.sequence, line.limits);
+}
+
+/// `event`
+pub fn event(json: &mut Json<'_>, event: &Event<'_>, sequence: u64, limits: Limits) {
+    json.object(key!("event"), |json| {
+        json.number(key!("sequence"), sequence);
+        json.literal(key!("kind"), event.kind.name());
+        json.list(key!("category"), |list| event.categories.iter().for_each(|category| list.literal(category.name())));
+        json.list(key!("type"), |list| event.types.iter().for_each(|r#type| list.literal(r#type.name())));
+        json.literal(key!("action"), event.action);
+        if let Some(outcome) = event.outcome {
+            json.literal(key!("outcome"), outcome.name());
+        }
+        if let Some(severity) = event.severity {
+            json.number(key!("severity"), severity);
+        }
+        if let Some(duration) = event.duration {
+            json.number(key!("duration"), duration);
+        }
+        if let Some(start) = event.start {
+            json.instant(key!("start"), start);
+        }
+        if let Some(end) = event.end {
+            json.instant(key!("end"), end);
+        }
+        json.cut(key!("reason"), event.reason, limits.text, "event.reason");
+        json.literal(key!("module"), MODULE);
+        json.literal(key!("dataset"), event.dataset);
+    });
+}
+
+/// `dnstrail`, the last field before those that every line has; its own last field is `cut`, which names all
+/// fields of the line that show less than was there.
+pub fn own(json: &mut Json<'_>, fields: impl FnOnce(&mut Json<'_>)) {
+    json.object(key!("dnstrail"), |json| {
+        fields(json);
+        cut(json);
+    });
+}
+
+fn cut(json: &mut Json<'_>) {
+    if json.cuts().fields().is_empty() {
+        return;
+    }
+    let mut position = 0;
+    json.list(key!("cut"), |list| {
+        while let Some(field) = list.cuts().fields().get(position).copied() {
+            list.literal(field);
+            position += 1;
+        }
+    });
+}

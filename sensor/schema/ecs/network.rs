@@ -1,0 +1,131 @@
+//! `client`, `server`, `source`, `destination`, `network` and `related`: the ends of a conversation. Source
+//! and destination follow the packet, client and server the conversation.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::event::Direction;
+use crate::json::{End, Json, key};
+use crate::net::Transport;
+use crate::schema::Limits;
+use crate::schema::community_id::CommunityId;
+use crate::schema::ecs::USER_NAME;
+
+/// The ends of a packet, as text: each stands in several fields.
+#[derive(Debug)]
+pub struct Ends {
+    pub source: End,
+    pub destination: End,
+    /// `true`: `source` is the client of the conversation.
+    pub source_is_client: bool,
+}
+
+impl Ends {
+    #[must_use]
+    pub fn new(source: SocketAddr, destination: SocketAddr, source_is_client: bool) -> Self {
+        Self { source: End::new(source), destination: End::new(destination), source_is_client }
+    }
+
+    /// `client` and `server`
+    #[inline]
+    pub fn conversation(&self, json: &mut Json<'_>) {
+        let (client, server) = self.client_and_server();
+        json.object(key!("client"), |json| json.ip_and_port(client));
+        json.object(key!("server"), |json| json.ip_and_port(server));
+    }
+
+    #[must_use]
+    pub fn client_and_server(&self) -> (&End, &End) {
+        if self.source_is_client { (&self.source, &self.destination) } else { (&self.destination, &self.source) }
+    }
+}
+
+/// `network.transport`, `.iana_number`, `.type`, `.direction` and `.community_id`
+#[inline]
+pub fn network(
+    json: &mut Json<'_>,
+    transport: Transport,
+    source: SocketAddr,
+    destination: SocketAddr,
+    direction: Option<Direction>,
+) {
+    let (iana_number, number) = match transport {
+        Transport::Tcp => ("6", 6),
+        Transport::Udp => ("17", 17),
+    };
+    json.literal(key!("transport"), transport_name(transport));
+    json.literal(key!("iana_number"), iana_number);
+    json.literal(key!("type"), if source.is_ipv4() { "ipv4" } else { "ipv6" });
+    if let Some(direction) = direction {
+        json.literal(
+            key!("direction"),
+            match direction {
+                Direction::Ingress => "ingress",
+                Direction::Egress => "egress",
+            },
+        );
+    }
+    json.written(key!("community_id"), CommunityId::new(source, destination, number).as_json());
+}
+
+/// `network.transport`
+#[must_use]
+pub fn transport_name(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Tcp => "tcp",
+        Transport::Udp => "udp",
+    }
+}
+
+/// Names or addresses in `related.*`. A delegation or a large service has a dozen; all of them stand in
+/// `dns.answers` and `dns.resolved_ip`.
+const RELATED: usize = 32;
+
+/// `related`: every address, name and user of the document in one place, to pivot on. Each stands there once,
+/// in the order of appearance.
+pub fn related<'t>(
+    json: &mut Json<'_>,
+    addresses: impl Iterator<Item = IpAddr>,
+    hosts: impl Iterator<Item = &'t str>,
+    user: Option<&str>,
+    limits: Limits,
+) {
+    let limit = limits.elements.min(RELATED);
+    json.object(key!("related"), |json| {
+        json.list(key!("ip"), |list| {
+            let mut seen = [IpAddr::from([0; 4]); RELATED];
+            let mut length = 0;
+            for address in addresses {
+                if seen[..length].contains(&address) {
+                    continue;
+                }
+                if length == limit {
+                    list.cuts().add("related.ip");
+                    break;
+                }
+                seen[length] = address;
+                length += 1;
+                list.ip(address);
+            }
+        });
+        json.list(key!("hosts"), |list| {
+            let mut seen = [""; RELATED];
+            let mut length = 0;
+            for host in hosts {
+                let host = list.cuts().text(host, limits.text, "related.hosts");
+                if seen[..length].contains(&host) {
+                    continue;
+                }
+                if length == limit {
+                    list.cuts().add("related.hosts");
+                    break;
+                }
+                seen[length] = host;
+                length += 1;
+                list.text(host);
+            }
+        });
+        if let Some(user) = user {
+            json.list(key!("user"), |list| list.cut(user, limits.text, USER_NAME));
+        }
+    });
+}
