@@ -118,6 +118,8 @@ counts! {
         process_unread,
         /// Messages and connections whose process the kernel named, but whose record was lost or forgotten.
         process_unknown,
+        /// Addresses of listed names that are watched no more for lack of room: connections to them are missed.
+        watch_evicted,
         /// Open connections to listed addresses forgotten for lack of room: their end is not told.
         connection_evicted,
         /// Documents that an output did not take.
@@ -140,6 +142,16 @@ counts! {
         transactions_waiting,
         /// Queries kept after their answer or timeout.
         transactions_settled,
+        /// Bytes of matches and process images that queries keep.
+        transaction_bytes,
+        /// Addresses of listed names that are watched.
+        watched_addresses,
+        /// Bytes of the watched addresses with their matches.
+        watched_bytes,
+        /// Bytes of open alert windows.
+        window_bytes,
+        /// Bytes of open connections to listed addresses.
+        connection_bytes,
     }
 }
 

@@ -34,7 +34,7 @@ impl Pipeline {
             processes: Processes::new(host, Arc::clone(&metrics)),
             rules,
             windows: Windows::new(settings.alert_window, Arc::clone(&metrics)),
-            watch: WatchList::default(),
+            watch: WatchList::new(Arc::clone(&metrics)),
             observe: settings.observe,
             metrics: Arc::clone(&metrics),
             commands: Vec::new(),
@@ -99,6 +99,8 @@ impl Pipeline {
         levels.processes_live.set(live as u64);
         levels.processes_retired.set(retired as u64);
         levels.process_bytes.set(self.context.processes.bytes() as u64);
+        self.context.watch.publish(levels);
+        self.context.windows.publish(levels);
         self.kinds.publish(levels);
     }
 

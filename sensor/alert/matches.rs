@@ -64,13 +64,18 @@ impl Matches {
         })
     }
 
-    /// Moves the matches to those that were emitted before, each entry once.
-    pub fn remember(&mut self, emitted: &mut Vec<Match>) {
+    /// Moves the matches to those that were emitted before, each entry once, as long as `room` bytes last. An
+    /// entry that finds no room raises another alert if it matches again. Returns the bytes that were added.
+    pub fn remember(&mut self, emitted: &mut Vec<Match>, room: usize) -> usize {
+        let mut added = 0;
         for matched in self.list.drain(..) {
-            if emitted.len() < MATCHES && !emitted.iter().any(|known| same_entry(&known.hit, &matched.hit)) {
+            let known = emitted.iter().any(|known| same_entry(&known.hit, &matched.hit));
+            if !known && emitted.len() < MATCHES && added + matched.bytes() <= room {
+                added += matched.bytes();
                 emitted.push(matched);
             }
         }
+        added
     }
 
     fn keep(&mut self, field: &'static Field, hit: Option<Entry>, atomic: impl Fn() -> String) {
@@ -128,7 +133,7 @@ mod tests {
         let mut emitted = Vec::new();
         let mut query = matches(&[(&QUESTION, "one", "evil.example")]);
         assert_eq!(query.news(&emitted).count(), 1);
-        query.remember(&mut emitted);
+        assert_eq!(query.remember(&mut emitted, usize::MAX), emitted[0].bytes());
         assert!(query.list.is_empty());
         // The same entry in another field is the same alert, even of a list that was loaded again.
         assert_eq!(matches(&[(&TARGET, "one", "evil.example")]).news(&emitted).count(), 0);
@@ -139,7 +144,7 @@ mod tests {
         assert_eq!(answer.news(&emitted).count(), 1);
         answer.carry(&emitted, &QUESTION);
         assert_eq!(answer.list.len(), 2);
-        answer.remember(&mut emitted);
+        answer.remember(&mut emitted, usize::MAX);
         assert_eq!(emitted.len(), 2);
         // A second answer has only its own matches, and those of the question.
         let mut second = matches(&[]);
@@ -156,7 +161,15 @@ mod tests {
         }
         assert_eq!(matches.list.len(), MATCHES);
         let mut emitted = Vec::new();
-        matches.remember(&mut emitted);
+        matches.remember(&mut emitted, usize::MAX);
         assert_eq!(emitted.len(), MATCHES);
+    }
+
+    #[test]
+    fn no_more_is_remembered_than_there_is_room_for() {
+        let mut query = matches(&[(&QUESTION, "one", "a.example"), (&QUESTION, "one", "b.example")]);
+        let (room, mut emitted) = (query.list[0].bytes(), Vec::new());
+        assert_eq!(query.remember(&mut emitted, room), room);
+        assert_eq!(emitted.len(), 1);
     }
 }

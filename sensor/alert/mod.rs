@@ -6,9 +6,9 @@ mod windows;
 
 use crate::field::Field;
 use crate::process::Actor;
-use crate::rules::Entry;
+use crate::rules::{Entry, Metadata};
 pub use matches::Matches;
-pub use watch::{Resolution, WatchList};
+pub use watch::{Lookup, Resolution, WatchList};
 pub use windows::{Ended, Windows};
 
 /// An entry of a list, and the field of a document that the entry matches.
@@ -21,6 +21,16 @@ pub struct Match {
 }
 
 impl Match {
+    /// Bytes of memory, those of its texts included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let texts = self.hit.metadata.as_deref().map_or(0, |metadata| {
+            let texts = [&metadata.uuid, &metadata.source, &metadata.description];
+            size_of::<Metadata>() + texts.into_iter().flatten().map(String::capacity).sum::<usize>()
+        });
+        size_of::<Self>() + self.atomic.capacity() + self.hit.indicator.len() + texts
+    }
+
     /// The severity of the entry, else of its list: 0 to 100.
     #[must_use]
     pub fn severity(&self) -> Option<u8> {

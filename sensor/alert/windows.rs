@@ -7,13 +7,19 @@ use std::sync::Arc;
 
 use super::{Match, Summary};
 use crate::event::TaskKey;
-use crate::metrics::Metrics;
+use crate::metrics::{Levels, Metrics};
 use crate::process::Actor;
 use crate::rules::{Entry, List};
 
 /// Windows open at once. Few processes of a host match anything. Where thousands do, the oldest window
 /// ends early, with its summary, and the next repeat is an alert.
 const WINDOWS: usize = 4_096;
+
+/// Bytes of all open windows, the process images that they keep included. Past it the oldest window ends early.
+const WINDOW_BYTES: usize = 8 << 20;
+
+/// `event.reason` of a window that ends for lack of room.
+const NO_ROOM: &str = "there is no room for more windows";
 
 /// `event.reason` of most summaries.
 const ENDED: &str = "the alert window has ended";
@@ -31,6 +37,7 @@ pub struct Windows {
     /// The windows in the order of their opening. A window that was opened anew stands here twice until
     /// its first turn.
     order: VecDeque<(u64, Key)>,
+    bytes: usize,
 }
 
 /// One program image, and one entry of one list, also of a list that was loaded again.
@@ -53,7 +60,7 @@ struct Open {
 impl Windows {
     #[must_use]
     pub fn new(length: u64, metrics: Arc<Metrics>) -> Self {
-        Self { length, metrics, open: HashMap::new(), order: VecDeque::new() }
+        Self { length, metrics, open: HashMap::new(), order: VecDeque::new(), bytes: 0 }
     }
 
     /// Whether one of these matches is an alert. `news` holds matches that were not emitted for this lookup
@@ -76,7 +83,7 @@ impl Windows {
                     self.metrics.traffic.alert_repeats.add(1);
                 }
                 _ => {
-                    if let Some(open) = self.open.remove(&key) {
+                    if let Some(open) = self.take(&key) {
                         open.end(time, ENDED, ended);
                     }
                     self.begin(key, (time, actor), matched, ended);
@@ -102,20 +109,33 @@ impl Windows {
         }
     }
 
+    /// Publishes the size of the table.
+    pub fn publish(&self, levels: &Levels) {
+        levels.window_bytes.set(self.bytes as u64);
+    }
+
     fn begin(&mut self, key: Key, (time, actor): (u64, &Actor), matched: &Match, ended: &mut Ended<'_>) {
-        if self.order.len() >= WINDOWS {
-            self.end_oldest(time, "there is no room for more windows", ended);
-        }
         let open = Open { actor: actor.clone(), matched: matched.clone(), first: time, last: time, repeats: 0 };
+        self.bytes += open.bytes();
         self.order.push_back((time, key.clone()));
         self.open.insert(key, open);
+        // The window that was opened now stays, however large it is.
+        while self.order.len() > 1 && (self.order.len() > WINDOWS || self.bytes > WINDOW_BYTES) {
+            self.end_oldest(time, NO_ROOM, ended);
+        }
+    }
+
+    fn take(&mut self, key: &Key) -> Option<Open> {
+        let open = self.open.remove(key)?;
+        self.bytes -= open.bytes();
+        Some(open)
     }
 
     fn end_oldest(&mut self, now: u64, reason: &'static str, ended: &mut Ended<'_>) {
         let Some((first, key)) = self.order.pop_front() else { return };
         // A window with another beginning was opened anew since.
         if self.open.get(&key).is_some_and(|open| open.first == first)
-            && let Some(open) = self.open.remove(&key)
+            && let Some(open) = self.take(&key)
         {
             open.end(now, reason, ended);
         }
@@ -123,6 +143,14 @@ impl Windows {
 }
 
 impl Open {
+    /// Bytes of memory. A process image counts in whole, because the window keeps it.
+    fn bytes(&self) -> usize {
+        /// The entries of both tables.
+        const ENTRIES: usize = 2 * size_of::<(u64, Key)>();
+        let image = self.actor.process.as_ref().map_or(0, |process| process.bytes());
+        size_of::<Self>() + ENTRIES + self.matched.bytes() + image
+    }
+
     /// A window without repeats needs no summary: its alert is complete.
     fn end(self, now: u64, reason: &'static str, ended: &mut Ended<'_>) {
         let Self { actor, matched, first, last, repeats } = self;

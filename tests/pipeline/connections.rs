@@ -68,6 +68,41 @@ fn connect(scene: &mut Scene, pid: u32, destination: IpAddr, stage: Stage, start
     scene.told()
 }
 
+/// Anyone can send an answer to an open port: it accuses no process, and has nothing watched.
+#[test]
+fn unsolicited_answer_raises_no_alert_and_watches_nothing() {
+    let mut scene = scene();
+    let forged = answer(1, NAME).answer(1, &ADDRESS.octets()).0;
+    ingress(SERVER, CLIENT, &forged).by(7).to(&mut scene);
+    let told = scene.one();
+    assert_eq!((told.alert, told.query_time), (false, None));
+    assert_eq!(told.matches.len(), 1, "the label stays");
+    assert_eq!(commands(&mut scene), []);
+    // A capture names no process.
+    Sent { direction: None, ..ingress(SERVER, CLIENT, &forged) }.to(&mut scene);
+    assert!(scene.one().alert);
+}
+
+/// A user who has thousands of addresses watched does not evict those of others.
+#[test]
+fn full_watch_list_evicts_from_the_user_with_the_most_addresses() {
+    let mut scene = scene();
+    resolve(&mut scene, NAME, ADDRESS, START);
+    commands(&mut scene);
+    let flooder = Task { uid: 65_534, ..task(8) };
+    for number in 0..5_000_u32 {
+        let octets = (0x0a00_0001 + number).to_be_bytes();
+        let ask = |sent: Sent| Sent { task: Some(flooder), time: START + u64::from(number), ..sent };
+        ask(egress(CLIENT, SERVER, &query(1, NAME))).to(&mut scene);
+        ask(ingress(SERVER, CLIENT, &answer(1, NAME).answer(1, &octets).0)).to(&mut scene);
+        scene.told();
+    }
+    assert!(scene.metrics.losses.watch_evicted.get() > 0);
+    assert!(!commands(&mut scene).contains(&Command::Forget(ADDRESS.into())));
+    let told = connect(&mut scene, 7, ADDRESS.into(), Stage::Opened, START + SECOND);
+    assert_eq!(told.len(), 1);
+}
+
 /// A connection needs the answers that name its address, also where DNS documents are not wanted.
 #[test]
 fn only_watched_kinds_are_emitted() {

@@ -89,6 +89,50 @@ fn floods_stay_within_bounds() {
     adds_up(&mut scene);
 }
 
+/// 40,000 processes with large command lines, whose queries have 64 listed names each and get no answer.
+#[test]
+fn listed_queries_keep_a_bounded_number_of_bytes() {
+    const QUERIES: u32 = 40_000;
+    const NAMES: usize = 64;
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("list.txt"), "evil.example\nexample\n").unwrap();
+    let rules = dnstrail::rules::load(&[directory.path().to_owned()], None).complete().unwrap().rules;
+    let settings = Settings { alert_window: 600 * SECOND, ..Settings::default() };
+    let mut scene = Scene::with(&settings, rules);
+    let arguments = [b'x'; 8_000];
+    let mut message = Builder::new(1, QUERY);
+    for number in 0..NAMES {
+        message = message.question(&name(&format!("host-{number}.evil.example")), 1, 1);
+    }
+    for number in 0..QUERIES {
+        let process = key(number + 2);
+        scene.push(&Event::Process(ProcessRecord {
+            executable: b"x\0bin\0",
+            has_arguments: true,
+            arguments: &arguments,
+            arguments_total: 8_000,
+            ..record(process)
+        }));
+        let source = format!("10.{}.{}.{}:4000", number >> 16, number >> 8 & 255, number & 255);
+        egress(&source, SERVER, &message.0).by(number + 2).to(&mut scene);
+        scene.told();
+    }
+    scene.pipeline.publish();
+    let levels = &scene.metrics.levels;
+    assert_eq!(levels.transactions_waiting.get(), u64::from(QUERIES));
+    let (transactions, windows) = (levels.transaction_bytes.get(), levels.window_bytes.get());
+    assert!(transactions > 1 << 20 && transactions <= 33 << 20, "{transactions} bytes");
+    assert!(windows > 1 << 20 && windows <= 9 << 20, "{windows} bytes");
+    assert!(levels.process_bytes.get() <= 64 << 20, "{} bytes", levels.process_bytes.get());
+    // Nothing is lost but images, and that is counted; each query without an answer is still emitted.
+    scene.tick(START + 60 * SECOND);
+    assert_eq!(scene.told().iter().filter(|one| one.what == "timeout").count(), QUERIES as usize);
+    scene.pipeline.publish();
+    scene.finish(START + 120 * SECOND);
+    scene.pipeline.publish();
+    assert_eq!(scene.metrics.levels.window_bytes.get(), 0);
+}
+
 fn messages() -> impl Strategy<Value = Vec<u8>> {
     let names = prop::sample::select(vec!["a.example", "b.example", "", "\u{e4}.example"]);
     prop_oneof![

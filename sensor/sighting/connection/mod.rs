@@ -10,9 +10,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::{Context, Emit, Kind, Name, Seen, Settings, Watch};
-use crate::alert::{Match, Resolution};
+use crate::alert::Match;
 use crate::event::{self, Command, ConnectionId, Stage};
 use crate::field::Field;
+use crate::metrics::Levels;
 use crate::process::Actor;
 pub use document::Document;
 pub use fields::{ACTIONS, DESTINATION_IP};
@@ -21,17 +22,23 @@ pub use fields::{ACTIONS, DESTINATION_IP};
 /// can there be more; then the oldest is forgotten.
 const OPEN: usize = 8_192;
 
+/// Bytes of the open connections, the process images that they keep included. Past it the oldest is forgotten.
+const OPEN_BYTES: usize = 16 << 20;
+
 /// The kind `connection`.
 #[derive(Debug)]
 pub struct Connection {
     open: BTreeMap<ConnectionId, Open>,
+    bytes: usize,
 }
 
 /// An open connection to a watched address. Kept until close, even after the process exits or the watch expires.
 #[derive(Debug)]
 struct Open {
     actor: Actor,
-    resolution: Rc<Resolution>,
+    name: Rc<str>,
+    /// The last time that `name` resolved to the address: nanoseconds since the Unix epoch.
+    resolved: u64,
     matches: Vec<Match>,
 }
 
@@ -43,13 +50,14 @@ impl Kind for Connection {
     const NEEDS: Watch = Watch::NONE.with(Name::Dns);
 
     fn new(_settings: &Settings, _context: &Context) -> Self {
-        Self { open: BTreeMap::new() }
+        Self { open: BTreeMap::new(), bytes: 0 }
     }
 
     fn see(&mut self, seen: Seen<'_>, context: &mut Context, out: &mut dyn Emit) {
         let Seen::Connection(event) = seen else { return };
         if event.stage == Stage::Closed {
             if let Some(open) = self.open.remove(&event.id) {
+                self.bytes -= open.bytes();
                 open.emit(event, out);
             }
             return;
@@ -63,24 +71,47 @@ impl Kind for Connection {
         context.metrics.traffic.connections.add(1);
         let actor = context.actor(event.task, event.time);
         let atomic = event.destination.ip().to_string();
-        let matches = resolution.matches.iter();
-        let matches =
-            matches.map(|Match { hit, .. }| Match { hit: hit.clone(), field: &DESTINATION_IP, atomic: atomic.clone() });
-        let connection = Open { actor, matches: matches.collect(), resolution };
+        let matches = resolution.matches().map(|Match { hit, .. }| Match {
+            hit: hit.clone(),
+            field: &DESTINATION_IP,
+            atomic: atomic.clone(),
+        });
+        let connection = Open { actor, matches: matches.collect(), name: Rc::clone(&resolution.name), resolved: resolution.time };
         connection.emit(event, out);
         if event.stage == Stage::Opened {
-            if self.open.len() >= OPEN && self.open.pop_first().is_some() {
-                context.metrics.losses.connection_evicted.add(1);
-            }
-            self.open.insert(event.id, connection);
+            self.keep(event.id, connection, context);
+        }
+    }
+
+    fn publish(&self, levels: &Levels) {
+        levels.connection_bytes.set(self.bytes as u64);
+    }
+}
+
+impl Connection {
+    fn keep(&mut self, id: ConnectionId, connection: Open, context: &Context) {
+        self.bytes += connection.bytes();
+        if let Some(before) = self.open.insert(id, connection) {
+            self.bytes -= before.bytes();
+        }
+        while self.open.len() > OPEN || self.bytes > OPEN_BYTES {
+            let Some((_, oldest)) = self.open.pop_first() else { return };
+            self.bytes -= oldest.bytes();
+            context.metrics.losses.connection_evicted.add(1);
         }
     }
 }
 
 impl Open {
+    /// Bytes of memory. A process image counts in whole, because the connection keeps it.
+    fn bytes(&self) -> usize {
+        let image = self.actor.process.as_ref().map_or(0, |process| process.bytes());
+        size_of::<(ConnectionId, Self)>() + self.name.len() + self.matches.iter().map(Match::bytes).sum::<usize>() + image
+    }
+
     fn emit(&self, event: &event::Connection, out: &mut dyn Emit) {
-        let Self { actor, resolution, matches } = self;
-        let document = Document { event, actor, name: &resolution.name, resolved: resolution.time, matches };
+        let Self { actor, name, resolved, matches } = self;
+        let document = Document { event, actor, name, resolved: *resolved, matches };
         out.emit(event.time, super::Document::Connection(document));
     }
 }

@@ -7,7 +7,7 @@ use super::document::{Document, Occurrence};
 use super::ports::Client;
 use super::transaction::{Answered, Conversation, Query, Transactions};
 use super::{ANSWER_DATA, ANSWER_NAME, QUESTION_NAME, RESOLVED_IP};
-use crate::alert::Matches;
+use crate::alert::{Lookup, Matches};
 use crate::dns::{self, Message, Section};
 use crate::metrics::Metrics;
 use crate::process::Actor;
@@ -41,9 +41,8 @@ impl Lookups {
         }
     }
 
-    /// Transactions that wait, and those kept after their answer or timeout.
-    pub(super) fn transactions(&self) -> (usize, usize) {
-        self.transactions.len()
+    pub(super) fn transactions(&self) -> &Transactions {
+        &self.transactions
     }
 
     /// Emits the document of one message.
@@ -87,7 +86,7 @@ impl Lookups {
     }
 
     /// Emits the documents of queries that were not answered in time.
-    pub(super) fn expire(&mut self, now: u64, out: &mut dyn Emit) {
+    pub(super) fn expire(&mut self, now: u64, context: &mut Context, out: &mut dyn Emit) {
         let timeout = self.transactions.timeout();
         while let Some(transaction) = self.transactions.expire(now) {
             let protocol = dns::Kind::of_port(transaction.server.port());
@@ -95,9 +94,13 @@ impl Lookups {
             if self.query.decode(&transaction.bytes, protocol).is_err() {
                 continue;
             }
+            let actor = match &transaction.actor {
+                Actor { process: None, task } => context.actor(*task, now),
+                known => known.clone(),
+            };
             let document = Document {
                 occurrence: Occurrence::Timeout { query_time: transaction.time },
-                actor: &transaction.actor,
+                actor: &actor,
                 network_namespace: transaction.network_namespace,
                 transport: transaction.transport,
                 source: transaction.client,
@@ -117,6 +120,7 @@ impl Lookups {
     fn question(&mut self, sighted: &Sighted<'_>, context: &mut Context, out: &mut dyn Emit) {
         let Sighted { flow, source_is_client, bytes } = *sighted;
         let actor = context.actor(flow.task, flow.time);
+        let room = self.transactions.label_room();
         // A message that calls itself a query but comes from the server asks nothing.
         let transaction = source_is_client.then(|| {
             let query = Query { time: flow.time, bytes, actor: actor.clone(), direction: flow.direction };
@@ -131,13 +135,13 @@ impl Lookups {
             ..sighted.document(&actor, &self.message, Occurrence::Query)
         };
         out.emit(flow.time, sighting::Document::Dns(document));
-        if let Some((_, transaction)) = transaction {
-            self.matches.remember(&mut transaction.labels);
-        }
+        let added = transaction.map_or(0, |(_, transaction)| self.matches.remember(&mut transaction.labels, room));
+        self.transactions.add_label_bytes(added);
     }
 
     fn answer(&mut self, sighted: &Sighted<'_>, context: &mut Context, out: &mut dyn Emit) {
         let Sighted { flow, source_is_client, bytes } = *sighted;
+        let room = self.transactions.label_room();
         // A message that calls itself an answer but comes from the client answers nothing.
         let answered = if source_is_client {
             None
@@ -160,7 +164,7 @@ impl Lookups {
         let query =
             (!has_question && self.query.decode(&transaction.bytes, protocol(flow)).is_ok()).then_some(&self.query);
         self.matches.carry(&transaction.labels, &QUESTION_NAME);
-        watch(context, flow, (&self.message, query), &self.matches);
+        watch(context, (flow, &actor), (&self.message, query), &self.matches);
         let alert = context.is_alert((flow.time, &actor), self.matches.news(&transaction.labels), out);
         let occurrence = Occurrence::Answer { query_time: Some(transaction.time), late, duplicate };
         let document = Document {
@@ -170,17 +174,16 @@ impl Lookups {
             ..sighted.document(&actor, &self.message, occurrence)
         };
         out.emit(flow.time, sighting::Document::Dns(document));
-        self.matches.remember(&mut transaction.labels);
+        let added = self.matches.remember(&mut transaction.labels, room);
+        self.transactions.add_label_bytes(added);
     }
 
-    /// An answer whose query was not seen.
+    /// An answer whose query was not seen. Anyone on the network can send one to an open port, so it neither raises
+    /// an alert about the owner of the socket nor has its addresses watched. A capture accuses no process.
     fn unsolicited(&mut self, sighted: &Sighted<'_>, context: &mut Context, out: &mut dyn Emit) {
         let flow = sighted.flow;
         let actor = context.actor(flow.task, flow.time);
-        // Any host may send such an answer to an open port. Its addresses are not watched, and a process that only
-        // holds the socket raises no alert.
-        let may_have_asked = flow.direction.is_none() || (flow.task.is_some() && !flow.is_holder);
-        let news = self.matches.news(&[]).filter(|_| may_have_asked);
+        let news = self.matches.news(&[]).filter(|_| flow.direction.is_none());
         let alert = context.is_alert((flow.time, &actor), news, out);
         let occurrence = Occurrence::Answer { query_time: None, late: false, duplicate: false };
         let document =
@@ -257,7 +260,12 @@ fn match_answer(matches: &mut Matches, rules: &Rules, message: &Message) {
 }
 
 /// Watches the addresses of an answer that matches. The hosts of a capture open no connections any more.
-fn watch(context: &mut Context, flow: &Flow, (answer, query): (&Message, Option<&Message>), matches: &Matches) {
+fn watch(
+    context: &mut Context,
+    (flow, actor): (&Flow, &Actor),
+    (answer, query): (&Message, Option<&Message>),
+    matches: &Matches,
+) {
     if flow.direction.is_none() || matches.list().is_empty() {
         return;
     }
@@ -266,6 +274,7 @@ fn watch(context: &mut Context, flow: &Flow, (answer, query): (&Message, Option<
     let Some(name) = asked.map(|question| question.name).or_else(|| Some(records().next()?.1.name)) else {
         return;
     };
-    let addresses = records().map(|(address, _)| address);
-    context.watch.resolved((flow.time, name), addresses, matches.list(), &mut context.commands);
+    let user = actor.task.map(|task| task.uid);
+    let lookup = Lookup { time: flow.time, name, user, matches: matches.list() };
+    context.watch.resolved(lookup, records().map(|(address, _)| address), &mut context.commands);
 }

@@ -68,13 +68,14 @@ impl Kind for Dns {
         }
     }
 
-    fn advance(&mut self, now: u64, _context: &mut Context, out: &mut dyn Emit) {
-        self.lookups.expire(now, out);
+    fn advance(&mut self, now: u64, context: &mut Context, out: &mut dyn Emit) {
+        self.lookups.expire(now, context, out);
     }
 
     fn publish(&self, levels: &Levels) {
-        let (waiting, settled) = self.lookups.transactions();
+        let (waiting, settled) = self.lookups.transactions().len();
         levels.transactions_waiting.set(waiting as u64);
         levels.transactions_settled.set(settled as u64);
+        levels.transaction_bytes.set(self.lookups.transactions().bytes() as u64);
     }
 }

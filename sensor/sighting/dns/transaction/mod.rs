@@ -34,7 +34,7 @@ pub struct Transaction {
     pub length: usize,
     /// The query, or of a very long one its header and question.
     pub bytes: Vec<u8>,
-    /// What its documents have named so far.
+    /// The matches that its documents have named so far.
     pub labels: Vec<Match>,
     key: Key,
     answered: bool,
@@ -61,6 +61,14 @@ pub const SETTLED_TIME: u64 = 30_000_000_000;
 /// Queries with the same addresses, ports and id and different questions. An honest client has one
 /// (RFC 5452 4.3); multicast DNS, whose ids are all zero, some dozens.
 const SAME_KEY: usize = 64;
+
+/// Bytes of the matches that are remembered for all transactions. Past it a match is not remembered, and raises
+/// another alert with the answer.
+const LABEL_BYTES: usize = 16 << 20;
+
+/// Bytes of the process images that all transactions keep from being freed. Past it a transaction keeps the key of
+/// the image alone, and the table of processes is asked again.
+const IMAGE_BYTES: usize = 16 << 20;
 
 /// No slot.
 const NONE: u32 = u32::MAX;
@@ -113,13 +121,25 @@ pub struct Transactions {
     newest: HashMap<Key, u32>,
     /// By [`Place`].
     queues: [Queue; 3],
+    /// Bytes of all matches that are remembered.
+    label_bytes: usize,
+    /// Bytes of all images that are kept, each as often as it is kept.
+    image_bytes: usize,
 }
 
 impl Transactions {
     /// `timeout`: nanoseconds after which a query counts as not answered.
     #[must_use]
     pub fn new(timeout: u64, metrics: Arc<Metrics>) -> Self {
-        Self { timeout, metrics, slots: Vec::new(), newest: HashMap::new(), queues: [Queue::EMPTY; 3] }
+        Self {
+            timeout,
+            metrics,
+            slots: Vec::new(),
+            newest: HashMap::new(),
+            queues: [Queue::EMPTY; 3],
+            label_bytes: 0,
+            image_bytes: 0,
+        }
     }
 
     /// Remembers a query. `true`: it was not in flight yet, so this is no repetition.
@@ -128,12 +148,13 @@ impl Transactions {
         let newest = self.newest.get(&key).copied().unwrap_or(NONE);
         if let Some(index) = self.repeated(newest, &query) {
             let known = &mut self.slots[index as usize];
-            if known.actor.process.is_none() && query.actor.process.is_some() {
-                known.actor = query.actor;
+            if known.actor.task.is_none() && query.actor.task.is_some() {
+                known.actor = Actor { process: None, ..query.actor };
             }
             return (false, known);
         }
         self.prune(newest, query.bytes);
+        let query = Query { actor: self.affordable(query.actor), ..query };
         let index = self.insert(key, conversation, query);
         (true, &mut self.slots[index as usize])
     }
@@ -185,6 +206,33 @@ impl Transactions {
             return self.slots.get(old as usize);
         }
         None
+    }
+
+    /// Bytes of matches that can still be remembered.
+    #[must_use]
+    pub fn label_room(&self) -> usize {
+        LABEL_BYTES.saturating_sub(self.label_bytes)
+    }
+
+    /// Counts matches that were added to a transaction.
+    pub fn add_label_bytes(&mut self, bytes: usize) {
+        self.label_bytes += bytes;
+    }
+
+    /// Bytes of remembered matches and of kept images.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.label_bytes + self.image_bytes
+    }
+
+    /// The actor with its image, or with the key alone where all images are too large already.
+    fn affordable(&mut self, actor: Actor) -> Actor {
+        let bytes = actor.process.as_ref().map_or(0, |process| process.bytes());
+        if self.image_bytes + bytes > IMAGE_BYTES {
+            return Actor { process: None, ..actor };
+        }
+        self.image_bytes += bytes;
+        actor
     }
 
     /// Nanoseconds after which a query counts as not answered.
@@ -346,8 +394,10 @@ impl Transactions {
             }
         }
         let transaction = &mut self.slots[index as usize];
-        transaction.actor = Actor::default();
-        transaction.labels.clear();
+        let actor = std::mem::take(&mut transaction.actor);
+        self.image_bytes -= actor.process.map_or(0, |process| process.bytes());
+        // The room of a hostile query's matches is not kept for the next query.
+        self.label_bytes -= std::mem::take(&mut transaction.labels).iter().map(Match::bytes).sum::<usize>();
         self.put(index, Place::Free);
     }
 
