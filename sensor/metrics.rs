@@ -1,5 +1,4 @@
-//! Every count that the sensor keeps, by name. Who shows them (the stream, `--metrics`, a person)
-//! is decided elsewhere.
+//! Every count that the sensor keeps, by name. The stream, `--metrics` and the commands show them.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -40,7 +39,7 @@ macro_rules! counts {
 }
 
 counts! {
-    /// What went through.
+    /// Traffic that was processed.
     Traffic {
         /// Packets read from the ring or a capture.
         packets,
@@ -62,7 +61,7 @@ counts! {
 }
 
 counts! {
-    /// What was lost or set aside, by place. Each reaches the stream as `dnstrail.loss.<name>`.
+    /// Losses by place. Each count reaches the stream as `dnstrail.loss.<name>`.
     Losses {
         /// Packet records that found no room in the kernel's ring.
         kernel_packet_ring,
@@ -120,7 +119,7 @@ counts! {
         process_unknown,
         /// Addresses of listed names that are watched no more for lack of room: connections to them are missed.
         watch_evicted,
-        /// Open connections to listed addresses forgotten for lack of room: their end is not told.
+        /// Open connections to listed addresses forgotten for lack of room: their end is not emitted.
         connection_evicted,
         /// Documents that an output did not take.
         output_dropped,

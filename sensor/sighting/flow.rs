@@ -37,8 +37,6 @@ pub struct Flow {
     pub end: Option<End>,
     /// Socket cookie; 0 when not known.
     pub socket: u64,
-    /// The task only holds the socket: it has sent nothing since the sensor started.
-    pub is_holder: bool,
     /// The ends that the packet shows, where NAT changed those that the program sees.
     pub behind_nat: Option<Ends>,
 }
@@ -61,7 +59,6 @@ impl Flow {
             network_namespace: packet.network_namespace,
             end: packet.end,
             socket: packet.socket,
-            is_holder: packet.is_holder,
             behind_nat: packet.before_nat.map(|_| shown),
         }
     }
@@ -79,7 +76,6 @@ impl Flow {
             network_namespace: key.network_namespace,
             end: None,
             socket: 0,
-            is_holder: false,
             behind_nat: None,
         }
     }

@@ -27,7 +27,7 @@ pub struct LengthPrefix {
     /// Packets that were passed over in search of a message.
     doubt: u32,
     /// The stream is DNS beyond doubt: framed from its first byte, or a message was found in it. Such a
-    /// stream is never foreign, for whoever writes it could otherwise hide the rest of it behind a few
+    /// stream is never foreign, because its writer could otherwise hide the rest of it behind a few
     /// odd messages that servers answer all the same.
     trusted: bool,
     /// The stream was called foreign.

@@ -1,11 +1,11 @@
-//! What a query and its answer have in common besides the question.
+//! The key of a transaction: the facts that a query and its answer share besides the question.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::net::Transport;
 use crate::sighting::Side;
 
-/// Ports of multicast DNS (RFC 6762 5.1) and LLMNR (RFC 4795 2): an answer comes from whoever knows it.
+/// Ports of multicast DNS (RFC 6762 5.1) and LLMNR (RFC 4795 2): any host that knows the answer sends it.
 const MDNS: u16 = 5353;
 const LLMNR: u16 = 5355;
 
@@ -18,7 +18,7 @@ pub struct Conversation {
     /// Inode number, 0 when not known.
     pub network_namespace: u32,
     pub side: Side,
-    /// Of the message.
+    /// The id of the message.
     pub id: u16,
     /// Socket cookie; 0 when not known.
     pub socket: u64,

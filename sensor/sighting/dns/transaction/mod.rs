@@ -1,5 +1,4 @@
-//! Which answer belongs to which query, and which query got none. Only as much of a message is read
-//! as is needed to tell questions apart; what a match means for a document is left to `pipeline`.
+//! Queries and their answers. A message is read only as far as its question; `lookup` makes the documents.
 
 mod key;
 mod question;
@@ -18,10 +17,10 @@ pub use key::Conversation;
 use key::Key;
 use question::{keep, same_question};
 
-/// A query, from when it is seen until no answer to it is looked for any more.
+/// A query, from its sighting until its answers are no longer awaited.
 #[derive(Debug)]
 pub struct Transaction {
-    /// When it was first sent, nanoseconds since the Unix epoch.
+    /// The time of its first sending, nanoseconds since the Unix epoch.
     pub time: u64,
     /// The process and thread that asked.
     pub actor: Actor,
@@ -32,14 +31,14 @@ pub struct Transaction {
     pub direction: Option<Direction>,
     /// Bytes of the query.
     pub length: usize,
-    /// The query, or of a very long one its header and question.
+    /// The query; header and question alone where the query is very long.
     pub bytes: Vec<u8>,
     /// The matches that its documents have named so far.
     pub labels: Vec<Match>,
     key: Key,
     answered: bool,
     timed_out: bool,
-    /// When it was answered or timed out.
+    /// The time of its answer or timeout.
     settled: u64,
     place: Place,
     previous: u32,
@@ -48,14 +47,14 @@ pub struct Transaction {
     older: u32,
 }
 
-/// Queries that wait for an answer: 13,000 new ones a second with none answered within the usual 5 s.
+/// Queries that wait for an answer: 13,000 new queries a second, none of which is answered within the usual 5 s.
 pub const PENDING: usize = 65_536;
 
-/// Transactions kept after their answer or timeout, so that a second or late answer is told as such.
+/// Transactions kept after their answer or timeout, so that a second or late answer is marked as such.
 pub const SETTLED: usize = 16_384;
 
-/// Nanoseconds that these are kept. glibc gives up after 2 rounds of 3 servers and 5 s each, so nobody
-/// waits for an answer that comes later.
+/// Nanoseconds that a settled transaction is kept. glibc gives up after 2 rounds of 3 servers and 5 s each, so
+/// no program waits for a later answer.
 pub const SETTLED_TIME: u64 = 30_000_000_000;
 
 /// Queries with the same addresses, ports and id and different questions. An honest client has one
@@ -86,9 +85,9 @@ pub struct Query<'a> {
 #[derive(Debug)]
 pub struct Answered<'a> {
     pub transaction: &'a mut Transaction,
-    /// Its timeout was told already.
+    /// The timeout was emitted before.
     pub late: bool,
-    /// It has an answer already.
+    /// The query had an answer before.
     pub duplicate: bool,
 }
 
@@ -117,9 +116,9 @@ pub struct Transactions {
     timeout: u64,
     metrics: Arc<Metrics>,
     slots: Vec<Transaction>,
-    /// The newest of each key.
+    /// The newest transaction of each key.
     newest: HashMap<Key, u32>,
-    /// By [`Place`].
+    /// One queue for each [`Place`].
     queues: [Queue; 3],
     /// Bytes of all matches that are remembered.
     label_bytes: usize,
@@ -142,7 +141,7 @@ impl Transactions {
         }
     }
 
-    /// Remembers a query. `true`: it was not in flight yet, so this is no repetition.
+    /// Remembers a query. `true`: the query is new, not a repetition of one in flight.
     pub fn query(&mut self, conversation: &Conversation, query: Query<'_>) -> (bool, &mut Transaction) {
         let key = Key::of_query(conversation);
         let newest = self.newest.get(&key).copied().unwrap_or(NONE);
@@ -174,7 +173,7 @@ impl Transactions {
         }
         let transaction = &mut self.slots[index as usize];
         let before = std::mem::replace(&mut transaction.answered, true);
-        // Everyone may answer a multicast query, and a zone comes in many messages (RFC 5936 2.2).
+        // Several hosts may answer a multicast query, and a zone comes in many messages (RFC 5936 2.2).
         let several = transaction.key.is_multicast()
             || (transaction.transport == Transport::Tcp && question::is_transfer(&transaction.bytes));
         Some(Answered { late: transaction.timed_out, duplicate: before && !several, transaction })
@@ -191,12 +190,12 @@ impl Transactions {
         }
         while let Some(old) = self.oldest(Place::Pending) {
             let transaction = &mut self.slots[old as usize];
-            // In a capture whose clock went back, the oldest may seem to be of the future.
+            // The clock of a capture may go back: then the oldest query seems to come from the future.
             if now.abs_diff(transaction.time) < self.timeout {
                 break;
             }
             if transaction.key.is_multicast() {
-                // Nobody owes an answer to all.
+                // No host has to answer a multicast query.
                 self.release(old);
                 continue;
             }
@@ -247,7 +246,7 @@ impl Transactions {
         (self.queue(Place::Pending).length, self.queue(Place::Settled).length)
     }
 
-    /// The newest that waits, else the newest that is settled; of several the asker's own.
+    /// The newest waiting transaction, else the newest settled one; the asker's own comes first.
     fn find(&self, key: &Key, bytes: &[u8], task: Option<&Task>) -> Option<u32> {
         let mut found = None;
         let mut best = 0;
@@ -257,7 +256,7 @@ impl Transactions {
                 (Some(asker), Some(owner)) => Some(asker.process == owner.process),
                 _ => None,
             };
-            // A multicast answer reaches every socket of the group: it is whose socket got it and asked.
+            // A multicast answer reaches every socket of the group, so the receiving socket must have asked.
             let matches = if key.is_multicast() {
                 owner != Some(false) && question::answers_multicast(&known.bytes, bytes)
             } else {
@@ -274,7 +273,7 @@ impl Transactions {
         found
     }
 
-    /// The same question by the same asker that still waits.
+    /// A waiting transaction with the same question and the same asker.
     fn repeated(&self, newest: u32, query: &Query<'_>) -> Option<u32> {
         let mut index = newest;
         while let Some(known) = self.slots.get(index as usize) {
@@ -293,8 +292,7 @@ impl Transactions {
         None
     }
 
-    /// Makes room for a new query of this key: once the same is asked again, only the new one is waited
-    /// for.
+    /// Makes room for a new query of this key. A repeated question replaces its settled predecessor.
     fn prune(&mut self, newest: u32, bytes: &[u8]) {
         let mut kept = 0;
         let mut index = newest;
@@ -325,7 +323,7 @@ impl Transactions {
         index
     }
 
-    /// A free slot, filled with what needs no ownership.
+    /// A free slot, filled with the values that need no ownership.
     fn slot(&mut self, key: Key, conversation: &Conversation, query: &Query<'_>) -> u32 {
         let free = self.oldest(Place::Free);
         let mut bytes = free.map(|index| std::mem::take(&mut self.slots[index as usize].bytes)).unwrap_or_default();
@@ -366,7 +364,7 @@ impl Transactions {
         index
     }
 
-    /// Forgets one that still waits, for lack of room.
+    /// Forgets a waiting transaction for lack of room.
     fn evict(&mut self, index: u32) {
         let transaction = &self.slots[index as usize];
         if transaction.place == Place::Pending && !transaction.key.is_multicast() {

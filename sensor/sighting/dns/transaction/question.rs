@@ -1,5 +1,5 @@
-//! The question of a message as it stands on the wire: enough to tell whether an answer is one to this
-//! query, at the cost of a comparison. Reading messages as such is left to `dns`.
+//! The question of a message as it stands on the wire. A comparison of these bytes shows whether an answer
+//! belongs to a query. `dns` decodes messages as such.
 
 /// Bytes of a query that are kept for its timeout's document. Queries with padding (RFC 8467) are
 /// multiples of 128; of longer ones (updates) the header and the question are kept.
@@ -16,7 +16,7 @@ const TYPE_IXFR: [u8; 2] = [0, 251];
 const TYPE_AXFR: [u8; 2] = [0, 252];
 const TYPE_ANY: [u8; 2] = [0, 255];
 
-/// Copies what is kept of a query.
+/// Copies the part of a query that is kept.
 pub(super) fn keep(query: &[u8], kept: &mut Vec<u8>) {
     kept.clear();
     if query.len() <= KEPT_BYTES {
@@ -25,33 +25,33 @@ pub(super) fn keep(query: &[u8], kept: &mut Vec<u8>) {
     }
     let length = HEADER + first(query).len();
     kept.extend_from_slice(query.get(..length).unwrap_or(query));
-    // The header says what follows: at most this one question.
+    // The counts of the header must fit the one question that is kept.
     let questions = u8::from(length > HEADER);
     if let Some(counts) = kept.get_mut(4..HEADER) {
         counts.copy_from_slice(&[0, questions, 0, 0, 0, 0, 0, 0]);
     }
 }
 
-/// Two queries ask the same.
+/// Whether two queries ask the same question.
 pub(super) fn same_question(one: &[u8], other: &[u8], multicast: bool) -> bool {
     same(first(one), first(other), multicast)
 }
 
-/// The answer repeats the query's question, or has none (RFC 1035 lets a failing server leave it out).
+/// Whether the answer repeats the query's question, or has none: RFC 1035 lets a failing server leave it out.
 pub(super) fn answers(query: &[u8], answer: &[u8]) -> bool {
     !has_question(answer) || same(first(query), first(answer), false)
 }
 
-/// As [`answers`]; but an answer to a group has no question (RFC 6762 6), so its first record must be
-/// of the name and type that were asked for.
+/// Whether a multicast answer fits the query. An answer to a group has no question (RFC 6762 6), so its first
+/// record must have the name and type of the query.
 pub(super) fn answers_multicast(query: &[u8], answer: &[u8]) -> bool {
     if has_question(answer) {
         return same(first(query), first(answer), true);
     }
     let asked = first(query);
     // A record begins like a question: name and type.
-    let told = question_at_start(answer);
-    match (asked.split_last_chunk::<4>(), told.split_last_chunk::<4>()) {
+    let first_record = question_at_start(answer);
+    match (asked.split_last_chunk::<4>(), first_record.split_last_chunk::<4>()) {
         (Some((name, kind)), Some((owner, record))) => {
             name.eq_ignore_ascii_case(owner)
                 && (kind[..2] == record[..2] || kind[..2] == TYPE_ANY || record[..2] == TYPE_CNAME)
@@ -60,7 +60,7 @@ pub(super) fn answers_multicast(query: &[u8], answer: &[u8]) -> bool {
     }
 }
 
-/// The query asks for a whole zone, or the changes of one.
+/// Whether the query asks for a whole zone, or for the changes of one.
 pub(super) fn is_transfer(query: &[u8]) -> bool {
     first(query).last_chunk::<4>().is_some_and(|[high, low, ..]| matches!([*high, *low], TYPE_AXFR | TYPE_IXFR))
 }
@@ -73,7 +73,7 @@ fn has_question(message: &[u8]) -> bool {
 fn same(one: &[u8], other: &[u8], multicast: bool) -> bool {
     match (one.split_last_chunk::<4>(), other.split_last_chunk::<4>()) {
         (Some((name, kind)), Some((other_name, other_kind))) => {
-            // In multicast DNS the class's first bit asks for a unicast answer (RFC 6762 5.4).
+            // The first bit of the class asks for a unicast answer in multicast DNS (RFC 6762 5.4).
             let mask = if multicast { 0x7f } else { 0xff };
             name.eq_ignore_ascii_case(other_name)
                 && kind[..2] == other_kind[..2]
@@ -84,7 +84,7 @@ fn same(one: &[u8], other: &[u8], multicast: bool) -> bool {
     }
 }
 
-/// The first question; empty where there is none. One that cannot be read is only equal to itself.
+/// The first question; empty where there is none. A question that cannot be read equals only itself.
 fn first(message: &[u8]) -> &[u8] {
     if has_question(message) { question_at_start(message) } else { &[] }
 }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept() {
+    fn long_query_keeps_its_question() {
         let mut kept = Vec::new();
         let mut body = b"\x01a\x00\x00\xfc\x00\x01".to_vec();
         keep(&message(1, &body), &mut kept);

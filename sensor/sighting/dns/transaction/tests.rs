@@ -139,18 +139,18 @@ fn multicast() {
     table.query(&group, query(1, &message(b'a'), 1));
     table.query(&group, query(1, &message(b'b'), 1));
     table.query(&group, query(1, &message(b'b'), 2));
-    let mut told = message(b'b');
-    (told[2], told[5], told[7]) = (0x84, 0, 1);
-    // From a responder to the group, as each of two sockets gets it.
+    let mut response = message(b'b');
+    (response[2], response[5], response[7]) = (0x84, 0, 1);
+    // A responder answers the group; two sockets get the answer.
     let answer = Conversation { client: group.server, server: "192.0.2.9:5353".parse().unwrap(), ..group };
     for pid in [1, 2] {
-        let answered = table.answer(&answer, 2, &told, Some(&task(pid))).unwrap();
+        let answered = table.answer(&answer, 2, &response, Some(&task(pid))).unwrap();
         assert_eq!((asker(&answered), answered.duplicate, answered.transaction.bytes[13]), (pid, false, b'b'));
     }
-    assert!(table.answer(&answer, 2, &told, Some(&task(3))).is_none(), "who only listens did not ask");
+    assert!(table.answer(&answer, 2, &response, Some(&task(3))).is_none(), "a listener did not ask");
     let other = Conversation { server: "192.0.2.10:5353".parse().unwrap(), ..answer };
-    assert!(!table.answer(&other, 3, &told, Some(&task(1))).unwrap().duplicate, "everyone may answer");
-    assert!(table.expire(20 * SECOND).is_none(), "nobody owes an answer");
+    assert!(!table.answer(&other, 3, &response, Some(&task(1))).unwrap().duplicate, "another host may answer, too");
+    assert!(table.expire(20 * SECOND).is_none(), "no host has to answer");
     assert_eq!(table.len().0, 0);
 
     let llmnr = Conversation {
@@ -249,17 +249,17 @@ proptest! {
                 }
                 Step::Wait(time) => {
                     now += time;
-                    let mut told = Vec::new();
+                    let mut expired = Vec::new();
                     while let Some(one) = table.expire(now) {
-                        told.push((one.actor.task.unwrap().process.pid, one.time));
+                        expired.push((one.actor.task.unwrap().process.pid, one.time));
                     }
                     let mut due = Vec::new();
                     for one in model.iter_mut().filter(|one| one.5 && one.4 + 5 * SECOND <= now) {
                         due.push((one.3, one.4));
                         one.5 = false;
                     }
-                    prop_assert_eq!(told, due);
-                    // What is settled for long is forgotten; the model looks only at what is not.
+                    prop_assert_eq!(expired, due);
+                    // A transaction settled long ago is forgotten; the model ends before.
                     if now > 25 * SECOND { return Ok(()); }
                 }
             }
