@@ -35,6 +35,16 @@ impl<'a> Indicator<'a> {
     /// # Errors
     /// The word names nothing.
     pub fn read(word: &'a [u8], urls: Urls, buffer: &'a mut String) -> Result<Self, Flaw> {
+        if let Some(meant) = refanged(word) {
+            let mut name = String::new();
+            return match Indicator::read(&meant, urls, &mut name)? {
+                Indicator::Name { name, wildcard } => {
+                    name.clone_into(buffer);
+                    Ok(Self::Name { name: buffer, wildcard })
+                }
+                Indicator::Network(network) => Ok(Self::Network(network)),
+            };
+        }
         // Most words are bare names.
         let mut host = word;
         if word.iter().any(|byte| matches!(byte, b':' | b'/' | b'?' | b'#' | b'@' | b'[')) {
@@ -50,6 +60,42 @@ impl<'a> Indicator<'a> {
         let name = canonical(bare.unwrap_or(host), buffer)?;
         Ok(Self::Name { name, wildcard: bare.is_some() })
     }
+}
+
+/// Spellings that reports and feeds use so that no click opens an indicator.
+const DEFANGED: [(&[u8], &[u8]); 10] = [
+    (b"[.]", b"."),
+    (b"(.)", b"."),
+    (b"{.}", b"."),
+    (b"[dot]", b"."),
+    (b"(dot)", b"."),
+    (b"{dot}", b"."),
+    (b"[:]", b":"),
+    (b"[://]", b"://"),
+    (b"[@]", b"@"),
+    (b"[/]", b"/"),
+];
+
+/// The word that was meant by `evil[.]example` or `hxxp[:]//evil[.]example`; `None` for all other words.
+fn refanged(word: &[u8]) -> Option<Vec<u8>> {
+    if !word.iter().any(|byte| matches!(byte, b'[' | b'(' | b'{')) {
+        return None;
+    }
+    let mut meant = Vec::with_capacity(word.len());
+    let mut rest = word;
+    while let Some((first, after)) = rest.split_first() {
+        let spelling = DEFANGED
+            .iter()
+            .find(|(written, _)| rest.get(..written.len()).is_some_and(|start| start.eq_ignore_ascii_case(written)));
+        if let Some((written, plain)) = spelling {
+            meant.extend_from_slice(plain);
+            rest = rest.get(written.len()..).unwrap_or_default();
+        } else {
+            meant.push(*first);
+            rest = after;
+        }
+    }
+    (meant.len() < word.len()).then_some(meant)
 }
 
 /// `address/length`; `None` when the word is not of that kind.
@@ -191,6 +237,15 @@ mod tests {
             ("1and1.example", "1and1.example"),
             ("0x.example", "0x.example"),
             ("2001:zz::1", "Address"),
+            ("evil[.]example", "evil.example"),
+            ("WWW[.]evil(dot)exam{.}ple", "www.evil.exam.ple"),
+            ("hxxps[:]//evil[.]example/", "evil.example"),
+            ("hxxp[://]evil[.]example/page", "Path"),
+            ("192[.]0[.]2[.]7", "192.0.2.7"),
+            ("192.0.2[.]0/24", "192.0.2.0/24"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[[.].]", "NoName"),
+            ("evil[.example", "Character('[')"),
         ] {
             assert_eq!(show(word, Urls::Pages), expected, "{word}");
         }

@@ -28,8 +28,7 @@ impl FromStr for Indicator {
     type Err = IndicatorError;
 
     fn from_str(text: &str) -> Result<Self, IndicatorError> {
-        let word = refang(text.trim());
-        match name::Indicator::read(word.as_bytes(), Urls::Hosts, &mut String::new()) {
+        match name::Indicator::read(text.trim().as_bytes(), Urls::Hosts, &mut String::new()) {
             Ok(name::Indicator::Name { name, .. }) => Ok(Self::Name(name.to_owned())),
             Ok(name::Indicator::Network(network)) => Ok(Self::Network(network)),
             Err(flaw) => Err(IndicatorError { text: text.to_owned(), flaw }),
@@ -44,13 +43,6 @@ impl fmt::Display for Indicator {
             Self::Network(network) => network.fmt(out),
         }
     }
-}
-
-/// The text that was meant before a report made it harmless.
-fn refang(text: &str) -> String {
-    let spellings =
-        [("[.]", "."), ("(.)", "."), ("{.}", "."), ("[dot]", "."), ("(dot)", "."), ("[:]", ":"), ("[://]", "://")];
-    spellings.into_iter().fold(text.to_owned(), |text, (written, meant)| text.replace(written, meant))
 }
 
 impl Indicator {

@@ -76,6 +76,14 @@ fn plain_names_wildcards_and_addresses() {
 }
 
 #[test]
+fn defanged_feeds() {
+    let load = load_text("# IOCs\nevil[.]example\nhxxps[:]//panel[.]example\nbad(dot)example\n198[.]51[.]100[.]7\n");
+    let listed = [("www.evil.example", 2), ("panel.example", 3), ("bad.example", 4)];
+    expect(&load, Format::Plain, &listed, &["example"], &[]);
+    assert_eq!(address_hits(&load.rules, "198.51.100.7"), [(5, "198.51.100.7".into())]);
+}
+
+#[test]
 fn adblock() {
     let load = load_text(
         "[Adblock Plus]\n! Title: x\n||evil.example^\n||opt.example^$important,third-party\n||script.example^$script\n\

@@ -11,7 +11,7 @@ pub(super) fn claims(line: &[u8]) -> bool {
     match (words.next(), words.next()) {
         // A single label is more likely prose.
         (Some(word), None) => {
-            word.contains(&b'.') | word.contains(&b':')
+            word.iter().any(|byte| matches!(byte, b'.' | b':' | b'['))
                 && Indicator::read(word, Urls::Hosts, &mut String::new()).is_ok()
         }
         _ => false,
