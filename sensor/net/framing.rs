@@ -29,10 +29,10 @@ pub trait Framing: Default + Clone {
     /// Begins to count for [`trial`](Self::trial).
     fn begin_trial(&mut self) {}
 
-    /// How many messages since [`begin_trial`](Self::begin_trial) began as messages do, and how many did
-    /// not. Both are counted as soon as the beginning is there. A framing that cannot judge counts none.
-    fn trial(&self) -> (u32, u32) {
-        (0, 0)
+    /// How many messages since [`begin_trial`](Self::begin_trial) did not begin as messages do, counted as
+    /// soon as the beginning is there. A framing that cannot judge counts none.
+    fn trial(&self) -> u32 {
+        0
     }
 
     /// Whether the flow carries another protocol. `true` is returned once.

@@ -30,6 +30,20 @@ pub enum Payload<'a> {
     Tcp(Tcp<'a>),
 }
 
+impl<'a> Payload<'a> {
+    /// The datagrams of one packet. The kernel keeps several in one where the sender asked for it
+    /// (`UDP_SEGMENT`) or the receiver allows it (`UDP_GRO`): each has `size` bytes, the last may be shorter,
+    /// and a size of 0 says that there is only one. TCP bytes need no cutting.
+    pub fn datagrams(self, size: u32) -> impl Iterator<Item = Self> {
+        let (bytes, rest) = match self {
+            Self::Udp(bytes) if size > 0 => (bytes, None),
+            whole => (&[][..], Some(whole)),
+        };
+        let size = usize::try_from(size).unwrap_or(usize::MAX).max(1);
+        bytes.chunks(size).map(Self::Udp).chain(rest)
+    }
+}
+
 /// What of a TCP segment matters to the order of its bytes (RFC 9293 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "the flags of the header, each by name")]

@@ -3,19 +3,23 @@
 //! A byte sent as urgent (`MSG_OOB`) is taken out of the stream by the receiver's kernel, unless the
 //! receiver asked for it inline (`SO_OOBINLINE`), or another urgent byte came before the first was read
 //! (`tcp_check_urg` in `net/ipv4/tcp_input.c`; RFC 6093). No packet shows which of these happened, so
-//! that both readings go on until only one of them gives messages.
+//! that both readings go on. The reading without urgent bytes is never dropped: whoever writes the stream
+//! could make it look wrong with messages that servers answer all the same.
 
 use super::Framing;
 use super::flow::after;
 
 /// Readings of one stream at a time. Three urgent bytes that nobody can place make eight.
 const READINGS: usize = 8;
+/// Messages that cannot be, after which a reading with an urgent byte is dropped: a writer may have sent
+/// a few odd ones on purpose.
+const TOLERATED: u32 = 4;
 /// Urgent bytes that are announced and have not come yet. A sender announces one at a time.
 const ANNOUNCED: usize = 8;
 
 #[derive(Debug, Default)]
 pub(super) struct Readings<F> {
-    /// The reading without urgent bytes, or the one that was found to be right.
+    /// The reading without urgent bytes.
     first: F,
     others: Vec<F>,
     /// Sequence numbers of the urgent bytes to come.
@@ -102,7 +106,7 @@ impl<F: Framing> Readings<F> {
         for other in &mut self.others {
             other.push(bytes, message);
         }
-        self.choose();
+        self.others.retain(|other| other.trial() < TOLERATED);
         lost
     }
 
@@ -111,33 +115,12 @@ impl<F: Framing> Readings<F> {
     fn fork(&mut self, urgent: &[u8], message: &mut dyn FnMut(&[u8])) -> u64 {
         let room = READINGS - 1 - self.others.len();
         let wanted = 1 + self.others.len();
-        let mut with: Vec<F> = std::iter::once(&mut self.first)
-            .chain(&mut self.others)
-            .take(room)
-            .map(|reading| {
-                reading.begin_trial();
-                reading.clone()
-            })
-            .collect();
+        let mut with: Vec<F> = std::iter::once(&self.first).chain(&self.others).take(room).cloned().collect();
         for reading in &mut with {
+            reading.begin_trial();
             reading.push(urgent, message);
         }
         self.others.append(&mut with);
         u64::from(wanted > room)
-    }
-
-    /// Drops the readings that gave what cannot be a message, once another gave only messages.
-    fn choose(&mut self) {
-        if self.others.is_empty() {
-            return;
-        }
-        let is_right = |reading: &F| matches!(reading.trial(), (1.., 0));
-        if !is_right(&self.first) && !self.others.iter().any(is_right) {
-            return;
-        }
-        self.others.retain(|other| other.trial().1 == 0);
-        if self.first.trial().1 > 0 && !self.others.is_empty() {
-            self.first = self.others.remove(0);
-        }
     }
 }

@@ -33,7 +33,7 @@ pub struct LengthPrefix {
     /// The stream was called foreign.
     reported: bool,
     /// See [`Framing::trial`].
-    trial: (u32, u32),
+    trial: u32,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -110,10 +110,10 @@ impl Framing for LengthPrefix {
     }
 
     fn begin_trial(&mut self) {
-        self.trial = (0, 0);
+        self.trial = 0;
     }
 
-    fn trial(&self) -> (u32, u32) {
+    fn trial(&self) -> u32 {
         self.trial
     }
 
@@ -189,8 +189,7 @@ impl LengthPrefix {
 
     /// Whether a message begins here: with any bytes, where the frame is known.
     fn accepts(&mut self, plausible: bool) -> bool {
-        let counted = if plausible { &mut self.trial.0 } else { &mut self.trial.1 };
-        *counted = counted.saturating_add(1);
+        self.trial = self.trial.saturating_add(u32::from(!plausible));
         plausible || self.state == State::Exact
     }
 

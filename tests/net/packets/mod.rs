@@ -190,6 +190,22 @@ fn an_authentication_header_in_ipv4() {
     assert_eq!(payload(&bytes::ipv4(51, &[], &header)), b"dns");
 }
 
+/// One send can hold 64 queries (K6).
+#[test]
+fn several_datagrams_in_one_packet() {
+    let bytes: Vec<u8> = (0..100).collect();
+    let cut = |size| Payload::Udp(&bytes).datagrams(size).collect::<Vec<_>>();
+    assert_eq!(cut(0), [Payload::Udp(&bytes)]);
+    assert_eq!(cut(100), [Payload::Udp(&bytes)]);
+    assert_eq!(cut(1000), [Payload::Udp(&bytes)]);
+    assert_eq!(cut(40), [0..40, 40..80, 80..100].map(|part| Payload::Udp(&bytes[part])));
+    assert_eq!(cut(1).len(), 100);
+    // An empty datagram is one all the same; a super-segment of TCP stays whole.
+    assert_eq!(Payload::Udp(&[]).datagrams(0).count(), 1);
+    let tcp = Payload::Tcp(bytes::data(7, &bytes));
+    assert_eq!(tcp.datagrams(40).collect::<Vec<_>>(), [tcp]);
+}
+
 #[test]
 fn other_protocols_are_no_loss() {
     for protocol in [1, 2, 4, 41, 47, 50, 58, 59, 89, 132, 255] {

@@ -56,6 +56,21 @@ fn an_urgent_byte_that_stays_in_the_stream() {
     }
 }
 
+/// A query that counts no question looks wrong, and what stands one byte before it may look right.
+#[test]
+fn odd_messages_do_not_choose_the_reading() {
+    let mut uncounted = query(0x71ee, "odd.example");
+    uncounted[5] = 0;
+    let mut first = query(1, "a.example");
+    // Read one byte early, the next message has the length 0x0800 and the flags of an answer.
+    first.extend([0, 0, 8]);
+    let messages = [first, uncounted, query(3, "evil.example")];
+    let mut bytes = stream(&messages);
+    bytes.insert(30, 0xe1);
+    let got = read(&segments(&bytes, &[30])).take();
+    assert!(messages.iter().all(|message| got.contains(message)));
+}
+
 #[test]
 fn an_announcement_before_the_byte_and_a_copy_of_it() {
     let message = query(1, "a.example");
