@@ -111,7 +111,7 @@ const ADDRESS_CLASSES: [u16; 2] = [1, 254];
 /// eighty times its size, and is given as hex.
 const MAX_TYPES: usize = 256;
 
-/// What the data of one record holds besides its text.
+/// The results of reading the data of one record.
 #[derive(Debug, Default)]
 pub(super) struct Data {
     pub text: Span,

@@ -1,5 +1,5 @@
-//! From bytes to a message: header, questions, records, in their order, within bounds. Whatever
-//! is wrong, what was read before it stays. What the data of a record says is left to `data`.
+//! Bytes into a message: header, questions and records in their order, within bounds. A fault leaves
+//! everything that was read before it. The data of a record is left to `data`.
 
 use domain::base::Message as Wire;
 use domain::base::iana::{Class, Opcode, Rtype};
@@ -13,7 +13,7 @@ use super::{Kind, Message, QuestionParts, RecordParts, Section, TRUNCATED, TooSh
 /// mDNS asks for all types of a dozen services at once; elsewhere there is one question.
 const MAX_QUESTIONS: usize = 256;
 
-/// As many A records under a compressed name as the longest message (65,535 bytes) holds.
+/// The longest message (65,535 bytes) holds as many A records under a compressed name.
 const MAX_RECORDS: usize = 4096;
 
 /// Twice the longest message: whole, unless escapes or compression pointers blow it up. Looked at
@@ -109,7 +109,7 @@ struct Decoder<'m, 'a> {
 }
 
 impl<'a> Decoder<'_, 'a> {
-    /// The first reason is the one that is told. A truncated message is short by intention.
+    /// Keeps the first reason. A truncated message is short by intention.
     fn note(&mut self, reason: &'static str) {
         let intended = self.message.flags & TRUNCATED != 0 && matches!(reason, CUT | FEWER);
         if !intended && self.message.malformed.is_none() {
@@ -230,7 +230,7 @@ impl<'a> Decoder<'_, 'a> {
         Ok(())
     }
 
-    /// There are bytes left, and room for what they say.
+    /// Whether bytes are left, and room for the item that they hold.
     fn more(&self, kept: bool, too_many: &'static str) -> Result<(), Stop> {
         if self.parser.remaining() == 0 {
             Err(Stop(FEWER))

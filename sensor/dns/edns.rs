@@ -1,5 +1,5 @@
-//! What the OPT pseudo-record says (RFC 6891): sizes and flags, and the two options that tell an
-//! analyst something: client subnet and extended errors. Other options are stepped over.
+//! The OPT pseudo-record (RFC 6891): sizes and flags, and the two options that are worth a field, client
+//! subnet and extended errors. Other options are stepped over.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -21,7 +21,7 @@ pub struct Edns {
     pub client_subnet: Option<ClientSubnet>,
 }
 
-/// For whom the answer is meant (RFC 7871).
+/// The network that the answer is meant for (RFC 7871).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientSubnet {
     pub address: IpAddr,
@@ -39,7 +39,7 @@ pub struct ExtendedError<'a> {
     pub text: &'a str,
 }
 
-/// What was read before an error stays.
+/// Reads the options. Those before an error stay.
 pub(super) fn options(
     parser: &mut Parser<'_, [u8]>,
     edns: &mut Edns,
@@ -55,9 +55,9 @@ pub(super) fn options(
             OptionCode::EXTENDED_ERROR if errors.len() < MAX_ERRORS => {
                 let code = option.parse_u16_be()?;
                 let start = text.len();
-                // Some servers end the text with a NUL, which RFC 8914 2 tells us to bear.
-                let words = option.peek_all();
-                text.escape(words.strip_suffix(&[0]).unwrap_or(words));
+                // Some servers end the text with a NUL, which RFC 8914 2 asks to tolerate.
+                let reason = option.peek_all();
+                text.escape(reason.strip_suffix(&[0]).unwrap_or(reason));
                 errors.push((code, text.since(start)));
             }
             _ => {}

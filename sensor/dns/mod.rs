@@ -1,5 +1,5 @@
 //! DNS messages as text (RFC 8499 terms): decoded by the `domain` crate into one reused buffer.
-//! What a message means for a transaction or a rule is left to others.
+//! The meaning of a message for a transaction or a rule is left to others.
 
 mod data;
 mod decode;
@@ -23,7 +23,7 @@ pub struct Message {
     /// QR: this is an answer.
     pub response: bool,
     pub opcode: u8,
-    /// With the EDNS extended bits.
+    /// The response code, with the extended bits of EDNS.
     pub rcode: u16,
     /// The second 16 bits of the header as they are (QR, opcode, AA, TC, RD, RA, AD, CD, rcode).
     pub flags: u16,
@@ -55,7 +55,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// By the well-known port, of either end.
+    /// The protocol of the well-known port at either end.
     #[must_use]
     pub fn of_port(port: u16) -> Self {
         match port {
@@ -77,7 +77,8 @@ pub struct Question<'a> {
     pub unicast_response: bool,
 }
 
-/// In an UPDATE (RFC 2136 2) these are prerequisites, updates and additional data.
+/// A part of a message. The sections of an UPDATE (RFC 2136 2) are prerequisites, updates and additional
+/// data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Section {
     Answer,
@@ -97,7 +98,7 @@ pub struct Record<'a> {
     /// Presentation form (RFC 1035 5.1; RFC 3597 for types not known, and for data that is not
     /// what its type says). A name alone (CNAME, NS, PTR, DNAME) is written like `name`.
     pub data: &'a str,
-    /// Of A and AAAA in class IN.
+    /// The address of an A or AAAA record in class IN.
     pub address: Option<IpAddr>,
     /// The `ipv4hint` and `ipv6hint` of HTTPS and SVCB: the client may connect there.
     pub hints: &'a [IpAddr],
@@ -171,7 +172,7 @@ impl Message {
         })
     }
 
-    /// Why the answer is what it is, in the server's words (RFC 8914).
+    /// Why the answer is what it is, as the server puts it (RFC 8914).
     #[must_use]
     pub fn extended_errors(&self) -> impl ExactSizeIterator<Item = ExtendedError<'_>> {
         self.errors.iter().map(|(code, text)| ExtendedError { code: ErrorInfo(*code), text: text.of(&self.text) })
@@ -200,7 +201,7 @@ const TRUNCATED: u16 = 0x0200;
 const FLAGS: [(u16, &str); 6] =
     [(0x0400, "AA"), (TRUNCATED, "TC"), (0x0100, "RD"), (0x0080, "RA"), (0x0020, "AD"), (0x0010, "CD")];
 
-/// There is no whole header.
+/// The error of a payload without a whole header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("less than the 12 bytes of a DNS header")]
 pub struct TooShort;

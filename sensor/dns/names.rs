@@ -62,7 +62,7 @@ impl From<fmt::Error> for Unreadable {
 
 #[derive(Debug)]
 pub(super) struct Names {
-    /// Where a name starts in the message, and its text. Servers repeat names as mere pointers.
+    /// The place of a name in the message, and its text. Servers repeat names as mere pointers.
     remembered: [(usize, Span); REMEMBERED],
     next: usize,
     steps: usize,
@@ -166,7 +166,7 @@ fn beyond(end: Option<usize>) -> Unreadable {
     if end.is_some() { Unreadable::Invalid } else { Unreadable::Cut }
 }
 
-/// Where the compression pointer at `at` leads, if there is one (RFC 1035 4.1.4).
+/// The place that the compression pointer at `at` leads to, if there is one (RFC 1035 4.1.4).
 fn pointer(bytes: &[u8], at: usize) -> Option<usize> {
     let high = *bytes.get(at)?;
     let low = *bytes.get(at + 1)?;

@@ -31,7 +31,7 @@ macro_rules! number {
 }
 
 number! {
-    /// Of a record or a question: `AAAA`.
+    /// The type of a record or a question: `AAAA`.
     Type, "TYPE", |number| match number {
         // IANA writes a hyphen where `domain` has none.
         23 => Some("NSAP-PTR"),
@@ -40,7 +40,7 @@ number! {
 }
 
 number! {
-    /// Of a record or a question: `IN`.
+    /// The class of a record or a question: `IN`.
     Class, "CLASS", |number| match number {
         1 => Some("IN"),
         3 => Some("CH"),
@@ -52,7 +52,7 @@ number! {
 }
 
 number! {
-    /// What is asked for: `QUERY`.
+    /// The operation that is asked for: `QUERY`.
     Opcode, "OPCODE", |number| match number {
         0 => Some("QUERY"),
         1 => Some("IQUERY"),
@@ -65,7 +65,7 @@ number! {
 }
 
 number! {
-    /// With the EDNS bits: `NXDOMAIN`, `BADVERS`.
+    /// The response code with the bits of EDNS: `NXDOMAIN`, `BADVERS`.
     Rcode, "RCODE", |number| match number {
         0 => Some("NOERROR"),
         1 => Some("FORMERR"),

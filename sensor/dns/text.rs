@@ -55,7 +55,7 @@ impl Text {
         self.0.truncate(start);
     }
 
-    /// What was written from `start` on.
+    /// The text that was written from `start` on.
     pub(super) fn since(&self, start: usize) -> Span {
         // The buffer's bounds (see `decode`) keep it far below 4 GB.
         let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
@@ -158,7 +158,7 @@ impl Text {
         self.0.extend(bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]));
     }
 
-    /// With padding (RFC 4648 4).
+    /// Writes base64 with padding (RFC 4648 4).
     pub(super) fn base64(&mut self, bytes: &[u8]) {
         const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let digits = |[a, b, c]: [u8; 3]| {
@@ -249,7 +249,7 @@ impl Text {
     }
 }
 
-/// For the displays of `domain`, which are ASCII; anything else would be escaped.
+/// The displays of `domain` write by this. They are ASCII; anything else would be escaped.
 impl fmt::Write for Text {
     fn write_str(&mut self, part: &str) -> fmt::Result {
         if part.is_ascii() {

@@ -16,7 +16,7 @@ const GAP_PATIENCE: u64 = 3_000_000_000;
 /// A jump of the sequence number that is a new connection on the same ports rather than a gap;
 /// above Linux's largest default window (`tcp_rmem`: 6 MiB).
 const NEW_CONNECTION: u32 = 8 << 20;
-/// What a flow that is closed keeps for its successor.
+/// Bytes of memory that a closed flow keeps for its successor.
 const KEPT_CAPACITY: usize = 512;
 
 #[derive(Debug, Default)]
@@ -33,9 +33,9 @@ pub(super) struct Flow<F> {
     closed: bool,
     ahead: VecDeque<Piece>,
     ahead_bytes: usize,
-    /// Since when the gap before `ahead` is there.
+    /// The time at which the gap before `ahead` opened.
     gap_since: u64,
-    /// Of the last packet.
+    /// The time of the last packet.
     heard: u64,
 }
 
@@ -140,8 +140,8 @@ impl<F: Framing> Flow<F> {
         }
         let early = after(self.start, sequence);
         if early > 0 {
-            // From before the first byte that was seen: not a retransmission. After a SYN it is
-            // none of this connection, or a keep-alive (RFC 9293 3.8.4).
+            // These bytes stand before the first one that was seen, so they are no retransmission. After a
+            // SYN they belong to another connection, or are a keep-alive (RFC 9293 3.8.4).
             let (before, rest) = bytes.split_at(bytes.len().min(early.unsigned_abs() as usize));
             if self.exact {
                 lost += if before.len() > 1 { before.len() as u64 } else { 0 };

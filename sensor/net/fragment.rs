@@ -53,12 +53,12 @@ struct Key {
 #[derive(Debug, Default)]
 struct Incomplete {
     key: Option<Key>,
-    /// Of the first fragment that came.
+    /// The time of the first fragment that came.
     time: u64,
-    /// Of the fragment at offset 0.
+    /// The protocol that the fragment at offset 0 names.
     protocol: u8,
     bytes: Vec<u8>,
-    /// What of `bytes` is there: sorted, apart from each other.
+    /// The parts of `bytes` that have come: sorted, and apart from each other.
     stretches: Vec<Range<usize>>,
     /// Known from the last fragment.
     total: Option<usize>,

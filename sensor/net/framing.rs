@@ -1,4 +1,4 @@
-//! What a protocol says about its own messages in a stream of bytes.
+//! The part of reading a stream that knows its protocol: where a message begins and ends.
 
 /// Cuts the bytes of one flow direction into messages. Bytes come in order, and [`gap`](Self::gap)
 /// says where some will never come.

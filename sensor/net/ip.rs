@@ -21,7 +21,7 @@ const SHIM6: u8 = 140;
 pub(super) struct Datagram<'a> {
     pub source: IpAddr,
     pub destination: IpAddr,
-    /// Of `payload`; of a fragment, as its own header says.
+    /// The protocol of `payload`. A fragment has the one that its own header names.
     pub protocol: u8,
     pub fragment: Option<Fragment>,
     pub payload: &'a [u8],
@@ -31,7 +31,7 @@ pub(super) struct Datagram<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fragment {
     pub identification: u32,
-    /// In bytes.
+    /// The distance from the start of the datagram, in bytes.
     pub offset: usize,
     /// More fragments follow this one.
     pub more: bool,
@@ -58,7 +58,7 @@ fn version4(bytes: &[u8]) -> Result<Datagram<'_>, PacketError> {
     if end < header_length {
         return Err(PacketError::Length(NAME));
     }
-    // What follows the total length is padding of the link layer.
+    // Bytes behind the total length are padding of the link layer.
     let payload = bytes.get(header_length..end.min(bytes.len())).ok_or(PacketError::Short(NAME))?;
 
     let place = u16::from_be_bytes([fixed[6], fixed[7]]);

@@ -15,7 +15,7 @@ pub struct Reassembler {
     fragments: Fragments,
 }
 
-/// What the network layer carries, once its headers are read and its fragments are joined.
+/// The payload of the network layer, once headers are read and fragments are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segment<'a> {
     pub source: SocketAddr,
@@ -44,7 +44,7 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// What of a TCP segment matters to the order of its bytes (RFC 9293 3.1).
+/// The parts of a TCP segment that decide about the order of its bytes (RFC 9293 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "the flags of the header, each by name")]
 pub struct Tcp<'a> {

@@ -3,13 +3,13 @@
 //! A byte sent as urgent (`MSG_OOB`) is taken out of the stream by the receiver's kernel, unless the
 //! receiver asked for it inline (`SO_OOBINLINE`), or another urgent byte came before the first was read
 //! (`tcp_check_urg` in `net/ipv4/tcp_input.c`; RFC 6093). No packet shows which of these happened, so
-//! that both readings go on. The reading without urgent bytes is never dropped: whoever writes the stream
+//! that both readings go on. The reading without urgent bytes is never dropped, for the writer of the stream
 //! could make it look wrong with messages that servers answer all the same.
 
 use super::Framing;
 use super::flow::after;
 
-/// Readings of one stream at a time. Three urgent bytes that nobody can place make eight.
+/// Readings of one stream at a time. Three urgent bytes that cannot be placed make eight.
 const READINGS: usize = 8;
 /// Messages that cannot be, after which a reading with an urgent byte is dropped: a writer may have sent
 /// a few odd ones on purpose.

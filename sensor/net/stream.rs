@@ -20,7 +20,7 @@ const HELD_BYTES: usize = 32 << 20;
 /// A flow that holds nothing and was silent for so long is forgotten without being counted: servers
 /// close idle connections after seconds (RFC 7766 6.2.3). In nanoseconds.
 pub(super) const IDLE: u64 = 120_000_000_000;
-/// The same for a flow that was closed; until then, retransmissions are told from new bytes.
+/// The same for a flow that was closed; until then, retransmissions are distinguished from new bytes.
 pub(super) const LINGER: u64 = 10_000_000_000;
 
 /// One direction of one connection as seen from one place. On loopback the same segment is seen
@@ -34,7 +34,7 @@ pub struct FlowKey {
     pub ingress: bool,
 }
 
-/// What a segment says about its flow.
+/// The judgement on a flow that one segment leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict {
@@ -101,8 +101,8 @@ impl<F: Framing> Streams<F> {
         verdict
     }
 
-    /// Hands out what waits behind gaps that nobody fills any more. To be called about every
-    /// second; costs nothing while no flow has a gap.
+    /// Hands out the bytes that wait behind gaps which will not be filled any more. The caller does this
+    /// about every second; it costs nothing while no flow has a gap.
     pub fn expire(&mut self, time: u64, mut message: impl FnMut(&FlowKey, &[u8])) {
         if self.gaps > 0 {
             self.give_up_gaps(|flow, each| flow.expire(time, each), &mut message);

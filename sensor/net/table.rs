@@ -75,7 +75,7 @@ impl<V: Default> Table<V> {
         }
     }
 
-    /// Its value stays where it is and is to be cleared by the caller.
+    /// Removes the oldest flow. The value stays where it is, and the caller clears it.
     pub(super) fn remove_oldest(&mut self) -> Option<&mut V> {
         let index = self.oldest()?;
         self.unlink(index);
@@ -85,7 +85,7 @@ impl<V: Default> Table<V> {
         Some(&mut slot.value)
     }
 
-    /// From the oldest to the newest.
+    /// Visits all flows, from the oldest to the newest.
     pub(super) fn each(&mut self, mut visit: impl FnMut(&FlowKey, &mut V)) {
         let mut index = self.oldest;
         while index != NONE {

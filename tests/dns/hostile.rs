@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::{ANSWER, Builder, QUERY, answer, decode, name, query};
 
-/// What issue and design promise of a release build. A debug build is some twenty times slower.
+/// The promise for a release build. A debug build is some twenty times slower.
 const BOUND: Duration = if cfg!(debug_assertions) { Duration::from_millis(25) } else { Duration::from_millis(1) };
 
 fn valid() -> Vec<Vec<u8>> {
@@ -109,7 +109,7 @@ fn quickest(bytes: &[u8]) -> (Duration, Message) {
     (quickest.min().unwrap(), message)
 }
 
-/// Up to the longest message, almost.
+/// Fills a message almost up to its greatest length.
 fn fill(mut builder: Builder, mut one: impl FnMut(Builder) -> Builder) -> Vec<u8> {
     while builder.0.len() < 65_000 {
         builder = one(builder);

@@ -312,7 +312,7 @@ fn several_questions_are_all_read() {
     assert_eq!(asked(&lying.0, Some("fewer records than counted")), "a.example");
 }
 
-/// What was readable stands beside the reason.
+/// The readable part stands beside the reason.
 #[test]
 fn what_cannot_be_read_says_why() {
     for (label, reason) in [

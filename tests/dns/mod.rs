@@ -73,7 +73,7 @@ pub fn answer(text: &str) -> Builder {
     Builder::new(0x1234, ANSWER).question(&name(text), 1, 1)
 }
 
-/// Without a file of failures: a failure becomes a test.
+/// The settings of a property test. No file of failures is kept: a failure becomes a test.
 pub fn property() -> proptest::test_runner::Config {
     proptest::test_runner::Config { failure_persistence: None, ..Default::default() }
 }

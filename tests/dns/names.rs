@@ -102,7 +102,7 @@ fn compression() {
     let message = decode(
         &query("www.example.com")
             .record(1, b"\xc0\x0c", 5, 1, 1, b"\x01A\xc0\x10")
-            // To the CNAME's target, to a pointer that leads to it, to the tail of a name.
+            // Pointers to the CNAME's target, to a pointer that leads to it, to the tail of a name.
             .record(1, b"\xc0\x2d", 5, 1, 1, b"\xc0\x2d")
             .record(1, b"\x01b\xc0\x3d", 1, 1, 1, &[192, 0, 2, 1])
             .record(2, b"\xc0\x10", 2, 1, 1, b"\xc0\x18")
@@ -128,7 +128,7 @@ fn pointers_that_lead_forward() {
     // One after the other, and back.
     let bytes = [&Builder::new(1, QUERY).question(b"\xc0\x12", 1, 1).0[..], b"\x01b\xc0\x16\x04test\x00"].concat();
     assert_eq!(decode(&bytes).questions().next().unwrap().name, "b.test");
-    // In circles there is no name.
+    // A circle holds no name.
     for circle in [&b"\xc0\x0c"[..], b"\x01a\xc0\x0c", b"\xc0\x0e\xc0\x0c"] {
         assert_eq!(read(circle).questions().len(), 0, "{circle:?}");
     }

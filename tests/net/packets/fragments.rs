@@ -60,7 +60,7 @@ fn extension_headers_behind_the_fragment_header() {
 #[test]
 fn a_fragment_that_is_the_whole_datagram() {
     assert_eq!(payload(&bytes::fragment6(UDP, &bytes::udp(b"dns"), 5, 0, false)), b"dns");
-    // It has nothing to do with others of its identification (RFC 6946 4).
+    // Such a fragment has nothing to do with others of its identification (RFC 6946 4).
     let message = bytes::answer(9, 100);
     let pieces = fragments(true, 5, &bytes::udp(&message), 64);
     let mut reader = Reader::new();

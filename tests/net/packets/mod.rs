@@ -98,7 +98,7 @@ fn super_segments_have_no_length() {
     let segment = bytes::tcp(&bytes::data(7, &large), &[1; 12]);
     assert_eq!(payload(&bytes::ipv4(TCP, &[], &segment)), large);
     assert_eq!(payload(&bytes::ipv6(TCP, &segment)), large);
-    // With the jumbo option in a hop-by-hop header (RFC 2675).
+    // The same with the jumbo option in a hop-by-hop header (RFC 2675).
     let mut jumbo = extension(TCP, 8);
     jumbo.extend(&segment);
     assert_eq!(payload(&bytes::ipv6(0, &jumbo)), large);

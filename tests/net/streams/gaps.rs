@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_flow_joined_midway() {
     let whole = framed(&query(1, "a.example"));
-    // Its first packet starts a message, or is the rest of one.
+    // The first packet starts a message, or is the rest of one.
     for (first, lost) in [(&whole[..], 0), (&whole[9..], whole.len() - 9), (&[0; 1448], 1448)] {
         let mut reader = Reader::midway();
         reader.data(at(0), first);
@@ -79,7 +79,7 @@ fn a_gap_between_messages() {
 
 #[test]
 fn a_gap_inside_a_message_leaves_the_frame_known() {
-    // Behind the gap no packet starts with a message, and the second message is odd on purpose.
+    // No packet behind the gap starts with a message, and the second message is odd on purpose.
     let messages = [answer(1, 5000), vec![0xff; 300], query(3, "a.example")];
     let bytes = stream(&messages);
     let mut reader = Reader::connected();

@@ -276,7 +276,7 @@ fn fin_and_rst_end_a_flow() {
         reader.segment(&Tcp { sequence: at(10), fin: !rst, rst, bytes: &[], ..Tcp::default() });
         assert_eq!(reader.lost(), 10, "an unfinished message");
     }
-    // With forged numbers they hide nothing of what follows, the middle of a message included.
+    // Forged numbers hide nothing that follows, the middle of a message included.
     let mut reader = Reader::connected();
     let forged = |reader: &mut Reader| {
         for (sequence, fin) in [(0x8000_0000, false), (FIRST - 1, false), (FIRST - 1, true), (0, true)] {
@@ -345,7 +345,7 @@ fn flows_are_bounded_in_number() {
     let flow = |index: u32| FlowKey { network_namespace: index, ..key(CLIENT_PORT) };
     for index in 0..16_384 + 100 {
         reader.segment_of(&flow(index), &Tcp { sequence: 0, syn: true, bytes: &bytes[..10], ..Tcp::default() });
-        // This one is kept in use.
+        // Flow 0 is kept in use.
         reader.segment_of(&flow(0), &Tcp { sequence: 0, syn: true, bytes: &[], ..Tcp::default() });
     }
     assert_eq!((reader.evicted(), reader.lost()), (100, 1000));
@@ -394,7 +394,7 @@ fn a_foreign_stream_joined_midway_is_reported_once() {
     assert_eq!(reader.foreign, 1, "it has carried a message");
 }
 
-/// Whoever writes a stream could mute it with a few odd messages, and hide the rest (K3).
+/// The writer of a stream could mute it with a few odd messages, and hide the rest (K3).
 #[test]
 fn a_stream_framed_from_its_syn_is_never_foreign() {
     let mut reader = Reader::connected();
