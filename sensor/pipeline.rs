@@ -122,15 +122,12 @@ impl Pipeline {
             }
         };
         let flow = Flow::of_packet(packet, &segment);
-        if let Payload::Udp(bytes) = segment.payload {
-            for datagram in datagrams(bytes, packet.segment_size) {
-                kinds.packet(&Packet { flow, payload: Payload::Udp(datagram) }, context, out);
+        for payload in segment.payload.datagrams(packet.segment_size) {
+            let routed = kinds.packet(&Packet { flow, payload }, context, out);
+            let streams = matches!(payload, Payload::Tcp(_)) && packet.socket != 0;
+            if routed == Routed::Foreign && streams {
+                context.commands.push(Command::Mute { socket: packet.socket, reason: MuteReason::NotDns });
             }
-            return;
-        }
-        let routed = Packet { flow, payload: segment.payload };
-        if kinds.packet(&routed, context, out) == Routed::Foreign && packet.socket != 0 {
-            context.commands.push(Command::Mute { socket: packet.socket, reason: MuteReason::NotDns });
         }
     }
 
@@ -162,12 +159,4 @@ impl Emit for Watching<'_> {
     fn tick(&mut self, now: u64) {
         self.out.tick(now);
     }
-}
-
-/// The payloads of the datagrams that one packet stands for; see [`event::Packet::segment_size`].
-fn datagrams(bytes: &[u8], segment_size: u32) -> impl Iterator<Item = &[u8]> {
-    let size = if segment_size == 0 { bytes.len() } else { segment_size as usize };
-    // An empty datagram is one, too.
-    let empty = bytes.is_empty().then_some(bytes);
-    bytes.chunks(size.max(1)).chain(empty)
 }
