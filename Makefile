@@ -38,9 +38,10 @@ bench: ## nanoseconds a message, CPU a message live, memory at rest
 	@packaging/needs build test
 	$(CARGO) bench $(RUNNER)
 
-fuzz: ## the property tests of all readers, with CASES (100000) random inputs each
-	@packaging/needs build
+fuzz: ## the property tests of all readers, with CASES (100000) random inputs each, and SHAPES (1000000) of queries asked of servers
+	@packaging/needs build test
 	PROPTEST_CASES=$${CASES:-100000} $(CARGO) test --release --test tests -- --skip sink hostile proper random any_order
+	DNSTRAIL_SHAPES=$${SHAPES:-1000000} $(CARGO) test --release --test system $(RUNNER) -- live_difference --nocapture
 
 vm-test: ## the live tests on other kernels, in QEMU; needs no root
 	@packaging/needs build

@@ -8,13 +8,14 @@ use std::sync::OnceLock;
 use super::lab::{self, Lab, Network, patience};
 
 /// Every program of `tests/system/clients`, and how it is linked.
-const PROGRAMS: [(&str, &[&str]); 11] = [
+const PROGRAMS: [(&str, &[&str]); 12] = [
     ("connect", &[]),
     ("enter", &["-static"]),
     ("hostile", &[]),
     ("owner", &["-pthread"]),
     ("resolve", &[]),
     ("server", &[]),
+    ("shape", &["-pthread"]),
     ("single", &["-static"]),
     ("storm", &[]),
     ("tcp", &[]),

@@ -15,6 +15,7 @@ mod servers;
 
 mod answers;
 mod connections;
+mod difference;
 mod ending;
 mod hostile;
 mod hostile_processes;

@@ -96,7 +96,7 @@ pub fn misbehaving_at(lab: &Lab, network: &Network, addresses: &[&str], port: u1
 }
 
 /// Waits until the kernel lists a datagram socket on each of `addresses`.
-fn listening(mut running: Running, addresses: &[&str], port: u16) -> Running {
+pub fn listening(mut running: Running, addresses: &[&str], port: u16) -> Running {
     until("a resolver listens", || {
         if let Some(status) = running.child.try_wait().expect("wait") {
             let mut said = String::new();
