@@ -1,6 +1,10 @@
-//! Every file that an output opens is opened here, in one way: a FIFO without a reader, a FIFO without a
+//! Every path that an output is given is opened here, in one way: a FIFO without a reader, a FIFO without a
 //! writer and a device never keep the opener waiting. A file system that hangs keeps only the thread of
 //! its output waiting, for that thread is the caller.
+//!
+//! A FUSE daemon that has taken a request and never answers keeps that thread in the kernel, where no
+//! signal reaches it (`request_wait_answer` in fs/fuse/dev.c). The sensor still ends in time, but its
+//! parent cannot reap it until the mount goes; only a process of its own for these calls would change that.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
