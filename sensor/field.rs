@@ -24,6 +24,8 @@ pub struct Field {
 pub enum Holds {
     /// Other fields.
     Object,
+    /// Other fields; those of one element of a list are searched for together.
+    Nested,
     /// A text of any length and characters.
     Text,
     /// A text for people.
@@ -62,6 +64,7 @@ impl Holds {
     pub const fn ecs_type(self) -> &'static str {
         match self {
             Self::Object => "object",
+            Self::Nested => "nested",
             Self::Text | Self::Name | Self::Mnemonic | Self::OneOf(_) | Self::Form(_) => "keyword",
             Self::Message => "match_only_text",
             Self::Wildcard => "wildcard",

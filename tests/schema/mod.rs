@@ -5,5 +5,6 @@ pub mod allocations;
 mod conformance;
 mod cuts;
 mod documents;
+mod fields;
 mod formats;
 mod hostile;

@@ -1,6 +1,6 @@
 //! The fields that several kinds of documents share.
 
-use crate::field::Holds::{Address, Form, Instant, Message, Name, Object, OneOf, Text, True, Wildcard};
+use crate::field::Holds::{Address, Form, Instant, Message, Name, Nested, Object, OneOf, Text, True, Wildcard};
 use crate::field::{Fields, Holds, field, own};
 use crate::schema::event::{Category, Kind, Outcome, Type};
 
@@ -159,7 +159,7 @@ pub const THREAT: Fields = &[
     field("rule.uuid", Text, "", "", "The identity of the entry, where its list gives one"),
     field("threat.feed.name", Text, "", "", "").always(),
     field("threat.feed.reference", Text, "", "", ""),
-    field("threat.enrichments", Object, "", "osint", "All matches").list().always(),
+    field("threat.enrichments", Nested, "", "osint", "All matches").list().always(),
     field(
         "threat.enrichments.indicator.type",
         OneOf(&["domain-name", "ipv4-addr", "ipv6-addr"]),

@@ -21,10 +21,8 @@ pub static ANSWER_NAME: Field = OWNER;
 pub static ANSWER_DATA: Field = DATA;
 pub static RESOLVED_IP: Field = RESOLVED;
 
-/// `network.protocol`
-const PROTOCOL: Fields = &[field("network.protocol", OneOf(&["dns"]), "", "", "").always()];
-
 pub const FIELDS: Fields = &[
+    field("network.protocol", OneOf(&["dns"]), "", "", "").always(),
     field("dns.type", OneOf(&["query", "answer"]), "message_type", "activity_id", "").always(),
     field("dns.id", Form("^[0-9]{1,5}$"), "transaction_id", "query.packet_uid", "").always(),
     NAME,
@@ -71,7 +69,7 @@ pub const FIELDS: Fields = &[
     own("dnstrail.dns.extended_errors.text", Text, ""),
 ];
 
-const TABLES: &[Fields] = &[FIELDS, PROTOCOL, MESSAGE, ACTOR, OWN_ACTOR, NETWORK, THREAT];
+const TABLES: &[Fields] = &[FIELDS, MESSAGE, ACTOR, OWN_ACTOR, NETWORK, THREAT];
 
 const ALWAYS: &[&str] = &[
     "dns",

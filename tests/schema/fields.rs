@@ -1,0 +1,148 @@
+//! The tables of fields: they name what the JSON Schema and the official list of ECS name, and the files that
+//! are generated from them are up to date. `RENEW=1 cargo test --test tests schema::fields` writes these files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use dnstrail::field::{Action, Field, Holds};
+use dnstrail::schema::ecs::fields::{ACTOR, EVERY, MESSAGE, NETWORK, OWN_ACTOR, THREAT};
+use dnstrail::sighting::{connection, dns};
+use dnstrail::{journal, sighting};
+
+use crate::support::conformance::described_fields;
+
+/// Every table, those of the kinds among them.
+fn tables() -> Vec<&'static [Field]> {
+    let shared = [EVERY, MESSAGE, ACTOR, OWN_ACTOR, NETWORK, THREAT, journal::FIELDS];
+    let kinds = sighting::Name::ALL.iter().map(|kind| kind.fields());
+    shared.into_iter().chain(kinds).collect()
+}
+
+/// Every field by its path in ECS, and the fields of all tables in their order.
+fn fields() -> BTreeMap<&'static str, Field> {
+    let mut fields = BTreeMap::new();
+    for field in tables().into_iter().flatten() {
+        let known = fields.insert(field.ecs, *field);
+        assert!(known.is_none(), "{} stands in two tables", field.ecs);
+    }
+    fields
+}
+
+fn actions() -> impl Iterator<Item = &'static Action> {
+    dns::ACTIONS.iter().chain(connection::ACTIONS).chain(journal::ACTIONS)
+}
+
+#[test]
+fn tables_and_json_schema_name_the_same_fields() {
+    // The schema describes a field whose name is not fixed by the object that holds it.
+    let described: BTreeSet<String> =
+        fields().into_keys().map(|path| path.split_once(".*").map_or(path, |(object, _)| object).to_owned()).collect();
+    assert_eq!(described, described_fields());
+}
+
+#[test]
+fn tables_and_the_list_of_ecs_agree_in_names_types_and_lists() {
+    let mut fields = fields();
+    fields.retain(|path, _| !path.starts_with("dnstrail."));
+    let mut official = BTreeMap::new();
+    for row in include_str!("../../schemas/ecs-fields.csv").lines().skip(1) {
+        let columns: Vec<&str> = row.split(',').collect();
+        official.insert(columns[1], (columns[2], columns[4] == "array"));
+    }
+    let of_tables: BTreeMap<&str, (&str, bool)> =
+        fields.iter().map(|(path, field)| (*path, (field.holds.ecs_type(), field.list))).collect();
+    assert_eq!(of_tables, official);
+}
+
+/// What an action says of a field must be about a field that there is.
+#[test]
+fn actions_name_fields_that_there_are() {
+    let fields = fields();
+    let is_known = |path: &str| fields.keys().any(|field| *field == path || field.starts_with(&format!("{path}.")));
+    for action in actions() {
+        let lists = action.lists.iter().map(|(path, _)| *path);
+        let values = action.values.iter().map(|(path, _)| *path);
+        let named = action.always.iter().copied().flatten().chain(action.never).copied().chain(values).chain(lists);
+        for path in named {
+            assert!(is_known(path), "{}: {path}", action.name);
+        }
+        let never: BTreeSet<&&str> = action.never.iter().collect();
+        let both = action.always.iter().copied().flatten().find(|path| never.contains(path));
+        assert_eq!(both, None, "{}", action.name);
+    }
+}
+
+/// The golden line of each action is as its row has it.
+#[test]
+fn golden_lines_are_as_their_actions_have_them() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schema/golden/ecs");
+    let mut seen = BTreeSet::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let line: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        let at = |path: &str| line.pointer(&format!("/{}", path.replace('.', "/")));
+        let action = actions().find(|action| line["event"]["action"] == action.name).expect("a row for each action");
+        seen.insert(action.name);
+        assert!(action.kinds.iter().any(|kind| line["event"]["kind"] == **kind), "{}", path.display());
+        assert_eq!(line["event"]["dataset"], action.dataset, "{}", path.display());
+        for field in action.always.iter().copied().flatten() {
+            assert!(at(field).is_some(), "{}: {field} is missing", path.display());
+        }
+        for field in action.never {
+            assert_eq!(at(field), None, "{}: {field}", path.display());
+        }
+        for (field, values) in action.values {
+            assert!(values.iter().any(|value| at(field).unwrap() == value), "{}: {field}", path.display());
+        }
+        for (field, lists) in action.lists {
+            assert!(
+                lists.iter().any(|list| *at(field).unwrap() == serde_json::json!(list)),
+                "{}: {field}",
+                path.display()
+            );
+        }
+    }
+    assert!(seen.len() >= 10, "{seen:?}");
+}
+
+fn holds(field: &Field) -> String {
+    let value = match field.holds {
+        Holds::OneOf(values) => values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", "),
+        other => other.ecs_type().to_owned(),
+    };
+    if field.list { format!("list of {value}") } else { value }
+}
+
+/// The tables for people.
+fn page() -> String {
+    let mut page = String::from(
+        "# The fields of a line\n\nGenerated from the tables in `sensor/` by `RENEW=1 cargo test --test tests schema::fields`.\n\
+         Below `dnstrail`, CIM has the same path, and OCSF has it under `unmapped`.\n\n\
+         | `event.action` | `event.kind` | what it says |\n|---|---|---|\n",
+    );
+    for action in actions() {
+        let kinds = action.kinds.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ");
+        writeln!(page, "| `{}` | {kinds} | {} |", action.name, action.meaning).unwrap();
+    }
+    page.push_str("\n| ECS | holds | CIM | OCSF | meaning |\n|---|---|---|---|---|\n");
+    let code = |name: &str| if name.is_empty() { String::new() } else { format!("`{name}`") };
+    for (path, field) in fields() {
+        let own = path.starts_with("dnstrail.");
+        let ocsf = if own { format!("unmapped.{path}") } else { field.ocsf.to_owned() };
+        writeln!(page, "| `{path}` | {} | {} | {} | {} |", holds(&field), code(field.cim), code(&ocsf), field.meaning)
+            .unwrap();
+    }
+    page
+}
+
+#[test]
+fn the_page_of_fields_is_up_to_date() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/fields.md");
+    if std::env::var_os("RENEW").is_some() {
+        fs::write(&path, page()).unwrap();
+    }
+    let there = fs::read_to_string(&path).unwrap_or_default();
+    assert!(there == page(), "schemas/fields.md is not what the tables say: renew it, see the top of this file");
+}
