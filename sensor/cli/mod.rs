@@ -65,7 +65,7 @@ fn with_environment(command: clap::Command) -> clap::Command {
 /// Writes the manual as a page of man(7). `parameters` are those of an `OUT`.
 ///
 /// # Errors
-/// Those of `out`.
+/// `out` cannot be written.
 pub fn write_manual(parameters: &[manual::Parameter], out: &mut impl Write) -> io::Result<()> {
     manual::write(command(), parameters, out)
 }

@@ -61,7 +61,7 @@ impl<const ZERO: bool, const MOST: u64> FromStr for Seconds<ZERO, MOST> {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        // What is no number lies outside of the bounds as well.
+        // A text that is no number lies outside of the bounds as well.
         Self::try_from(text.parse().unwrap_or(f64::NAN))
     }
 }

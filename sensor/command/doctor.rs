@@ -47,7 +47,7 @@ pub struct Diagnosis {
     #[serde(skip_serializing_if = "Option::is_none")]
     milliseconds: Option<Times>,
     roles: Vec<Role>,
-    /// What would make a host better on which everything works.
+    /// Remedies that would make things better on a host where everything works.
     advice: Vec<String>,
     /// The reason why nothing could be attached, with the remedy.
     error: Option<String>,
@@ -111,7 +111,7 @@ impl Diagnosis {
     /// Writes the diagnosis for a person.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// `out` cannot be written.
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let missing = self.missing_capabilities.join(", ");
         writeln!(out, "kernel        {}", self.kernel)?;

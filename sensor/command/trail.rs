@@ -43,7 +43,7 @@ pub fn trail(args: &TrailArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Which arguments are indicators, and which are files. The first is always an indicator, unless lists have
+/// Sorts the arguments into indicators and files. The first is always an indicator, unless lists have
 /// them; of the others each that exists, or is written as a path, is a file.
 fn sorted(arguments: &[OsString], has_lists: bool) -> Result<(Vec<&OsStr>, Vec<PathBuf>), Failure> {
     let (first, others) = arguments.split_at(usize::from(!has_lists).min(arguments.len()));
@@ -77,7 +77,7 @@ fn is_file(argument: &OsStr) -> bool {
     argument == "-" || path.exists() || (path.components().count() > 1 && !is_network_or_url())
 }
 
-/// What was read and found, for the person at the terminal.
+/// Says on stderr what was read and found.
 fn report(trail: &Trail, files: usize) {
     let Summary { documents, outside, skipped, too_long, not_followed } = trail.summary();
     eprintln!("dnstrail: {documents} documents in {files} {}", if files == 1 { "file" } else { "files" });

@@ -29,12 +29,12 @@ pub(super) struct Clock {
     ready: VecDeque<Held>,
 }
 
-/// What to do with a frame.
+/// The judgement of a frame's time.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Its time is good.
+    /// The time is good.
     Good,
-    /// It waits until other frames have settled the time.
+    /// The frame waits until other frames have settled the time.
     Hold,
 }
 

@@ -8,7 +8,7 @@ use super::link::Frame;
 pub(super) enum Radio {
     None,
     Radiotap,
-    /// Of 144 bytes, unless AVS follows in its place.
+    /// A header of 144 bytes, unless an AVS header stands in its place.
     Prism,
     Avs,
 }

@@ -1,5 +1,5 @@
-//! What a person looks for: a name and all below it, an address, a network, or the host of a URL, also as
-//! reports write them, so that no click opens them (`hxxp://evil[.]example/`).
+//! Indicators, which a person looks for: a name and all below it, an address, a network, or the host of a URL.
+//! Reports write them so that no click opens them (`hxxp://evil[.]example/`), and so they are read as well.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -30,7 +30,7 @@ pub struct Lines {
     number: u64,
 }
 
-/// What stands at one place of a file.
+/// The content of one line's place in a file.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Entry<'a> {
     Line(&'a [u8]),

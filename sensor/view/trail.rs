@@ -30,7 +30,7 @@ pub enum TrailError {
     Write(#[from] io::Error),
 }
 
-/// What was read, and what of it could not be.
+/// Figures of what was read, and of what could not be.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Summary {
     pub documents: u64,
@@ -44,7 +44,7 @@ pub struct Summary {
     pub not_followed: u64,
 }
 
-/// What was found of one indicator.
+/// Figures of one indicator.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Found {
     pub lookups: u64,
@@ -141,7 +141,7 @@ impl Trail {
         }
     }
 
-    /// What was read so far.
+    /// The figures so far.
     #[must_use]
     pub fn summary(&self) -> Summary {
         Summary { not_followed: self.followed.lacking, ..self.summary.clone() }
@@ -279,7 +279,7 @@ impl Followed {
         !self.addresses.is_empty() && address(text).is_some_and(|address| self.addresses.contains(&address))
     }
 
-    /// What a process that is followed, or a child of one, did next.
+    /// The relation of what a followed process, or a child of one, did next.
     fn relate(&mut self, document: &Document<'_>) -> Option<Relation> {
         let process = &document.process;
         if self.resolvers.contains(&*process.entity_id) {

@@ -30,3 +30,32 @@ fn every_key_of_the_default_configuration_is_explained_and_valid() {
         dnstrail::cli::config::Run::new(args).unwrap_or_else(|error| panic!("{error:#}\n{content}"));
     }
 }
+
+/// A usage error ends with 2, so that a service manager does not start the sensor again and again.
+#[test]
+fn a_configuration_that_cannot_be_used_ends_the_start_with_2() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("it is ours");
+        path
+    };
+    let fifo = folder.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    for (path, reason) in [
+        (file("port.toml", "\nports = [0]\n"), "line 2"),
+        (file("key.toml", "observ = \"all\"\n"), "unknown field `observ`"),
+        (fifo, "is a pipe, not a file; give a TOML file with --config"),
+        (folder.path().join("missing.toml"), "cannot be read: No such file or directory (os error 2)"),
+    ] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dnstrail"));
+        let output = command.args(["run", "--config"]).arg(&path).output().expect("dnstrail");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(reason) && said.matches("os error").count() <= 1, "{said}");
+    }
+    for arguments in [["--ports", "0"], ["--timeout", "0"], ["--duration", "x"]] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_dnstrail")).arg("run").args(arguments).output();
+        assert_eq!(output.expect("dnstrail").status.code(), Some(2), "{arguments:?}");
+    }
+}

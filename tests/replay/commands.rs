@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use crate::support::bytes::{self, Order, UDP, query};
 
 const MICROSECOND: u32 = 0xa1b2_c3d4;
-/// Of the frames, in seconds.
+/// The time of the first frames, in seconds.
 const START: u32 = 1_700_000_000;
 const RAW: u32 = 101;
 
