@@ -1,4 +1,4 @@
-//! What the sensor reads of the host that it runs on: identity, accounts, and `/proc` of other processes.
+//! The host that the sensor runs on: its identity, its accounts, and `/proc` of other processes.
 //! No other module opens those files. Which process they describe is left to `process`, how a document
 //! shows them to `ecs`.
 

@@ -1,6 +1,6 @@
-//! What `/proc` shows of one process, and only when it is that very process. Links are read and never
-//! followed, and no path is looked up below another process's root: that would walk a file system which
-//! whoever mounted it can stop from answering.
+//! Facts from `/proc` about one process, and only when the pid is still that very process. Links are read and
+//! never followed, and no path is looked up below another process's root: such a walk enters a file system
+//! that the process itself may have mounted, and can keep from answering.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -22,7 +22,8 @@ const MOUNTS_SIZE: u64 = 4 << 20;
 /// Nanoseconds in the clock tick of `/proc/PID/stat` (`USER_HZ` is 100 on every architecture but Alpha and IA-64).
 const TICK: u64 = 10_000_000;
 
-/// What the kernel's `d_path` (`fs/d_path.c`) adds to a name that was unlinked. A file may bear it as its name.
+/// The suffix that the kernel's `d_path` (`fs/d_path.c`) adds to a name that was unlinked. A file may bear it as
+/// its name.
 pub(crate) const DELETED: &str = " (deleted)";
 
 /// A mounted proc(5), or a recorded one.
@@ -31,7 +32,7 @@ pub(super) struct ProcFs {
     root: PathBuf,
 }
 
-/// What could be read of a process; each part may be missing by itself.
+/// Facts about a process; each part may be missing by itself.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
     /// As the link has it, with [`DELETED`] behind what was unlinked.

@@ -28,7 +28,7 @@ const WORKERS: usize = 16;
 /// Bytes of stack of a thread, which holds paths and the buffers of one file.
 const STACK: usize = 256 << 10;
 
-/// What is asked.
+/// A question about a process.
 #[derive(Debug, Clone)]
 enum Question {
     Facts(TaskKey),
@@ -36,7 +36,7 @@ enum Question {
     Accounts(TaskKey, u32),
 }
 
-/// What came of it.
+/// The answer to a question.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// `None`: there is no such process any more.

@@ -1,13 +1,13 @@
-//! Which container a cgroup path belongs to. Pure text; reading the path is left to the kernel's
-//! record, names of pods and images to whoever can ask the runtime.
+//! The container that a cgroup path belongs to. Pure text: the path comes from the kernel's record, and names of
+//! pods and images are known to the runtime alone.
 
 use std::rc::Rc;
 
-/// From the cgroup path.
+/// A container, as the cgroup path names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
     pub id: Rc<str>,
-    /// docker, containerd, cri-o, podman, …; `None` where the path does not tell.
+    /// docker, containerd, cri-o, podman, …; `None` where the path does not name it.
     pub runtime: Option<&'static str>,
     /// UID of the Kubernetes pod, as the API server has it.
     pub pod: Option<Rc<str>>,
@@ -16,7 +16,7 @@ pub struct Container {
 /// Hexadecimal digits of a container id (OCI runtimes use a SHA-256's worth of random bytes).
 const ID_DIGITS: usize = 64;
 
-/// What stands before a 64-digit id in a path component. Monitor processes (`crio-conmon-<id>`,
+/// Prefixes of a 64-digit id in a path component, and their runtimes. Monitor processes (`crio-conmon-<id>`,
 /// `libpod-conmon-<id>`) live outside of the container and match none of these.
 const ID_PREFIXES: &[(&str, &str)] = &[
     ("docker-", "docker"),
@@ -28,12 +28,12 @@ const ID_PREFIXES: &[(&str, &str)] = &[
     ("podman-", "podman"),
 ];
 
-/// What stands before a 64-digit id in `slice:prefix:id`: systemd's notation, kept as one directory
-/// where kubelet and runtime disagree about the cgroup driver.
+/// The same for `slice:prefix:id`: systemd's notation becomes one directory where kubelet and runtime disagree
+/// about the cgroup driver.
 const COLON_PREFIXES: &[(&str, &str)] =
     &[("docker", "docker"), ("cri-containerd", "containerd"), ("crio", "cri-o"), ("libpod", "podman")];
 
-/// What a bare 64-digit id stands in. Under `kubepods` the path does not tell the runtime.
+/// Parent directories of a bare 64-digit id. Under `kubepods` the path does not name the runtime.
 const ID_PARENTS: &[(&str, &str)] = &[("docker", "docker"), ("libpod_parent", "podman"), ("crio", "cri-o")];
 
 impl Container {
@@ -161,7 +161,7 @@ mod tests {
             ("/system.slice/docker-ID.scope/init.scope", Some("docker")),
             // Amazon ECS.
             ("/ecs/0a1b2c3d4e5f60718293a4b5c6d7e8f9/ID", None),
-            // Kubernetes: containerd, cri-o, cri-dockerd with the systemd driver; cgroupfs does not tell.
+            // Kubernetes: containerd, cri-o, cri-dockerd with the systemd driver; cgroupfs does not name the runtime.
             (
                 "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod0b2b3c9e_6b5f_4d0a_9c76_9d3f6a0c2f11.slice/cri-containerd-ID.scope",
                 Some("containerd"),

@@ -1,4 +1,4 @@
-//! One image made of what the kernel's record says, completed by `/proc`.
+//! Makes an image from the kernel's record, and completes it from `/proc`.
 
 use std::fmt::Write as _;
 use std::rc::Rc;
@@ -87,7 +87,7 @@ fn shared(unit: Unit, parent: Option<&Process>) -> Rc<Unit> {
     there.map_or_else(|| Rc::new(unit), Rc::clone)
 }
 
-/// What `/proc` may complete.
+/// The facts of an image that `/proc` may complete.
 struct Parts {
     executable: Option<String>,
     executable_deleted: bool,

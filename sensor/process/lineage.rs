@@ -1,4 +1,4 @@
-//! Where an image comes from, beyond its parent: what remains known when the processes in between have ended.
+//! The processes above an image, which stay known after the processes in between have ended.
 
 use std::mem::size_of;
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use crate::event::TaskKey;
 use crate::host::BootClock;
 
 /// Ancestors that are kept, the parent not counted: more than lie between init and a program that a person runs
-/// by ssh, sudo, a shell and a script. Of a longer line the nearest are kept.
+/// by ssh, sudo, a shell and a script. A longer line keeps the nearest.
 pub const ANCESTORS: usize = 8;
 
 /// One ancestor: less than an image, since thousands of descendants may keep it.
@@ -44,18 +44,18 @@ impl Ancestor {
     }
 }
 
-/// What a child gets from its parent.
+/// The lineage that a child gets from its parent.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Lineage {
     /// The parent's image, without a lineage of its own.
     pub(super) parent: Option<Rc<Process>>,
     pub(super) ancestors: Option<Rc<[Ancestor]>>,
-    /// `parent` is not who forked the process.
+    /// Another process than `parent` forked this one.
     pub(super) adopted: bool,
 }
 
 impl Lineage {
-    /// Of the children of this process.
+    /// The lineage of the children of this process.
     pub(super) fn below(parent: &Rc<Process>) -> Self {
         let ancestors = above(parent);
         let has_none = parent.parent.is_none() && parent.ancestors.is_none();
@@ -82,7 +82,7 @@ impl Lineage {
     }
 }
 
-/// Who forked the process, and what lies above. `None` where nobody is known.
+/// The process that forked this one, and the processes above. `None` where none is known.
 fn above(process: &Process) -> Option<Rc<[Ancestor]>> {
     if process.adopted {
         return process.ancestors.clone();

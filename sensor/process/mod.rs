@@ -1,4 +1,4 @@
-//! Who a task is: every program image seen on this host, by [`TaskKey`], in bounded memory.
+//! Processes: every program image seen on this host, by [`TaskKey`], in bounded memory.
 //! Reading the kernel's records is left to `event`, reading `/proc` to `host`; how a document shows a
 //! process is left to `schema`.
 
@@ -65,8 +65,8 @@ pub struct Process {
     /// Known even when nothing else of the parent is.
     pub parent_key: Option<TaskKey>,
     pub parent_name: Option<Rc<str>>,
-    /// Who started it beyond the parent, the nearest first, at most [`ANCESTORS`]. Where the process was given to
-    /// another parent, as a daemon is to init, the list begins with the one that forked it.
+    /// The processes above the parent, the nearest first, at most [`ANCESTORS`]. Where the process was given to
+    /// another parent, as a daemon is to init, the list begins with the process that forked it.
     pub ancestors: Option<Rc<[Ancestor]>>,
     /// The process was given to another parent after it was forked.
     pub adopted: bool,

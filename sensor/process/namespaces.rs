@@ -14,7 +14,7 @@ struct Namespace {
     sight: Sight,
 }
 
-/// What is known of the account files there.
+/// Knowledge of the account files in a mount namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Sight {
     /// No process there could be asked about them yet.

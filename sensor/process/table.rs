@@ -50,14 +50,14 @@ pub struct Processes {
     retired: VecDeque<(u64, usize)>,
     /// Where the search for the next live image to forget goes on.
     hand: usize,
-    /// Of all slots.
+    /// Sum over all slots.
     bytes: usize,
 }
 
 #[derive(Debug)]
 struct Slot {
     image: Option<Rc<Process>>,
-    /// What its children get, made when it first becomes a parent.
+    /// The lineage of its children, made when it first becomes a parent.
     lineage: Option<Lineage>,
     bytes: usize,
     live: bool,
@@ -99,7 +99,7 @@ impl Processes {
         if let Some(before) = self.before(&record.process) {
             lineage = Some(lineage.unwrap_or_default().after(before, record.parent));
         }
-        // What is found of the namespace is kept only while a process is there.
+        // Findings about the namespace are kept only while a process is there.
         self.namespaces.enter(record.mount_namespace);
         let image = self.image_of_record(record, lineage);
         self.insert(Rc::new(image), record.time);
@@ -193,7 +193,8 @@ impl Processes {
         self.slots[*self.images.get(key)?].image.as_ref()
     }
 
-    /// What a child of this process gets. The processes above are completed first, as far as they are known.
+    /// The lineage of the children of this process. The processes above are completed first, as far as they are
+    /// known.
     fn lineage(&mut self, key: &TaskKey) -> Option<Lineage> {
         let mut missing = Vec::new();
         let mut next = *self.images.get(key)?;

@@ -1,9 +1,9 @@
-//! Which unit of systemd a cgroup path belongs to (systemd.unit(5), systemd.slice(5)). Pure text; the path is the
-//! kernel's.
+//! The unit of systemd that a cgroup path belongs to (systemd.unit(5), systemd.slice(5)). Pure text: the path comes
+//! from the kernel's record.
 
 use std::rc::Rc;
 
-/// From the cgroup path. Each part is absent where the path has none.
+/// A unit of systemd, as the cgroup path names it. Each part is absent where the path has none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Unit {
     /// Service or scope of the system's manager: `ssh.service`, `session-2.scope`, `user@1000.service`.
@@ -12,7 +12,7 @@ pub struct Unit {
     pub user_name: Option<Rc<str>>,
     /// The innermost slice that `name` lies in.
     pub slice: Option<Rc<str>>,
-    /// Of a login session: its number (`loginctl`).
+    /// Number of the login session (`loginctl`).
     pub session: Option<Rc<str>>,
 }
 

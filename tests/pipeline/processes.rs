@@ -1,4 +1,4 @@
-//! The process of a document is the one that asked, whatever happens to it meanwhile.
+//! A document shows the process that asked, whatever happens to that process meanwhile.
 
 use super::*;
 use dnstrail::event::{Exit, Fork};
@@ -79,9 +79,9 @@ fn many_short_lived_processes() {
         let source = format!("192.0.2.1:{}", 20_000 + pid);
         ingress(SERVER, &source, &answer(1, &format!("p{pid}.example")).0).to(&mut scene);
     }
-    let told = scene.told();
-    assert_eq!(told.len(), 20_000);
-    for one in told {
+    let documents = scene.told();
+    assert_eq!(documents.len(), 20_000);
+    for one in documents {
         assert_eq!(one.name, format!("p{}.example", one.pid.unwrap()));
     }
 }

@@ -1,4 +1,4 @@
-//! What the table asks the host: `/proc`, and the names of users and groups.
+//! The questions of the table to the host: `/proc`, and the names of users and groups.
 
 use std::rc::Rc;
 
@@ -19,7 +19,7 @@ impl Processes {
         }
     }
 
-    /// What `/proc` shows of the process, if that can be had at once.
+    /// Facts from `/proc` about the process, if they can be had at once.
     pub(in crate::process) fn read_facts(&mut self, process: &TaskKey) -> Option<Facts> {
         match self.reader.facts(*process)? {
             Answer::Facts(_, facts) => facts,

@@ -16,7 +16,7 @@ fn users_of_the_hosts_namespace_only() {
     table.record(&ProcessRecord { mount_namespace: 99, ..record(key(2, 1, 1)) });
     let mut task = Task { process: key(1, 1, 1), tid: 1, uid: 105, gid: 112, name: [0; 16] };
     assert_eq!(table.get(&key(1, 1, 1)).unwrap().user_name.as_deref(), Some("root"));
-    // It has dropped its privileges since.
+    // The process has dropped its privileges since.
     let image = table.of_task(&task, 1).unwrap();
     assert_eq!(
         (image.uid, image.user_name.as_deref(), image.group_name.as_deref()),
