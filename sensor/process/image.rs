@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 
 use super::lineage::Lineage;
-use super::{Arguments, Container, Process, Processes, Unit};
+use super::{Arguments, Container, File, Process, Processes, Unit};
 use crate::event::{self, ProcessRecord, TaskKey};
 use crate::host::{DELETED, Facts};
 
@@ -38,6 +38,8 @@ impl Processes {
             clock: self.host.clock.clone(),
             name: name.map_or_else(|| task_name(&record.name), Rc::from),
             executable: executable.map(Rc::from),
+            executable_file: (record.executable_inode != 0)
+                .then_some(File { device: record.executable_device, inode: record.executable_inode }),
             executable_deleted,
             path_cut: record.path_cut,
             arguments: arguments.map(Rc::new),

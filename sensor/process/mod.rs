@@ -36,6 +36,8 @@ pub struct Process {
     pub clock: BootClock,
     /// Absolute path as the process's own root sees it; `None` for kernel threads and where it is not known.
     pub executable: Option<Rc<str>>,
+    /// The file itself, whatever path it is found at; `None` for kernel threads and where it is not known.
+    pub executable_file: Option<File>,
     /// The executable is deleted, or a memfd.
     pub executable_deleted: bool,
     /// A path has more components than the kernel side walks: its first ones are missing.
@@ -70,6 +72,14 @@ pub struct Process {
     pub ancestors: Option<Rc<[Ancestor]>>,
     /// The process was given to another parent after it was forked.
     pub adopted: bool,
+}
+
+/// A file, named by its file system and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct File {
+    /// Major and minor number, as proc_pid_mountinfo(5) shows them.
+    pub device: (u32, u32),
+    pub inode: u64,
 }
 
 impl Process {

@@ -140,6 +140,7 @@ pub fn parent() -> Process {
         entity_id: "5c1f0a4be6d94f10".into(),
         clock: BootClock::new(TIME - 3_605_000_000_000),
         executable: Some("/usr/bin/bash".into()),
+        executable_file: None,
         executable_deleted: false,
         name: "bash".into(),
         path_cut: false,

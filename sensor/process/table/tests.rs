@@ -4,6 +4,7 @@ mod lineage;
 use super::*;
 use crate::host::BootClock;
 use crate::host::proc::tests::{record as record_proc, record_mounts, record_stuck};
+use crate::process::File;
 
 const HOST_NAMESPACE: u32 = 4_026_531_841;
 
@@ -246,11 +247,18 @@ fn a_description_at_exit_does_not_replace_a_better_one() {
 }
 
 #[test]
-fn foreign_mounts_and_cut_paths_are_marked() {
+fn foreign_mounts_cut_paths_and_the_file_itself_are_kept() {
     let host = Host { mount_namespace: HOST_NAMESPACE, ..Host::default() };
     let mut table = Processes::new(host, Arc::default());
     table.record(&record(key(1, 1, 1)));
-    table.record(&ProcessRecord { mount_namespace: 99, path_cut: true, ..record(key(2, 1, 1)) });
+    let file = File { device: (254, 1), inode: 4_711 };
+    table.record(&ProcessRecord {
+        mount_namespace: 99,
+        path_cut: true,
+        executable_inode: file.inode,
+        executable_device: file.device,
+        ..record(key(2, 1, 1))
+    });
     table.record(&ProcessRecord { mount_namespace: 0, ..record(key(3, 1, 1)) });
     let mut marks = |pid| {
         let image = table.get(&key(pid, 1, 1)).unwrap();
@@ -259,6 +267,8 @@ fn foreign_mounts_and_cut_paths_are_marked() {
     assert_eq!(marks(1), (HOST_NAMESPACE, false, false));
     assert_eq!(marks(2), (99, true, true));
     assert_eq!(marks(3), (0, false, false), "not known");
+    assert_eq!(table.get(&key(2, 1, 1)).unwrap().executable_file, Some(file));
+    assert_eq!(table.get(&key(1, 1, 1)).unwrap().executable_file, None);
 }
 
 #[test]
