@@ -103,15 +103,15 @@ mod tests {
         Mounts::parse(mountinfo).place(path)
     }
 
-    fn at(device: &str, path: &str) -> Option<Place> {
-        Some(Place { device: device.into(), path: path.into() })
+    fn at(device: &str, path: &str) -> Place {
+        Place { device: device.into(), path: path.into() }
     }
 
     #[test]
     fn a_path_leads_to_the_last_mount_on_its_way() {
-        assert_eq!(place(HOST, "/etc/passwd"), at("254:0", "/etc/passwd"));
-        assert_eq!(place(HOST, "/proc"), at("0:21", ""));
-        assert_eq!(place(HOST, "/process"), at("254:0", "/process"), "no component of a mount's name");
+        assert_eq!(place(HOST, "/etc/passwd"), Some(at("254:0", "/etc/passwd")));
+        assert_eq!(place(HOST, "/proc"), Some(at("0:21", "")));
+        assert_eq!(place(HOST, "/process"), Some(at("254:0", "/process")), "no component of a mount's name");
         assert_eq!(Mounts::parse(HOST).point_of_kind("cgroup2"), Some("/sys/fs/cgroup/uni fied"));
         assert_eq!(Mounts::parse(HOST).point_of_kind("fuse"), None);
     }
@@ -119,22 +119,22 @@ mod tests {
     #[test]
     fn bind_mounts_lead_to_what_they_show() {
         let file = "1 0 8:1 / / rw - ext4 a rw\n2 1 8:1 /srv/passwd /etc/passwd rw - ext4 a rw\n";
-        assert_eq!(place(file, "/etc/passwd"), at("8:1", "/srv/passwd"));
-        assert_eq!(place(file, "/etc/group"), at("8:1", "/etc/group"));
+        assert_eq!(place(file, "/etc/passwd"), Some(at("8:1", "/srv/passwd")));
+        assert_eq!(place(file, "/etc/group"), Some(at("8:1", "/etc/group")));
         let folder = "1 0 0:9 / / rw - overlay o rw\n2 1 8:1 /etc /etc rw - ext4 a rw\n";
-        assert_eq!(place(folder, "/etc/passwd"), at("8:1", "/etc/passwd"), "the host's own");
+        assert_eq!(place(folder, "/etc/passwd"), Some(at("8:1", "/etc/passwd")), "the host's own");
         let volume = "1 0 0:9 /@root / rw - btrfs a rw\n";
-        assert_eq!(place(volume, "/etc/passwd"), at("0:9", "/@root/etc/passwd"));
+        assert_eq!(place(volume, "/etc/passwd"), Some(at("0:9", "/@root/etc/passwd")));
     }
 
     #[test]
     fn the_topmost_of_stacked_mounts_counts_and_hidden_ones_do_not() {
         let stacked = "1 0 8:1 / / rw - ext4 a rw\n3 2 0:3 / /etc rw - tmpfs c rw\n2 1 0:2 / /etc rw - tmpfs b rw\n";
-        assert_eq!(place(stacked, "/etc/passwd"), at("0:3", "/passwd"));
+        assert_eq!(place(stacked, "/etc/passwd"), Some(at("0:3", "/passwd")));
         let hidden = "1 0 8:1 / / rw - ext4 a rw\n2 1 0:2 / /a/b rw - tmpfs b rw\n3 1 0:3 / /a rw - tmpfs c rw\n";
-        assert_eq!(place(hidden, "/a/b/passwd"), at("0:3", "/b/passwd"), "/a was mounted over /a/b");
+        assert_eq!(place(hidden, "/a/b/passwd"), Some(at("0:3", "/b/passwd")), "/a was mounted over /a/b");
         let over_root = "1 0 8:1 / / rw - ext4 a rw\n2 1 0:2 / / rw - tmpfs b rw\n";
-        assert_eq!(place(over_root, "/etc/passwd"), at("8:1", "/etc/passwd"));
+        assert_eq!(place(over_root, "/etc/passwd"), Some(at("8:1", "/etc/passwd")));
     }
 
     #[test]

@@ -72,8 +72,8 @@ mod tests {
         Some([unit.name, unit.user_name, unit.slice, unit.session].map(|part| part.map(|part| part.to_string())))
     }
 
-    fn expected(parts: [&str; 4]) -> Option<[Option<String>; 4]> {
-        Some(parts.map(|part| (!part.is_empty()).then(|| part.to_owned())))
+    fn expected(parts: [&str; 4]) -> [Option<String>; 4] {
+        parts.map(|part| (!part.is_empty()).then(|| part.to_owned()))
     }
 
     #[test]
@@ -99,7 +99,7 @@ mod tests {
             ("/kubepods.slice/kubepods-pod5a4c.slice/", ["", "", "kubepods-pod5a4c.slice", ""]),
         ];
         for (path, wanted) in cases {
-            assert_eq!(parts(path), expected(wanted), "{path}");
+            assert_eq!(parts(path), Some(expected(wanted)), "{path}");
         }
     }
 
