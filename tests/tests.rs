@@ -1,6 +1,7 @@
 //! `make quick`: the tests that need neither root, network, daemons nor another package, in one binary.
 
 mod bounded;
+mod cases;
 mod cli;
 mod dns;
 mod event;

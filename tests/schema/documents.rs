@@ -1,8 +1,5 @@
 //! One line of each kind in each format, to the byte. A line that differs is left in the target folder.
 
-use std::fs;
-use std::path::Path;
-
 use dnstrail::alert::{Match, Summary};
 use dnstrail::dns::{Kind, Message};
 use dnstrail::event::{self, Stage, Task};
@@ -15,7 +12,7 @@ use dnstrail::sighting::connection;
 use dnstrail::sighting::dns::{self, ANSWER_DATA, Occurrence, RESOLVED_IP};
 
 use crate::support::conformance::{check_line, check_lines};
-use crate::support::formats;
+use crate::support::{formats, golden};
 use crate::support::samples::{self, ANSWER, CDN, QUERY, TIME, WWW, Wire};
 
 #[track_caller]
@@ -30,15 +27,7 @@ fn is_golden(name: &str, sequence: u64, body: Body) {
         if schema == Schema::Ecs {
             check_line(line);
         }
-        let file = format!("{folder}/{name}.json");
-        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schema/golden").join(&file);
-        let expected = fs::read_to_string(&golden).unwrap_or_default().replace("%VERSION%", env!("CARGO_PKG_VERSION"));
-        if expected.as_bytes() != line {
-            let actual = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&file);
-            fs::create_dir_all(actual.parent().unwrap()).unwrap();
-            fs::write(&actual, line).unwrap();
-            panic!("{} is not {}", actual.display(), golden.display());
-        }
+        golden::compare(&format!("tests/schema/golden/{folder}/{name}.json"), str::from_utf8(line).unwrap());
     }
 }
 

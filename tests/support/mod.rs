@@ -4,5 +4,6 @@ pub mod bytes;
 pub mod commands;
 pub mod conformance;
 pub mod formats;
+pub mod golden;
 pub mod outputs;
 pub mod samples;

@@ -1,8 +1,8 @@
-//! One workload, in every shape that a client gives a lookup, under one run of the sensor: each
-//! kernel and each way in must tell the same of it. What cannot be the same (times, ports, numbers
-//! of processes) is blanked, and the rest compared with `parity.golden`, line by line.
+//! One workload, in every shape that a client gives a lookup, under one run of the sensor: each kernel and
+//! each way in must give the same documents. Values that differ by nature (times, ports, numbers of processes) are
+//! blanked, and the rest is compared with `parity.golden`, line by line.
 //!
-//! `DNSTRAIL_PARITY=FILE` keeps what was seen, for instance to look at it or to renew the golden file.
+//! `make golden LIVE=yes` renews the golden file.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -17,6 +17,7 @@ use super::lab::{Cgroup, Lab, Network, slowness, until};
 use super::selection::assert_ways_in;
 use super::sensor::Sensor;
 use super::servers::{misbehaving_at, unbound};
+use crate::support::golden;
 
 /// The same on every host, so that lengths are.
 const SUFFIX: &str = "parity.test";
@@ -128,9 +129,10 @@ fn live_parity_documents_are_those_of_the_golden_file() {
 
     assert_ways_in(&recording);
     let network = lab.network.file();
-    let seen = told(&recording, &[(built(), "CLIENTS"), (lab.scratch.path(), "SCRATCH"), (&network, "NETWORK")]);
-    if let Some(file) = std::env::var_os("DNSTRAIL_PARITY") {
-        fs::write(file, &seen).expect("DNSTRAIL_PARITY names a file that can be written");
+    let seen = shown(&recording, &[(built(), "CLIENTS"), (lab.scratch.path(), "SCRATCH"), (&network, "NETWORK")]);
+    if golden::is_renewed() {
+        golden::compare("tests/system/live/parity.golden", &seen);
+        return;
     }
     let difference = difference(GOLDEN, &seen);
     assert!(difference.is_empty(), "- parity.golden, + this kernel and way in\n{difference}");
@@ -146,7 +148,7 @@ fn finished(run: &Run) {
 }
 
 /// One line for each document of the workload, sorted: answers that race come in any order.
-fn told(recording: &Recording, folders: &[(&Path, &str)]) -> String {
+fn shown(recording: &Recording, folders: &[(&Path, &str)]) -> String {
     let mut lines: Vec<String> =
         recording.below(SUFFIX).into_iter().map(|document| comparable(document, folders)).collect();
     lines.sort();
@@ -261,9 +263,9 @@ fn skip_digits(text: &str) -> &str {
     text.trim_start_matches(|digit: char| digit.is_ascii_digit())
 }
 
-/// What one has and the other has not, field by field where a line has its counterpart.
+/// The lines that only one side has, field by field where a line has its counterpart.
 fn difference(golden: &str, seen: &str) -> String {
-    let mut told = String::new();
+    let mut shown = String::new();
     let (golden, seen) = (by_lookup(golden), by_lookup(seen));
     let nothing = Vec::new();
     let keys: std::collections::BTreeSet<_> = golden.keys().chain(seen.keys()).collect();
@@ -272,16 +274,16 @@ fn difference(golden: &str, seen: &str) -> String {
         for at in 0..old.len().max(new.len()) {
             match (old.get(at), new.get(at)) {
                 (Some(old), Some(new)) if old != new => {
-                    let _ = writeln!(told, "  {key}");
-                    differing_fields(&mut told, old, new);
+                    let _ = writeln!(shown, "  {key}");
+                    differing_fields(&mut shown, old, new);
                 }
-                (Some(old), None) => drop(writeln!(told, "- {key} {old}")),
-                (None, Some(new)) => drop(writeln!(told, "+ {key} {new}")),
+                (Some(old), None) => drop(writeln!(shown, "- {key} {old}")),
+                (None, Some(new)) => drop(writeln!(shown, "+ {key} {new}")),
                 _ => {}
             }
         }
     }
-    told
+    shown
 }
 
 /// Lines by their first three words: name, type and action.
@@ -294,7 +296,7 @@ fn by_lookup(text: &str) -> BTreeMap<&str, Vec<&str>> {
     lines
 }
 
-fn differing_fields(told: &mut String, old: &str, new: &str) {
+fn differing_fields(shown: &mut String, old: &str, new: &str) {
     let [old, new] = [old, new].map(|text| {
         let mut fields = BTreeMap::new();
         flatten(&serde_json::from_str(text).unwrap_or(Value::Null), String::new(), &mut fields);
@@ -302,12 +304,12 @@ fn differing_fields(told: &mut String, old: &str, new: &str) {
     });
     for (path, value) in &old {
         if new.get(path) != Some(value) {
-            let _ = writeln!(told, "-   {path} {value}");
+            let _ = writeln!(shown, "-   {path} {value}");
         }
     }
     for (path, value) in &new {
         if old.get(path) != Some(value) {
-            let _ = writeln!(told, "+   {path} {value}");
+            let _ = writeln!(shown, "+   {path} {value}");
         }
     }
 }
