@@ -1,4 +1,4 @@
-//! What it costs to read a message, text of all its names and data included.
+//! The cost of reading a message, text of all its names and data included.
 
 use std::hint::black_box;
 

@@ -1,4 +1,4 @@
-//! What it costs to write a document: nanoseconds each, into a reused buffer.
+//! The cost of writing a document: nanoseconds each, into a reused buffer.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -51,7 +51,7 @@ fn measure(schema: Schema, name: &str, lookup: dns::Document) {
     println!("{name:<44} {:>6} ns {:>6} bytes", each.into_iter().min().unwrap_or(0), line.len());
 }
 
-/// Of this thread: other work on the machine counts less than on the clock.
+/// The processor time of this thread. Other work on the machine disturbs it less than it disturbs the clock.
 fn processor_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("the clock of this thread").into()
 }

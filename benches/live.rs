@@ -1,6 +1,5 @@
-//! What the sensor costs on this host, live, as root: the time to start, and what the kernel's verifier
-//! has of it; CPU for each DNS message, in the sensor and in the kernel's probes; what traffic pays
-//! that is not DNS; memory at rest.
+//! The cost of the sensor on this host, live, as root: the time to start, and the verifier's share of it; CPU for each
+//! DNS message, in the sensor and in the kernel's probes; CPU for traffic that is not DNS; memory at rest.
 //!
 //! The load is dnsperf against an unbound on loopback, which answers from its own data.
 
@@ -17,7 +16,7 @@ const PORT: u16 = 5399;
 /// Queries a second of the even load: what a busy host of one's own resolver sees.
 const RATE: u32 = 20_000;
 const SECONDS: u32 = 6;
-/// Starts of which the median is told.
+/// Starts; the median is printed.
 const STARTS: usize = 5;
 /// Packets of the traffic that is not DNS.
 const OTHER_PACKETS: u32 = 200_000;
@@ -92,8 +91,8 @@ pub fn run() {
     let _ = fs::write("/proc/sys/kernel/bpf_stats_enabled", "0");
 }
 
-/// What it takes until each way in is attached, and how many instructions of each program the verifier walked
-/// (known since Linux 5.16).
+/// The time until each way in is attached, and the instructions of each program that the verifier walked (known
+/// since Linux 5.16).
 fn verification() {
     println!("\nlive/verification: milliseconds of each way in, median of {STARTS}");
     println!("  {:<10} {:>8} {:>8} {:>8} {:>8}", "", "trial", "load", "attach", "all");

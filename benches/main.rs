@@ -33,7 +33,7 @@ fn main() {
     }
 }
 
-/// Runs of which the median is told.
+/// Runs; the median is printed.
 const RUNS: usize = 9;
 
 /// Long enough that the clock and a single interrupt do not matter.

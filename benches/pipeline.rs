@@ -1,4 +1,4 @@
-//! What it costs to bring a packet to its document (headers, message, query and answer matched,
+//! The cost of bringing a packet to its document (headers, message, query and answer matched,
 //! process found, rules asked), and then to its line.
 
 use std::hint::black_box;

@@ -18,7 +18,7 @@ fn a_full_table_allocates_nothing() {
     insert(&mut table, 0..10 * ENTRIES);
     assert_eq!(allocations(|| insert(&mut table, 10 * ENTRIES..40 * ENTRIES)), 0);
     assert_eq!(table.len() as u64, ENTRIES);
-    // Entries that were taken out leave room for others.
+    // Entries that were taken out leave space for others.
     let work = || {
         table.retain(|key, _| key % 2 == 0);
         insert(&mut table, 40 * ENTRIES..41 * ENTRIES);

@@ -1,4 +1,4 @@
-//! How names are spelt, whatever their bytes.
+//! The spelling of names, for any bytes.
 
 use dnstrail::dns::Message;
 use proptest::prelude::*;

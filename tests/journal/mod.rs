@@ -1,4 +1,4 @@
-//! The journal: every document gets the next number, whoever emits it, and reaches each output once.
+//! The journal: every document gets the next number, from any source, and reaches each output once.
 
 use std::fs;
 use std::path::Path;

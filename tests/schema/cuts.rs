@@ -129,7 +129,7 @@ fn many_matches_keep_the_first() {
     assert_eq!(document["process"]["pid"], 4242);
 }
 
-/// What is kept of an image is used only where it is what would be written.
+/// The kept form of an image is used only where a new one would be the same.
 #[test]
 fn an_image_is_written_once_and_read_in_every_line() {
     let query = samples::query();

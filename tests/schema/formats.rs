@@ -23,7 +23,7 @@ fn written(schema: Schema, body: Body) -> Value {
     check(schema, &line, DEFAULT_LINE)
 }
 
-/// What is said of a message, asked or answered by the process of the samples.
+/// The document of a message that the process of the samples asked or got.
 fn lookup(schema: Schema, message: &Message, change: impl FnOnce(dns::Document) -> dns::Document) -> Value {
     let actor = samples::actor(samples::contained());
     let asked = samples::asked(message, &actor);

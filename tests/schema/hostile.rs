@@ -1,5 +1,5 @@
-//! Whatever a name, an argument or a list holds: one line of valid JSON below the cap, and the
-//! same line again for the same document.
+//! Names, arguments and lists with any content give one line of valid JSON below the cap, and the same line again
+//! for the same document.
 
 use std::path::PathBuf;
 use std::rc::Rc;

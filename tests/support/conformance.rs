@@ -49,7 +49,7 @@ pub fn check_line(line: &[u8]) -> Value {
     check_line_below(line, DEFAULT_LINE)
 }
 
-/// The same where the writer has another cap.
+/// Checks one line of a writer with the cap `cap`, and gives its content.
 #[track_caller]
 pub fn check_line_below(line: &[u8], cap: usize) -> Value {
     let text = str::from_utf8(line).expect("a line is UTF-8");
@@ -146,7 +146,7 @@ fn check_values(event: &Value) {
     }
 }
 
-/// What the schema describes, as ECS names fields.
+/// The fields that the schema describes, by their ECS names.
 fn described(node: &Value, name: &str, names: &mut BTreeSet<String>) {
     if let Some(reference) = node["$ref"].as_str() {
         return described(SCHEMA.pointer(&reference[1..]).unwrap(), name, names);

@@ -55,8 +55,8 @@ const REPLY_CODES: &[&str] = &[
     "BADCOOKIE",
 ];
 
-/// Network Resolution, dataset DNS. What a query cannot have yet is absent: Splunk's data model
-/// fills `answer` and `reply_code` with "unknown".
+/// Network Resolution, dataset DNS. Fields that a query does not have yet are absent: Splunk's data model fills
+/// `answer` and `reply_code` with "unknown".
 #[track_caller]
 pub fn check_resolution(value: &Value) {
     let text = |name: &str| value[name].as_str().unwrap_or_else(|| panic!("{name} in {value:#}"));
@@ -90,7 +90,7 @@ pub fn check_resolution(value: &Value) {
     }
 }
 
-/// What the base event, the class and the objects in it require.
+/// The requirements of the base event, the class and the objects in it.
 #[track_caller]
 fn check_ocsf(value: &Value) {
     let number = |path: &str| {

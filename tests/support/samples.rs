@@ -287,7 +287,7 @@ pub fn connected<'a>(event: &'a event::Connection, actor: &'a Actor, matches: &'
     connection::Document { event, actor, name: "www.evil.example", resolved, matches }
 }
 
-/// Of an address that `www.evil.example` resolved to.
+/// Matches of an address that `www.evil.example` resolved to.
 pub fn matches_of_address() -> Vec<Match> {
     vec![Match { hit: hit("evil.example"), field: &DESTINATION_IP, atomic: "192.0.2.3".into() }]
 }

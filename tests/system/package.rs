@@ -158,8 +158,8 @@ fn package_installs_into_a_clean_root_and_runs() {
     assert!(!root.path("etc/dnstrail/dnstrail.toml").exists() && !root.path("var/log/dnstrail").exists());
 }
 
-/// What systemd itself says of the installed unit: nothing amiss, and how much it leaves to whoever takes the
-/// service over, from 0 to 10. At 2.9 with systemd 252, of which 0.7 are the capabilities below.
+/// Lets systemd judge the installed unit: it must find no fault, and an exposure (0 to 10, the power of an attacker
+/// who takes over the service) below the threshold. systemd 252 says 2.9, and 0.7 of it are the capabilities below.
 fn check_unit(root: &Root) {
     const MOST_EXPOSED: &str = "--threshold=32";
     let analyze = |verb: &[&str]| {

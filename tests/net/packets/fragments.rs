@@ -150,7 +150,7 @@ fn identification_addresses_and_protocol_keep_datagrams_apart() {
 }
 
 #[test]
-fn incomplete_datagrams_are_given_up_by_age_and_by_room() {
+fn incomplete_datagrams_are_given_up_by_age_and_by_number() {
     let datagram = bytes::udp(&bytes::answer(9, 100));
     let mut reader = Reader::new();
     let pieces = fragments(false, 1, &datagram, 64);

@@ -125,7 +125,7 @@ fn a_gap_that_reaches_into_the_next_message() {
 }
 
 #[test]
-fn copies_of_a_waiting_segment_take_no_room() {
+fn copies_of_a_waiting_segment_take_no_space() {
     let bytes = framed(&query(1, "a.example"));
     let mut reader = Reader::connected();
     for _ in 0..5000 {

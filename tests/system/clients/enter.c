@@ -151,7 +151,7 @@ static void refuse_bpf(void)
 		fail("seccomp");
 }
 
-/* Makes the first instruction of a program that is being loaded read a register that nobody has set. */
+/* Makes the first instruction of a program that is being loaded read a register that was never set. */
 static void spoil_if(const char *name, const struct seccomp_notif *call)
 {
 	struct bpf_insn spoiled = { .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_0, .src_reg = BPF_REG_3 };

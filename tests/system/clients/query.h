@@ -1,7 +1,7 @@
 /*
- * What every client here needs: DNS queries written by hand, answers told from
- * other bytes, server addresses read. A client prints nothing but errors and
- * ends with 0 when it got its answers.
+ * The common part of the clients: DNS queries written by hand, answers
+ * recognised among other bytes, server addresses read. A client prints nothing
+ * but errors and ends with 0 when it got its answers.
  */
 #ifndef QUERY_H
 #define QUERY_H

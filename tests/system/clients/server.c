@@ -199,7 +199,7 @@ static void answer(struct reply *reply, const struct question *question, int dat
 		reply->length -= 2;
 }
 
-/* An answer that nobody asked for, under another id. */
+/* An answer without a query, under another id. */
 static void unsolicited(struct reply *reply, const struct question *question)
 {
 	static const char name[] = "\013never-asked";

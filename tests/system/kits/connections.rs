@@ -1,4 +1,4 @@
-//! What the add-on makes of connections.
+//! Connections as the Splunk add-on shows them.
 
 use dnstrail::event::{self, Stage};
 use dnstrail::journal::{Body, Document};

@@ -29,7 +29,7 @@ pub fn extract(value: &Value) -> Fields {
     fields
 }
 
-/// What the settings of one source type make of the fields. Aliases come first; expressions do not
+/// The fields after the settings of one source type are applied. Aliases come first; expressions do not
 /// see each other.
 pub fn apply(settings: &BTreeMap<String, String>, fields: &Fields) -> Fields {
     let mut all = fields.clone();

@@ -59,7 +59,7 @@ fn made(source_type: &str, fields: &Fields) -> Fields {
     apply(&settings("props.conf")[source_type], fields)
 }
 
-/// What Splunk takes for a number is one.
+/// Fields as JSON. A text that Splunk takes for a number becomes a number.
 fn as_json(fields: &Fields) -> Value {
     let value = |text: &String| match (text.parse::<u64>(), text.parse::<f64>()) {
         (Ok(number), _) => number.into(),

@@ -33,7 +33,7 @@ fn python(code: &str, arguments: &[&str]) -> Output {
     output.expect("python3")
 }
 
-/// What sigma-cli makes of a rule.
+/// A rule as sigma-cli converts it.
 fn converted(rule: &str, target: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rule.yml");
@@ -65,7 +65,7 @@ fn sigma_rules_become_searches() {
     assert_eq!(converted(&tunnel, "lucene"), "dns.question.type:TXT AND dns.question.name:*tunnel*");
     let missing = rule("category: network, service: dns", "dns.response.code: NXDOMAIN");
     assert_eq!(converted(&missing, "eql"), r#"any where dns.response_code:"NXDOMAIN""#);
-    // What is of no DNS keeps its names.
+    // A rule for another log source keeps its field names.
     assert!(converted(&rule("category: process_creation", "Image: /bin/sh"), "lucene").starts_with("Image:"));
 }
 
@@ -128,12 +128,12 @@ fn model() -> Vec<Value> {
     MODEL.get_or_init(read).clone()
 }
 
-/// What an event cannot have yet, or never: Splunk says "unknown" there by itself.
+/// Fields that an event does not have, or not yet: Splunk fills them with "unknown" by itself.
 fn may_be_absent(name: &str, event: &Value) -> bool {
     let is_query = event["message_type"] == "Query";
     match name {
         "reply_code" | "reply_code_id" => is_query,
-        // Of an answer whose query was not seen, too.
+        // An answer whose query was not seen has no duration either.
         "response_time" => is_query || event.get("duration").is_none(),
         "answer" => event["answer_count"] == 0,
         "query" | "record_type" => event["query_count"] == 0,

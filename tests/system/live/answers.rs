@@ -1,5 +1,5 @@
-//! What comes back: to whom it belongs, what it says, and what is said when it does not come, comes
-//! late, comes twice or was never asked for.
+//! Answers: the process that each belongs to, its content, and the documents for an answer that is
+//! missing, late, doubled or unasked for.
 
 use serde_json::{Value, json};
 
@@ -70,7 +70,7 @@ fn live_truncated_answer_is_asked_again_over_tcp() {
 }
 
 #[test]
-fn live_chain_of_aliases_is_told_in_order() {
+fn live_chain_of_aliases_keeps_its_order() {
     let lab = Lab::new();
     let _server = misbehaving(&lab);
     let sensor = Sensor::start(&lab, &[]);
@@ -175,7 +175,7 @@ fn live_query_without_an_answer_times_out() {
 }
 
 #[test]
-fn live_answer_after_the_timeout_is_told_as_late() {
+fn live_answer_after_the_timeout_is_late() {
     let documents = lookup_with("connected", "delay-2500", &["--timeout", "1"]);
     assert_eq!(views(&documents), ["dns-query", "dns-timeout", "dns-answer"]);
     assert_eq!(documents[2].get("dnstrail.dns.late"), Some(&json!(true)), "{:?}", documents[2]);
@@ -184,7 +184,7 @@ fn live_answer_after_the_timeout_is_told_as_late() {
 }
 
 #[test]
-fn live_second_answer_is_told_as_duplicate() {
+fn live_second_answer_is_a_duplicate() {
     let documents = lookup_with("patient", "dup", &[]);
     assert_eq!(views(&documents), ["dns-query", "dns-answer", "dns-answer"]);
     assert_eq!(documents[1].get("dnstrail.dns.duplicate"), None, "{:?}", documents[1]);
@@ -193,7 +193,7 @@ fn live_second_answer_is_told_as_duplicate() {
 }
 
 #[test]
-fn live_answer_to_a_query_never_seen_is_told_without_a_duration() {
+fn live_answer_to_a_query_never_seen_has_no_duration() {
     let documents = lookup_with("patient", "unsolicited", &[]);
     assert_eq!(views(&documents), ["dns-query", "dns-answer", "dns-answer"]);
     assert!(documents[2].text("dns.question.name").starts_with("never-asked."), "{:?}", documents[2]);

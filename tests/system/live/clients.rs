@@ -114,7 +114,7 @@ impl Client {
         run
     }
 
-    /// Waits for the end, whatever it is: a download of a name that leads nowhere fails.
+    /// Waits for the end, failure included: a download from a name that leads nowhere fails.
     pub fn run_to_any_end(self) -> Run {
         self.start().wait()
     }

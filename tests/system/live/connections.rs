@@ -9,10 +9,10 @@ use super::lab::{Lab, Network, until};
 use super::sensor::{Sensor, dnstrail, run_to_end};
 use super::servers::{SERVER_ADDRESS_V4, misbehaving};
 
-/// What the server of `tests/system/clients` says to AAAA.
+/// The address that the server of `tests/system/clients` gives for AAAA.
 const SERVER_ADDRESS_V6: &str = "2001:db8::1";
 const PORT: &str = "8443";
-/// Nobody listens there.
+/// A port without a listener.
 const CLOSED_PORT: &str = "8444";
 
 /// The lab, another namespace that has the addresses to which names resolve, and one who listens there.
@@ -199,7 +199,7 @@ fn live_connection_outlives_who_opened_it() {
 }
 
 #[test]
-fn live_connection_to_what_no_listed_name_resolved_to_is_not_told() {
+fn live_connection_to_an_address_of_no_listed_name_is_not_emitted() {
     let scene = Scene::new();
     let sensor = scene.sensor();
     for number in 0..20 {

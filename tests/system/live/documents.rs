@@ -1,5 +1,5 @@
-//! What the sensor wrote, and what a lookup must have left in it. The field names are those that
-//! users see: a test that needs another one is a change of the product.
+//! The documents that the sensor wrote, and the ones that a lookup must have left there. The field names are those
+//! that users see: a test that needs another one is a change of the product.
 
 use serde_json::Value;
 
@@ -148,7 +148,7 @@ pub struct Lookup<'a> {
 }
 
 impl<'a> Lookup<'a> {
-    /// Of A, over UDP, to 127.0.0.1 port 53, answered with unbound's address.
+    /// A lookup of type A over UDP to 127.0.0.1 port 53, answered with unbound's address.
     pub fn by(run: &'a Run, name: &str) -> Self {
         Self {
             run,

@@ -1,5 +1,5 @@
 //! Valid messages and packets with each bit flipped and cut at each length, on the wire: the sensor
-//! stays up, its counters add up, and the next lookup is told as if nothing had been.
+//! stays up, its counters add up, and the next lookup is recorded as if nothing had happened.
 
 use nix::sys::signal::Signal;
 

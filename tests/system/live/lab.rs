@@ -16,7 +16,7 @@ static TURN: Mutex<()> = Mutex::new(());
 /// Makes names of namespaces and cgroups unique inside this run.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
-/// What is waited for takes milliseconds; only a fault takes this long.
+/// The longest wait. Events take milliseconds; only a fault takes this long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Lab {
@@ -141,7 +141,7 @@ fn ip(arguments: &[&str]) {
     output("ip", arguments);
 }
 
-/// What a program that must succeed prints.
+/// The standard output of a program that must succeed.
 pub fn output(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let output = output.unwrap_or_else(|error| panic!("{}", missing(program, &error)));

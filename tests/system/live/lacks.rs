@@ -1,5 +1,5 @@
-//! What the host may lack or refuse, and what the sensor may leave behind: it goes on where it can,
-//! says in one sentence what to do where it cannot, and is gone without a trace in the kernel.
+//! A host that lacks or refuses something: the sensor goes on where it can, and where it cannot, one sentence
+//! says what to do. After its end nothing of the sensor is left in the kernel.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -31,7 +31,7 @@ fn refusal(lab: &Lab, place: &[&str]) -> String {
 }
 
 #[test]
-fn live_lack_of_cgroup_v2_is_told_or_made_up_for() {
+fn live_lack_of_cgroup_v2_is_reported_or_made_up_for() {
     let lab = Lab::new();
     let [_, way] = hooks();
     let mount = cgroup_mount();
@@ -70,10 +70,10 @@ fn live_lack_of_the_kernels_types_is_one_sentence_and_1() {
 }
 
 #[test]
-fn live_lack_of_the_hosts_pids_is_told() {
+fn live_lack_of_the_hosts_pids_is_reported() {
     let _turn = Lab::new();
     let (code, told) = doctor(&["--pid-namespace"], &[]);
-    // What `enter` leaves mounted is the /proc outside; a container has its own.
+    // `enter` leaves the host's /proc mounted; a container has its own.
     assert_eq!(code, Some(0));
     assert!(told.contains("--pid=host"), "{told}");
     assert!(!doctor(&[], &[]).1.contains("--pid=host"));
@@ -114,7 +114,7 @@ fn refused(diagnosis: &str, hook: &str) -> Value {
 
 /// A program that the verifier does not take, as every kernel's may one day.
 #[test]
-fn live_refusal_by_the_verifier_is_told_and_doctor_has_its_whole_log() {
+fn live_refusal_by_the_verifier_is_reported_and_doctor_has_its_whole_log() {
     let (lab, hook) = (Lab::new(), "tp_btf/sched_process_exec");
     let place = ["--spoil", "process_exec"];
     let said = refusal(&lab, &place);
@@ -218,7 +218,7 @@ impl Objects {
         for entry in fs::read_dir(format!("/proc/{pid}/fdinfo")).expect("the sensor runs").flatten() {
             for line in fs::read_to_string(entry.path()).unwrap_or_default().lines() {
                 let Some((field, id)) = line.split_once(":\t") else { continue };
-                // A link's descriptor tells its program too, so the first field of a kind decides nothing.
+                // A link's descriptor names its program too, so the first field does not decide the kind.
                 let Some(kind) = ["prog_id", "map_id", "link_id"].iter().position(|name| *name == field) else {
                     continue;
                 };

@@ -30,7 +30,7 @@ const OTHERS: usize = 2_000;
 /// More than the allocator leaves unused; the sets of half of the reloads take several times that.
 const SLACK: u64 = 6 << 20;
 
-/// What was read of the stream.
+/// Counts of the documents read so far.
 #[derive(Default)]
 struct Tally {
     queries: u64,
@@ -71,7 +71,7 @@ fn replace(path: &Path, text: impl AsRef<[u8]>) {
     fs::rename(&beside, path).expect("a list");
 }
 
-/// A list with the name that is always there, a line that nobody understands, and others.
+/// A list with the name that is always there, a line that no format knows, and others.
 fn list(always: &str, version: u64) -> String {
     let mut text = format!("# version {version}\n{always}\nevil..example\n");
     for number in 0..OTHERS {
@@ -184,7 +184,7 @@ const SPOILS: &[Spoil] = &[
 ];
 
 #[test]
-fn live_spoilt_lists_are_told_and_the_last_good_one_stays() {
+fn live_spoilt_lists_are_reported_and_the_last_good_one_stays() {
     let lab = Lab::new();
     let _server = misbehaving(&lab);
     let rules = lab.path("list.txt");

@@ -16,7 +16,7 @@ const QUERIES_A_SECOND: f64 = 50_000.0;
 const SECONDS: &str = "10";
 const NAMES: usize = 1000;
 
-/// What was read from a stream that is too long to be kept.
+/// Counts from a stream of documents that is too long to be kept.
 #[derive(Default)]
 struct Tally {
     queries: u64,

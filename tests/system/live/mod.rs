@@ -2,7 +2,7 @@
 //! against what is known of them. Every test here needs root, is named `live_…`, and fails, never
 //! skips, where something is missing.
 //!
-//! What steers a run from outside (an emulated guest, a forced way in):
+//! These variables steer a run from outside (an emulated guest, a forced way in):
 //! `DNSTRAIL_HOOKS` is given to `--hooks`, `DNSTRAIL_SLOWNESS` multiplies every deadline,
 //! `DNSTRAIL_PROGRAM` is the sensor and `DNSTRAIL_CLIENTS` the folder of the built clients, where
 //! they are not those of this build.

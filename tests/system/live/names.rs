@@ -6,7 +6,7 @@ use super::lab::Lab;
 use super::sensor::Sensor;
 use super::servers::{SERVER_ADDRESS_V4, misbehaving};
 
-/// What a client sends (RFC 1035 5.1), and what documents show, both before the suffix of the test.
+/// Names as a client sends them (RFC 1035 5.1), and as documents show them, without the suffix of the test.
 const NAMES: [(&str, &str); 18] = [
     ("PlAiN.cAsE", "plain.case"),
     ("with space", "with space"),

@@ -13,7 +13,7 @@ use super::lab::Lab;
 use super::sensor::Sensor;
 use super::servers::{ADDRESS_V4, unbound};
 
-/// What does not change from host to host.
+/// Texts that are the same on every host.
 const CONSTANT: [&str; 14] = [
     "event.kind",
     "event.category",

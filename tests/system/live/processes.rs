@@ -1,5 +1,5 @@
-//! Who asked, where that is hard to say: threads, inherited sockets, sockets older than the
-//! sensor, exec in mid-lookup, containers, programs without a file.
+//! The asking process where it is hard to find: threads, inherited sockets, sockets older than the sensor, exec
+//! in mid-lookup, containers, programs without a file.
 
 use std::fs;
 
@@ -9,11 +9,11 @@ use super::lab::{Cgroup, Lab, until};
 use super::sensor::Sensor;
 use super::servers::{misbehaving, unbound};
 
-/// What `owner` answers to most names.
+/// The addresses that most names resolve to.
 const ANSWER: &[&str] = &[super::servers::SERVER_ADDRESS_V4];
 
-/// The one lookup of a test whose client names its asker `p<pid>-t<tid>`: the documents, the pid and the
-/// tid that the name tells.
+/// The one lookup of a test whose client puts its pid and tid into the name, as `p<pid>-t<tid>`: the documents,
+/// the pid and the tid.
 #[track_caller]
 fn lookup_of_asker(recording: &Recording, lab: &Lab) -> ([Document; 2], u64, u64) {
     let documents = recording.below(&lab.suffix);

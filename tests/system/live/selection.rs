@@ -1,4 +1,4 @@
-//! What is looked at, and what is said of it: ports, sides, multicast names, listed names, the
+//! The traffic that is recorded, and the documents about it: ports, sides, multicast names, listed names, the
 //! sensor's own state.
 
 use std::fs;

@@ -24,7 +24,7 @@ pub fn dnstrail(arguments: &[&str]) -> Command {
     dnstrail_in(&[], arguments)
 }
 
-/// The same where `enter` takes it with these options.
+/// `dnstrail` with `arguments` in the place where `enter` takes it with the options `place`.
 fn dnstrail_in(place: &[&str], arguments: &[&str]) -> Command {
     let mut command = Command::new(built().join("enter"));
     if is_alone() && !place.contains(&"--unmount") {
@@ -66,7 +66,7 @@ impl Sensor {
         Self::start_in(lab, &[], arguments)
     }
 
-    /// The same where `enter` takes it with the options `place`.
+    /// Starts the sensor in the place where `enter` takes it with the options `place`.
     pub fn start_in(lab: &Lab, place: &[&str], arguments: &[&str]) -> Self {
         let output = lab.path("documents.json");
         let stderr = lab.path("stderr");
@@ -92,7 +92,7 @@ impl Sensor {
         self
     }
 
-    /// What it told people so far.
+    /// The sensor's messages to people so far.
     pub fn said(&self) -> String {
         fs::read_to_string(&self.stderr).unwrap_or_default()
     }

@@ -8,15 +8,15 @@ use std::net::IpAddr;
 use super::clients::{Client, Running, built};
 use super::lab::{Lab, Network, until};
 
-/// What every name below `.test` resolves to by unbound.
+/// The address that unbound gives for every name below `.test`.
 pub const ADDRESS_V4: &str = "192.0.2.1";
 pub const ADDRESS_V6: &str = "2001:db8::1";
 
-/// What most names resolve to by the server of `tests/system/clients`.
+/// The address that the server of `tests/system/clients` gives for most names.
 pub const SERVER_ADDRESS_V4: &str = "198.18.0.1";
 
 /// unbound on 127.0.0.1 and `::1`, or on `addresses`: each name below `.test` has an A and an AAAA
-/// record, so has `example.com`; all others do not exist. It asks nobody.
+/// record, so has `example.com`; all others do not exist. No other server is asked.
 pub fn unbound(lab: &Lab, addresses: &[&str], port: u16) -> Running {
     let interfaces = format!("  interface: {}\n", addresses.join("\n  interface: "));
     let configuration = format!(

@@ -90,7 +90,7 @@ fn live_mapped_address_on_an_ipv6_socket_is_ipv4() {
 }
 
 #[test]
-fn live_pipelined_queries_of_one_connection_are_told_apart() {
+fn live_pipelined_queries_of_one_connection_are_kept_apart() {
     for mode in ["pipelined", "turns"] {
         let lab = Lab::new();
         let _resolver = unbound(&lab, &["127.0.0.1"], 53);

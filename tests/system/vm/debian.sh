@@ -44,7 +44,7 @@ apt_for() {
   codename=$(host_codename)
   state=$vm_dir/apt/$name
   mkdir -p "$state"/{lists/partial,cache/archives/partial,empty}
-  # dpkg's view of the host stays out of it: dependencies are then resolved down to libc, whatever is installed here.
+  # An empty status hides the host's own packages: dependencies are then resolved down to libc on every host.
   : >"$state/status"
   : >"$state/sources.list"
   for release in "$@"; do
