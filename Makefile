@@ -6,7 +6,7 @@ SENSOR := $(or $(CARGO_TARGET_DIR),target)/release/dnstrail
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
 RUNNER := $(if $(AS_ROOT),--config "target.'cfg(all())'.runner = '$(AS_ROOT)'")
 
-.PHONY: help run quick test demo check bench fuzz vm-test install package
+.PHONY: help run quick system test demo check bench fuzz coverage golden deny vm-test install package
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,11 +18,13 @@ run: ## build it, and print every DNS message of this host with its process, unt
 
 quick: ## the tests that need no root, network, daemon or other package
 	@packaging/needs build
-	$(CARGO) test --lib --test tests
+	$(CARGO) test
 
-test: quick ## the quick tests, then those that need root: live, daemons, packages
+system: ## the tests that need root: live, daemons, packages
 	@packaging/needs build test
 	$(CARGO) test --release --test system $(RUNNER)
+
+test: quick system ## all tests of this kernel: quick, then system
 
 demo: ## a resolver of its own, listed names asked for, and the alerts that come of it
 	@packaging/needs build test
@@ -33,6 +35,7 @@ check: ## formatting and lints
 	@packaging/needs build
 	$(CARGO) fmt --check
 	$(CARGO) clippy --quiet --all-targets -- -D warnings
+	$(CARGO) clippy --quiet --test system -- -D warnings
 
 bench: ## nanoseconds a message, CPU a message live, memory at rest
 	@packaging/needs build test
