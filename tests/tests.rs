@@ -9,6 +9,7 @@ mod journal;
 mod layers;
 mod net;
 mod pipeline;
+mod prose;
 mod replay;
 mod rules;
 mod schema;
