@@ -1,4 +1,4 @@
-//! Who may use whom: the table against the modules.
+//! The allowed edges between folders: the table against the modules.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,7 +4,7 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{Block, ExprUnsafe, ImplItemFn, ItemFn, ItemImpl, Safety, Signature, TraitItemFn};
 
-/// What one Rust file holds.
+/// The functions of one Rust file, and its unsafe code.
 #[derive(Debug, Default)]
 pub struct Shape {
     /// Name and lines of each function, from its signature to its last brace.

@@ -140,7 +140,7 @@ fn a_module_and_its_child_are_no_circle() {
 }
 
 #[test]
-fn crates_are_told_from_names_of_our_own() {
+fn crates_are_distinguished_from_names_of_our_own() {
     let known: BTreeSet<String> = ["toml", "nix", "psl", "idna", "memchr", "read"].map(str::to_owned).into();
     let text =
         "use super::List; use toml::Table; use memchr::memchr; use idna as names; mod psl {} use psl::x; mod read {}

@@ -32,8 +32,18 @@ const RELATIVES: [&str; 5] = ["which", "whom", "whose", "what", "who"];
 
 /// A doc line that begins with these leans on a line elsewhere.
 const LEANING: [&str; 12] = [
-    "it ", "they ", "its ", "their ", "them ", "that is", "the same where", "the same with", "the same for", "as above",
-    "and ", "or ",
+    "it ",
+    "they ",
+    "its ",
+    "their ",
+    "them ",
+    "that is",
+    "the same where",
+    "the same with",
+    "the same for",
+    "as above",
+    "and ",
+    "or ",
 ];
 
 /// What is wrong with a text, a sentence for each fault.

@@ -4,7 +4,7 @@ use proc_macro2::{LineColumn, TokenStream, TokenTree};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// What `///`, `//!` or a heading says: it is read alone.
+    /// A doc comment: its reader may see nothing else.
     Doc,
     Comment,
     /// A text that the program shows.
@@ -66,7 +66,8 @@ fn comments(text: &str, language: &Comments) -> Vec<Text> {
             continue;
         }
         let found = language.marks.iter().find_map(|(mark, kind)| {
-            let rest = line.strip_prefix(mark).or_else(|| line.split_once(&format!(" {mark} ")).map(|(_, rest)| rest))?;
+            let rest =
+                line.strip_prefix(mark).or_else(|| line.split_once(&format!(" {mark} ")).map(|(_, rest)| rest))?;
             Some((rest, *kind, line.starts_with(mark)))
         });
         match found {
@@ -150,7 +151,8 @@ fn markdown(text: &str) -> Vec<Text> {
         if inside.starts_with("```") {
             in_code = !in_code;
         }
-        let is_new = inside.starts_with(['#', '|', '-', '*', '>']) || inside.starts_with(|first: char| first.is_ascii_digit());
+        let is_new =
+            inside.starts_with(['#', '|', '-', '*', '>']) || inside.starts_with(|first: char| first.is_ascii_digit());
         texts.cut_unless(!is_new);
         if in_code || inside.starts_with("```") || line.starts_with("    ") {
             texts.cut_unless(false);

@@ -12,8 +12,8 @@ use dnstrail::sighting::connection;
 use dnstrail::sighting::dns::{self, ANSWER_DATA, Occurrence, RESOLVED_IP};
 
 use crate::support::conformance::{check_line, check_lines};
-use crate::support::{formats, golden};
 use crate::support::samples::{self, ANSWER, CDN, QUERY, TIME, WWW, Wire};
+use crate::support::{formats, golden};
 
 #[track_caller]
 fn is_golden(name: &str, sequence: u64, body: Body) {

@@ -39,7 +39,7 @@ pub fn is_renewed() -> bool {
 /// The version is replaced only where documents and messages carry it, so that no other number is taken for it.
 fn without_version(text: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
-    text.replace(&format!("\"version\":\"{version}\""), &format!("\"version\":\"{VERSION}\""))
+    text.replace(&format!("version\":\"{version}\""), &format!("version\":\"{VERSION}\""))
         .replace(&format!("dnstrail {version} "), &format!("dnstrail {VERSION} "))
 }
 
