@@ -76,7 +76,9 @@ fn stream(bytes: &[u8]) {
         let key = FlowKey { source, destination, network_namespace: 0, ingress: is(4) };
         let sequence = u32::from(u16::from_le_bytes([*low, *high])).wrapping_sub(256);
         time += 1_000_000 << (flags >> 5 << 1);
-        streams.push(&key, time, &Tcp { sequence, syn: is(0), fin: is(1), rst: is(2), bytes }, message_of_stream);
+        let urgent = (flags & 0b110_0000 == 0b110_0000).then(|| sequence.wrapping_add(u32::from(*low)));
+        let segment = Tcp { sequence, syn: is(0), fin: is(1), rst: is(2), urgent, bytes };
+        streams.push(&key, time, &segment, message_of_stream);
         streams.expire(time, |_, message| message_of_stream(message));
     }
     streams.finish(|_, message| message_of_stream(message));
