@@ -29,7 +29,7 @@ const SHORTEST_RECORD: usize = 11;
 /// The top bit of a class in mDNS.
 const MARK: u16 = 0x8000;
 
-/// Questions that a message of whatever other counts may have: with more, a payload that is no DNS message
+/// Questions that a message may have, its other counts aside: with more, a payload that is no DNS message
 /// could pass for one.
 const CREDIBLE_QUESTIONS: usize = 4;
 

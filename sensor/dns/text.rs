@@ -1,6 +1,6 @@
 //! Writes wire data as ASCII text into one reused buffer: names, strings, numbers, addresses.
-//! Everything that is not printable ASCII leaves here as `\DDD`, so whatever stands in a message
-//! stays inside its field and its line. What the data means is left to `data`.
+//! Everything that is not printable ASCII leaves here as `\DDD`, so any content of a message stays inside its field
+//! and its line. `data` knows the meaning of the data.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};

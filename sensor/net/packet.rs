@@ -1,6 +1,5 @@
 //! IP packets into the TCP and UDP segments that they carry, borrowed from the bytes; fragments
-//! are put together first. What a payload means is left to `dns`, the order of TCP bytes to
-//! `stream`. Tunnels (IP in IP, GRE) are not looked into.
+//! are put together first. `dns` gives a payload its meaning, `stream` the bytes of TCP their order. Tunnels (IP in IP, GRE) are not looked into.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -110,8 +110,8 @@ impl<F: Framing> Readings<F> {
         lost
     }
 
-    /// Adds, to each reading, one that keeps the urgent byte. Returns 1 where there is no room for it:
-    /// then the byte is passed over for good.
+    /// Adds, to each reading, one that keeps the urgent byte. Returns 1 where the readings are too many for it:
+    /// then the byte is skipped for good.
     fn fork(&mut self, urgent: &[u8], message: &mut dyn FnMut(&[u8])) -> u64 {
         let room = READINGS - 1 - self.others.len();
         let wanted = 1 + self.others.len();

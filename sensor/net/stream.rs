@@ -78,7 +78,7 @@ impl<F: Framing> Streams<F> {
             Some(index) => index,
             None if segment.bytes.is_empty() && !segment.syn => return Verdict::Expected,
             None => {
-                self.make_room(time);
+                self.make_space(time);
                 let index = self.flows.insert(*key);
                 let flow = self.flows.value_mut(index);
                 flow.reset(segment);
@@ -130,7 +130,7 @@ impl<F: Framing> Streams<F> {
         self.metrics.losses.stream_bytes.add(lost);
     }
 
-    fn make_room(&mut self, time: u64) {
+    fn make_space(&mut self, time: u64) {
         while let Some(oldest) = self.flows.oldest() {
             if self.flows.len() < FLOWS && !self.flows.value_mut(oldest).is_stale(time) {
                 break;

@@ -156,7 +156,7 @@ pub(super) enum Trouble {
     Full { kib: usize },
     #[error("lines were not delivered before the end and are lost; look at the receiver or the disk")]
     Undelivered,
-    #[error("cannot be written: {}; lines are kept while there is room, and it is tried every second", Reason(.0))]
+    #[error("cannot be written: {}; lines are kept while there is space, and it is tried every second", Reason(.0))]
     Write(io::Error),
     #[error("cannot be written: {}; it is tried every second", Reason(.0))]
     Stdout(io::Error),
@@ -166,7 +166,7 @@ pub(super) enum Trouble {
     Deleted,
     #[error("cannot be rotated: {}; it grows until its directory can be written", Reason(.0))]
     Rotate(io::Error),
-    #[error("{0}; lines are kept while there is room, and it is tried again")]
+    #[error("{0}; lines are kept while there is space, and it is tried again")]
     Link(LinkError),
     #[error("a line is longer than a datagram may be; such lines are dropped, tcp takes them")]
     LongLine,

@@ -112,7 +112,7 @@ pub struct TargetError {
 const LOCAL_SYSLOG: &str = "/dev/log";
 /// About 14,000 lines of 1.2 kB: some minutes of a busy host while a receiver restarts.
 const DEFAULT_BUFFER: usize = 16 << 20;
-/// Room for a few batches, without which nothing would ever be taken.
+/// Space for a few batches: with less, no batch would ever fit.
 const LEAST_BUFFER: u64 = 256 << 10;
 /// Smaller files would spend their time being renamed, and one line may have 32 KiB.
 const LEAST_ROTATE_SIZE: u64 = 64 << 10;

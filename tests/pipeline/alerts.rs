@@ -1,4 +1,4 @@
-//! What is an alert, what only carries labels, and what is a repeat: lists from files, packets by hand.
+//! Alerts, documents that only carry labels, and repeats: lists from files, packets by hand.
 
 use std::fs;
 
@@ -36,8 +36,8 @@ fn reply(scene: &mut Scene, answer: &Builder, time: u64) {
 }
 
 /// Alert or not, and field and entry of each match.
-fn gist(told: &Told) -> (bool, Vec<(&str, &str)>) {
-    (told.alert, told.matches.iter().map(|(field, entry)| (&**field, &**entry)).collect())
+fn gist(shown: &Shown) -> (bool, Vec<(&str, &str)>) {
+    (shown.alert, shown.matches.iter().map(|(field, entry)| (&**field, &**entry)).collect())
 }
 
 const QUESTION: (&str, &str) = ("dns.question.name", "evil.example");
@@ -46,15 +46,15 @@ const QUESTION: (&str, &str) = ("dns.question.name", "evil.example");
 fn the_query_alerts_and_what_follows_is_labelled() {
     let mut scene = scene(&[("list.txt", "evil.example\n")]);
     ask(&mut scene, 1, "WWW.Evil.example", START);
-    let told = scene.one();
-    assert_eq!((gist(&told), told.pid), ((true, vec![QUESTION]), Some(7)));
+    let shown = scene.one();
+    assert_eq!((gist(&shown), shown.pid), ((true, vec![QUESTION]), Some(7)));
     // Sent again; answered; answered again.
     ask(&mut scene, 1, "www.evil.example", START + SECOND);
     assert_eq!(gist(&scene.one()), (false, vec![QUESTION]));
     for what in ["answer", "duplicate"] {
         reply(&mut scene, &answer(1, "www.evil.example").answer(1, &[192, 0, 2, 9]), START + 2 * SECOND);
-        let told = scene.one();
-        assert_eq!((&*told.what, gist(&told)), (what, (false, vec![QUESTION])));
+        let shown = scene.one();
+        assert_eq!((&*shown.what, gist(&shown)), (what, (false, vec![QUESTION])));
     }
     // The next lookup is the next alert.
     ask(&mut scene, 2, "evil.example", START + 3 * SECOND);
@@ -70,8 +70,8 @@ fn every_question_is_matched() {
     let mut scene = scene(&[("list.txt", "evil.example\n")]);
     let two = Builder::new(1, 0x0100).question(&name("good.example"), 1, 1).question(&name("www.evil.example"), 1, 1);
     egress(CLIENT, SERVER, &two.0).by(7).at(START).to(&mut scene);
-    let told = scene.one();
-    assert_eq!((told.name.as_str(), gist(&told)), ("good.example", (true, vec![QUESTION])));
+    let shown = scene.one();
+    assert_eq!((shown.name.as_str(), gist(&shown)), ("good.example", (true, vec![QUESTION])));
 }
 
 #[test]
@@ -97,17 +97,17 @@ fn a_timeout_is_labelled() {
     ask(&mut scene, 1, "evil.example", START);
     assert!(scene.one().alert);
     scene.tick(START + 6 * SECOND);
-    let told = scene.one();
-    assert_eq!((&*told.what, gist(&told)), ("timeout", (false, vec![QUESTION])));
+    let shown = scene.one();
+    assert_eq!((&*shown.what, gist(&shown)), ("timeout", (false, vec![QUESTION])));
 }
 
 #[test]
 fn rules_that_come_between_query_and_answer() {
-    // What is listed no more keeps its label, what is listed since is an alert.
+    // A name that left the list keeps its label; a name that is new on the list is an alert.
     let mut scene = scene(&[("list.txt", "evil.example\n")]);
     ask(&mut scene, 1, "evil.example", START);
     ask(&mut scene, 2, "late.example", START);
-    assert_eq!(scene.told().iter().map(|told| told.alert).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(scene.shown().iter().map(|shown| shown.alert).collect::<Vec<_>>(), [true, false]);
     scene.pipeline.set_rules(lists(&[("list.txt", "# another\nlate.example\n")]));
     reply(&mut scene, &answer(1, "evil.example"), START + 1);
     assert_eq!(gist(&scene.one()), (false, vec![QUESTION]));
@@ -148,40 +148,40 @@ fn every_list_is_named_the_longest_match_first() {
         ("two.txt", "www.evil.example\nevil.example\n"),
     ]);
     ask(&mut scene, 1, "www.evil.example", START);
-    let told = scene.one();
-    assert_eq!(told.lists, ["two", "one"]);
-    assert_eq!(gist(&told), (true, vec![("dns.question.name", "www.evil.example"), QUESTION]));
+    let shown = scene.one();
+    assert_eq!(shown.lists, ["two", "one"]);
+    assert_eq!(gist(&shown), (true, vec![("dns.question.name", "www.evil.example"), QUESTION]));
 }
 
 #[test]
 fn repeats_within_the_window_are_events_and_counted() {
     let mut scene = scene_with(60 * SECOND, &[("list.txt", "evil.example\nworse.example\n")]);
     ask(&mut scene, 1, "a.evil.example", START);
-    assert!(scene.one().alert, "the first is told at once");
+    assert!(scene.one().alert, "the first is shown at once");
     for number in 2..=4 {
         ask(&mut scene, number, "b.evil.example", START + u64::from(number) * SECOND);
         assert_eq!(gist(&scene.one()), (false, vec![QUESTION]));
         reply(&mut scene, &answer(number, "b.evil.example"), START + u64::from(number) * SECOND + 1);
         assert_eq!(gist(&scene.one()), (false, vec![QUESTION]));
     }
-    // Another entry, and another process, are no repeats; nor is one that nobody knows.
+    // Another entry, and another process, are no repeats; nor is a process that is not known.
     ask(&mut scene, 5, "worse.example", START + 5 * SECOND);
     egress(CLIENT, SERVER, &query(6, "evil.example")).by(8).at(START + 5 * SECOND).to(&mut scene);
     for id in [7, 8] {
         egress(CLIENT, SERVER, &query(id, "evil.example")).at(START + 5 * SECOND).to(&mut scene);
     }
-    let queries = scene.told().into_iter().filter(|told| told.what == "query");
-    assert_eq!(queries.map(|told| told.alert).collect::<Vec<_>>(), [true; 4]);
+    let queries = scene.shown().into_iter().filter(|shown| shown.what == "query");
+    assert_eq!(queries.map(|shown| shown.alert).collect::<Vec<_>>(), [true; 4]);
     scene.tick(START + 60 * SECOND - 1);
-    assert!(scene.told().iter().all(|told| told.what == "timeout" && !told.alert));
+    assert!(scene.shown().iter().all(|shown| shown.what == "timeout" && !shown.alert));
     scene.tick(START + 60 * SECOND);
-    let told = scene.one();
-    assert_eq!((&*told.what, told.pid, told.tid), ("3 more: the alert window has ended", Some(7), Some(1007)));
-    assert_eq!((told.time, told.query_time), (START + 60 * SECOND, Some(START)));
-    assert_eq!((gist(&told), &*told.lists[0]), ((false, vec![QUESTION]), "list"));
+    let shown = scene.one();
+    assert_eq!((&*shown.what, shown.pid, shown.tid), ("3 more: the alert window has ended", Some(7), Some(1007)));
+    assert_eq!((shown.time, shown.query_time), (START + 60 * SECOND, Some(START)));
+    assert_eq!((gist(&shown), &*shown.lists[0]), ((false, vec![QUESTION]), "list"));
     // Windows without a repeat end in silence, and the next match is an alert again.
     scene.tick(START + 66 * SECOND);
-    assert_eq!(scene.told(), []);
+    assert_eq!(scene.shown(), []);
     ask(&mut scene, 9, "evil.example", START + 67 * SECOND);
     assert!(scene.one().alert);
     assert_eq!((scene.metrics.traffic.alerts.get(), scene.metrics.traffic.alert_repeats.get()), (6, 3));
@@ -193,7 +193,7 @@ fn one_new_entry_makes_the_document_an_alert() {
     ask(&mut scene, 1, "evil.example", START);
     ask(&mut scene, 2, "evil.example", START + 1);
     reply(&mut scene, &answer(2, "evil.example").answer(1, &[203, 0, 113, 7]), START + 2);
-    assert_eq!(scene.told().iter().map(|told| told.alert).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(scene.shown().iter().map(|shown| shown.alert).collect::<Vec<_>>(), [true, false, true]);
     // A new image of the process has a window of its own.
     let next = TaskKey { exec_id: 2, ..key(7) };
     scene.exec(next);
@@ -209,11 +209,11 @@ fn lists_that_are_loaded_again_do_not_end_a_window() {
     ask(&mut scene, 1, "evil.example", START);
     scene.pipeline.set_rules(lists(&[("list.txt", "# new\nevil.example\n")]));
     ask(&mut scene, 2, "evil.example", START + 1);
-    assert_eq!(scene.told().iter().map(|told| told.alert).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(scene.shown().iter().map(|shown| shown.alert).collect::<Vec<_>>(), [true, false]);
     scene.finish(START + 2);
     assert_eq!(scene.one().what, "1 more: the sensor stops");
     scene.finish(START + 3);
-    assert_eq!(scene.told(), []);
+    assert_eq!(scene.shown(), []);
 }
 
 #[test]
@@ -222,9 +222,9 @@ fn a_clock_that_is_set_back_ends_windows() {
     ask(&mut scene, 1, "evil.example", START);
     ask(&mut scene, 2, "evil.example", START);
     ask(&mut scene, 3, "evil.example", START - 30 * SECOND);
-    let told = scene.told();
-    let queries = told.iter().filter(|told| told.what == "query");
-    assert_eq!(queries.map(|told| told.alert).collect::<Vec<_>>(), [true, false, false]);
+    let shown = scene.shown();
+    let queries = shown.iter().filter(|shown| shown.what == "query");
+    assert_eq!(queries.map(|shown| shown.alert).collect::<Vec<_>>(), [true, false, false]);
     let mut alerts = 0;
     let mut summaries = Vec::new();
     let packet = egress(CLIENT, SERVER, &query(4, "evil.example")).by(7).at(START - 3600 * SECOND);
@@ -246,7 +246,7 @@ fn a_clock_that_is_set_back_ends_windows() {
     assert_eq!((alerts, summaries), (1, vec![2]));
 }
 
-/// More windows than there is room for: no first alert is dropped, and every repeat is in a summary.
+/// More windows than the table holds: no first alert is dropped, and every repeat is in a summary.
 #[test]
 fn a_flood_of_entries_ends_windows_early_and_loses_nothing() {
     const ENTRIES: u32 = 6_000;
@@ -260,13 +260,13 @@ fn a_flood_of_entries_ends_windows_early_and_loses_nothing() {
             let client = format!("192.0.2.1:{}", 20_000 + number);
             egress(&client, SERVER, &query(twice, &name)).by(7).at(START + u64::from(number)).to(&mut scene);
         }
-        documents.append(&mut scene.told());
+        documents.append(&mut scene.shown());
     }
-    let early = documents.iter().filter(|told| told.what == "1 more: there is no room for more windows").count();
+    let early = documents.iter().filter(|shown| shown.what == "1 more: there is no room for more windows").count();
     assert_eq!(early, ENTRIES as usize - 4_096);
-    assert_eq!(documents.iter().filter(|told| told.alert).count(), ENTRIES as usize);
+    assert_eq!(documents.iter().filter(|shown| shown.alert).count(), ENTRIES as usize);
     scene.finish(START + SECOND);
-    let last = scene.told().iter().filter(|told| told.what == "1 more: the sensor stops").count();
+    let last = scene.shown().iter().filter(|shown| shown.what == "1 more: the sensor stops").count();
     assert_eq!(early + last, ENTRIES as usize);
     assert_eq!(scene.metrics.traffic.alert_repeats.get(), u64::from(ENTRIES));
 }

@@ -1,4 +1,4 @@
-//! Which document an answer gives, or its absence.
+//! The document of an answer, or of its absence.
 
 use super::*;
 use dnstrail::observe::Observe;
@@ -18,12 +18,12 @@ fn query_and_answer() {
     assert_eq!((&*asked.what, &*asked.name, asked.pid, asked.tid), ("query", "www.example.com", Some(7), Some(1007)));
     assert_eq!((asked.time, asked.query_time, asked.bytes), (START, None, 33));
     let reply = answer(1, "www.example.COM").answer(1, &[192, 0, 2, 9]).0;
-    // The interrupted task is nobody's business; here even another socket owner is claimed.
+    // The interrupted task does not matter; here even another socket owner is claimed.
     ingress(SERVER, CLIENT, &reply).at(START + 5).by(8).to(&mut scene);
-    let told = scene.one();
-    assert_eq!((&*told.what, &*told.name, told.pid, told.tid), ("answer", "www.example.com", Some(7), Some(1007)));
-    assert_eq!((told.time, told.query_time), (START + 5, Some(START)));
-    assert_eq!((told.source.unwrap().to_string(), told.client.unwrap().to_string()), (SERVER.into(), CLIENT.into()));
+    let shown = scene.one();
+    assert_eq!((&*shown.what, &*shown.name, shown.pid, shown.tid), ("answer", "www.example.com", Some(7), Some(1007)));
+    assert_eq!((shown.time, shown.query_time), (START + 5, Some(START)));
+    assert_eq!((shown.source.unwrap().to_string(), shown.client.unwrap().to_string()), (SERVER.into(), CLIENT.into()));
     ingress(SERVER, CLIENT, &reply).at(START + 9).to(&mut scene);
     let again = scene.one();
     assert_eq!((&*again.what, again.pid, again.query_time), ("duplicate", Some(7), Some(START)));
@@ -37,30 +37,30 @@ fn timeout_then_late() {
     egress(CLIENT, SERVER, &query(1, "slow.example")).by(7).to(&mut scene);
     egress(CLIENT, SERVER, &query(1, "slow.example")).by(7).at(START + 2 * SECOND).to(&mut scene);
     assert_eq!(
-        scene.told().iter().map(|one| &*one.what).collect::<Vec<_>>(),
+        scene.shown().iter().map(|one| &*one.what).collect::<Vec<_>>(),
         ["query", "query"],
         "each sending is seen"
     );
     scene.tick(START + 5 * SECOND - 1);
-    assert_eq!(scene.told(), []);
+    assert_eq!(scene.shown(), []);
     scene.tick(START + 6 * SECOND);
-    let told = scene.one();
-    assert_eq!((&*told.what, &*told.name, told.pid, told.tid), ("timeout", "slow.example", Some(7), Some(1007)));
-    assert_eq!((told.time, told.query_time, told.bytes), (START + 5 * SECOND, Some(START), 30));
-    assert_eq!((told.source, told.client), (CLIENT.parse().ok(), CLIENT.parse().ok()));
+    let shown = scene.one();
+    assert_eq!((&*shown.what, &*shown.name, shown.pid, shown.tid), ("timeout", "slow.example", Some(7), Some(1007)));
+    assert_eq!((shown.time, shown.query_time, shown.bytes), (START + 5 * SECOND, Some(START), 30));
+    assert_eq!((shown.source, shown.client), (CLIENT.parse().ok(), CLIENT.parse().ok()));
     ingress(SERVER, CLIENT, &answer(1, "slow.example").0).at(START + 7 * SECOND).to(&mut scene);
-    let told = scene.one();
-    assert_eq!((&*told.what, told.pid, told.query_time), ("late", Some(7), Some(START)));
+    let shown = scene.one();
+    assert_eq!((&*shown.what, shown.pid, shown.query_time), ("late", Some(7), Some(START)));
     ingress(SERVER, CLIENT, &answer(1, "slow.example").0).at(START + 8 * SECOND).to(&mut scene);
     assert_eq!(scene.one().what, "late duplicate");
 }
 
 #[test]
-fn a_timeout_is_told_before_the_event_that_shows_it() {
+fn a_timeout_is_emitted_before_the_event_that_shows_it() {
     let mut scene = scene();
     egress(CLIENT, SERVER, &query(1, "slow.example")).by(7).to(&mut scene);
     ingress(SERVER, CLIENT, &answer(1, "slow.example").0).at(START + 5 * SECOND).to(&mut scene);
-    assert_eq!(scene.told().iter().map(|one| &*one.what).collect::<Vec<_>>(), ["query", "timeout", "late"]);
+    assert_eq!(scene.shown().iter().map(|one| &*one.what).collect::<Vec<_>>(), ["query", "timeout", "late"]);
 }
 
 #[test]
@@ -77,18 +77,18 @@ fn the_end_is_no_timeout() {
 fn answers_that_are_none_of_ours() {
     let mut scene = scene();
     egress(CLIENT, SERVER, &query(1, "a.example")).by(7).to(&mut scene);
-    scene.told();
+    scene.shown();
     // A forged one: the right id and ports, another name. The kernel says whose socket it came to.
     ingress(SERVER, CLIENT, &answer(1, "b.example").0).by(8).to(&mut scene);
-    let told = scene.one();
-    assert_eq!((&*told.what, told.pid, told.query_time), ("answer", Some(8), None));
+    let shown = scene.one();
+    assert_eq!((&*shown.what, shown.pid, shown.query_time), ("answer", Some(8), None));
     ingress("192.0.2.54:53", CLIENT, &answer(1, "a.example").0).to(&mut scene);
-    let told = scene.one();
-    assert_eq!((told.pid, told.tid, told.query_time), (None, None, None));
+    let shown = scene.one();
+    assert_eq!((shown.pid, shown.tid, shown.query_time), (None, None, None));
     // The question was never repeated by this server: the query's is shown.
     ingress(SERVER, CLIENT, &Builder::new(1, 0x8182).0).to(&mut scene);
-    let told = scene.one();
-    assert_eq!((&*told.what, &*told.name, told.pid), ("answer", "a.example", Some(7)));
+    let shown = scene.one();
+    assert_eq!((&*shown.what, &*shown.name, shown.pid), ("answer", "a.example", Some(7)));
 }
 
 #[test]
@@ -98,10 +98,10 @@ fn several_questions_with_one_id() {
     egress(CLIENT, SERVER, &query(1, "b.example")).by(8).to(&mut scene);
     ingress(SERVER, CLIENT, &answer(1, "b.example").0).to(&mut scene);
     ingress(SERVER, CLIENT, &answer(1, "a.example").0).to(&mut scene);
-    let told: Vec<_> = scene.told().into_iter().map(|one| (one.what, one.name, one.pid)).collect();
+    let shown: Vec<_> = scene.shown().into_iter().map(|one| (one.what, one.name, one.pid)).collect();
     let row = |what: &str, name: &str, pid| (what.to_owned(), name.to_owned(), Some(pid));
     assert_eq!(
-        told,
+        shown,
         [
             row("query", "a.example", 7),
             row("query", "b.example", 8),
@@ -122,7 +122,7 @@ fn both_ends_of_loopback_are_not_mixed_up() {
         ingress(client, server, &query(1, "a.example")).by(8).at(START + 1).to(&mut scene);
         egress(server, client, &answer(1, "a.example").0).by(8).at(START + 2).to(&mut scene);
         ingress(server, client, &answer(1, "a.example").0).by(7).at(START + 3).to(&mut scene);
-        scene.told().into_iter().map(|one| (one.what, one.pid.unwrap(), one.query_time)).collect::<Vec<_>>()
+        scene.shown().into_iter().map(|one| (one.what, one.pid.unwrap(), one.query_time)).collect::<Vec<_>>()
     };
     let row = |what: &str, pid, time: Option<u64>| (what.to_owned(), pid, time.map(|time| START + time));
     let clients = [row("query", 7, None), row("answer", 7, Some(0))];
@@ -138,8 +138,8 @@ fn captures_have_no_direction() {
     let mut scene = Scene::with(&Settings { observe: Observe::Servers, ..Settings::default() }, Arc::default());
     egress(CLIENT, SERVER, &query(1, "a.example")).direction(None).to(&mut scene);
     ingress(SERVER, CLIENT, &answer(1, "a.example").0).direction(None).at(START + 3).to(&mut scene);
-    let told: Vec<_> = scene.told().into_iter().map(|one| (one.what, one.query_time)).collect();
-    assert_eq!(told, [("query".to_owned(), None), ("answer".to_owned(), Some(START))]);
+    let shown: Vec<_> = scene.shown().into_iter().map(|one| (one.what, one.query_time)).collect();
+    assert_eq!(shown, [("query".to_owned(), None), ("answer".to_owned(), Some(START))]);
 }
 
 #[test]
@@ -157,9 +157,9 @@ fn over_tcp_in_pieces() {
             .to(&mut scene);
     }
     send(tcp(client, server, 101, 0x18, &two)).to(&mut scene);
-    let told = scene.told();
+    let shown = scene.shown();
     assert_eq!(
-        told.iter().map(|one| (&*one.name, one.pid)).collect::<Vec<_>>(),
+        shown.iter().map(|one| (&*one.name, one.pid)).collect::<Vec<_>>(),
         [("a.example", Some(7)), ("b.example", Some(7))]
     );
     let reply = answer(2, "b.example").0;
@@ -167,19 +167,19 @@ fn over_tcp_in_pieces() {
     let back = |bytes| Sent { bytes, ..ingress(SERVER, CLIENT, &[]) }.at(START + SECOND);
     back(tcp(server, client, 900, 0x12, b"")).to(&mut scene);
     back(tcp(server, client, 901, 0x18, &framed)).to(&mut scene);
-    let told = scene.one();
+    let shown = scene.one();
     assert_eq!(
-        (&*told.what, &*told.name, told.pid, told.transport),
+        (&*shown.what, &*shown.name, shown.pid, shown.transport),
         ("answer", "b.example", Some(7), Some(Transport::Tcp))
     );
-    assert_eq!(told.query_time, Some(START + two.len() as u64 - 1));
+    assert_eq!(shown.query_time, Some(START + two.len() as u64 - 1));
 }
 
 #[test]
 fn other_ports_are_not_looked_at() {
     let mut scene = scene();
     egress(CLIENT, "192.0.2.53:5300", &query(1, "a.example")).by(7).to(&mut scene);
-    assert_eq!(scene.told(), []);
+    assert_eq!(scene.shown(), []);
     let mut scene = Scene::with(&Settings { ports: vec![5300], ..Settings::default() }, Arc::default());
     egress(CLIENT, "192.0.2.53:5300", &query(1, "a.example")).to(&mut scene);
     egress(CLIENT, SERVER, &query(1, "b.example")).to(&mut scene);
@@ -187,7 +187,7 @@ fn other_ports_are_not_looked_at() {
 }
 
 #[test]
-fn what_is_no_dns_is_counted_and_told_as_a_loss() {
+fn bytes_that_are_no_dns_are_counted_as_a_loss() {
     let mut scene = scene();
     egress(CLIENT, SERVER, b"short").by(7).to(&mut scene);
     egress(CLIENT, SERVER, &[0x7f; 40]).by(7).to(&mut scene);
@@ -197,21 +197,21 @@ fn what_is_no_dns_is_counted_and_told_as_a_loss() {
     assert_eq!(scene.one().what, "packet_malformed+1=1 message_invalid+2=2");
     egress(CLIENT, SERVER, b"short").at(START + SECOND).to(&mut scene);
     scene.tick(START + SECOND + 1);
-    assert_eq!(scene.told(), [], "once a second is enough");
+    assert_eq!(scene.shown(), [], "once a second is enough");
     scene.finish(START + SECOND + 2);
     assert_eq!(scene.one().what, "message_invalid+1=3");
     scene.finish(START + 9 * SECOND);
-    assert_eq!(scene.told(), [], "nothing new is nothing to tell");
+    assert_eq!(scene.shown(), [], "nothing new is nothing to tell");
 }
 
 #[test]
-fn a_cut_message_is_told_in_part() {
+fn a_cut_message_is_emitted_in_part() {
     let mut scene = scene();
     let whole = answer(1, "a.example").answer(1, &[192, 0, 2, 9]).0;
     egress(CLIENT, SERVER, &query(1, "a.example")).by(7).to(&mut scene);
     ingress(SERVER, CLIENT, &whole[..whole.len() - 2]).to(&mut scene);
-    let told = scene.told();
-    assert_eq!((&*told[1].what, told[1].pid), ("answer", Some(7)));
+    let shown = scene.shown();
+    assert_eq!((&*shown[1].what, shown[1].pid), ("answer", Some(7)));
     assert_eq!(scene.metrics.traffic.messages_malformed.get(), 1);
 }
 
@@ -223,26 +223,26 @@ fn multicast_has_no_timeouts() {
     assert_eq!(scene.one().pid, Some(7));
     let reply = Builder::new(0, 0x8400).record(1, &name("printer.local"), 1, 0x8001, 120, &[192, 0, 2, 77]).0;
     ingress("192.0.2.77:5353", group, &reply).by(7).at(START + 4).to(&mut scene);
-    let told = scene.one();
-    assert_eq!((&*told.what, &*told.name, told.query_time), ("answer", "printer.local", Some(START)));
+    let shown = scene.one();
+    assert_eq!((&*shown.what, &*shown.name, shown.query_time), ("answer", "printer.local", Some(START)));
     // Another process only listens.
     ingress("192.0.2.77:5353", group, &reply).by(8).at(START + 4).to(&mut scene);
-    let told = scene.one();
-    assert_eq!((told.pid, told.query_time), (Some(8), None));
+    let shown = scene.one();
+    assert_eq!((shown.pid, shown.query_time), (Some(8), None));
     scene.tick(START + 10 * SECOND);
-    assert_eq!(scene.told(), []);
+    assert_eq!(scene.shown(), []);
 }
 
 #[test]
-fn a_query_that_is_no_query_is_told_and_not_waited_for() {
+fn a_query_that_is_no_query_is_emitted_and_not_waited_for() {
     let mut scene = scene();
     // A tunnel may set QR in what it sends to a server; the client is still who it is.
     egress(CLIENT, SERVER, &answer(1, "a.example").0).by(7).to(&mut scene);
-    let told = scene.one();
-    assert_eq!((&*told.what, told.pid, told.client), ("answer", Some(7), CLIENT.parse().ok()));
+    let shown = scene.one();
+    assert_eq!((&*shown.what, shown.pid, shown.client), ("answer", Some(7), CLIENT.parse().ok()));
     ingress(SERVER, CLIENT, &query(1, "a.example")).by(7).to(&mut scene);
-    let told = scene.one();
-    assert_eq!((&*told.what, told.client), ("query", CLIENT.parse().ok()));
+    let shown = scene.one();
+    assert_eq!((&*shown.what, shown.client), ("query", CLIENT.parse().ok()));
     scene.tick(START + 10 * SECOND);
-    assert_eq!(scene.told(), []);
+    assert_eq!(scene.shown(), []);
 }

@@ -1,5 +1,5 @@
-//! Which connections are told: those to what a listed name resolved to, by whoever connects; and what the
-//! kernel side is told to follow, within bounds.
+//! The connections that are emitted: those to an address of a listed name, by any process; and the commands to the
+//! kernel side to follow them, within bounds.
 
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -32,11 +32,11 @@ fn scene() -> Scene {
     scene_of("evil.example\n")
 }
 
-/// Process 7 asks for `name` and gets `answer`; what was told of it is let go.
+/// Process 7 asks for `name` and gets `answer`; its documents are dropped.
 fn look_up(scene: &mut Scene, name: &str, time: u64, fill: impl FnOnce(Builder) -> Builder) {
     egress(CLIENT, SERVER, &query(1, name)).by(7).at(time).to(scene);
     ingress(SERVER, CLIENT, &fill(answer(1, name)).0).at(time).to(scene);
-    scene.told();
+    scene.shown();
 }
 
 fn resolve(scene: &mut Scene, name: &str, address: Ipv4Addr, time: u64) {
@@ -63,9 +63,9 @@ fn connection(pid: u32, destination: IpAddr, stage: Stage, start: u64, time: u64
     }
 }
 
-fn connect(scene: &mut Scene, pid: u32, destination: IpAddr, stage: Stage, start: u64) -> Vec<Told> {
+fn connect(scene: &mut Scene, pid: u32, destination: IpAddr, stage: Stage, start: u64) -> Vec<Shown> {
     scene.push(&Event::Connection(connection(pid, destination, stage, start, start + SECOND)));
-    scene.told()
+    scene.shown()
 }
 
 /// Anyone can send an answer to an open port: it accuses no process, and has nothing watched.
@@ -117,24 +117,24 @@ fn only_watched_kinds_are_emitted() {
         scene.exec(key(7));
         egress(CLIENT, SERVER, &query(1, NAME)).by(7).to(&mut scene);
         ingress(SERVER, CLIENT, &answer(1, NAME).answer(1, &ADDRESS.octets()).0).to(&mut scene);
-        assert_eq!(scene.told().len(), lookup, "{watch:?}");
-        let told = connect(&mut scene, 7, ADDRESS.into(), Stage::Opened, START + SECOND);
-        assert_eq!(told.len(), connection, "{watch:?}");
+        assert_eq!(scene.shown().len(), lookup, "{watch:?}");
+        let shown = connect(&mut scene, 7, ADDRESS.into(), Stage::Opened, START + SECOND);
+        assert_eq!(shown.len(), connection, "{watch:?}");
     }
 }
 
 #[test]
-fn whoever_connects_is_told() {
+fn any_process_that_connects_is_emitted() {
     let mut scene = scene();
     resolve(&mut scene, NAME, ADDRESS, START);
     assert_eq!(commands(&mut scene), [Command::Watch(ADDRESS.into())]);
     for pid in [7, 8] {
         for (stage, what) in [(Stage::Opened, "opened"), (Stage::Closed, "closed"), (Stage::Failed, "failed")] {
-            let told = connect(&mut scene, pid, ADDRESS.into(), stage, START + SECOND);
-            let [told] = &told[..] else { panic!("{told:?}") };
-            assert_eq!((&*told.what, &*told.name, told.pid), (what, NAME, Some(pid)));
-            assert_eq!((told.tid, told.query_time), (Some(pid + 1000), Some(START)));
-            assert_eq!(told.matches, [("destination.ip 192.0.2.9".to_owned(), "evil.example".to_owned())]);
+            let shown = connect(&mut scene, pid, ADDRESS.into(), stage, START + SECOND);
+            let [shown] = &shown[..] else { panic!("{shown:?}") };
+            assert_eq!((&*shown.what, &*shown.name, shown.pid), (what, NAME, Some(pid)));
+            assert_eq!((shown.tid, shown.query_time), (Some(pid + 1000), Some(START)));
+            assert_eq!(shown.matches, [("destination.ip 192.0.2.9".to_owned(), "evil.example".to_owned())]);
         }
     }
     assert_eq!(commands(&mut scene), []);
@@ -153,7 +153,7 @@ fn what_no_listed_name_resolved_to_is_followed_no_more() {
         assert_eq!(connect(&mut scene, 7, other.into(), stage, START), []);
     }
     assert_eq!(commands(&mut scene), [Command::Release(ConnectionId { begin: START, socket: 7 })]);
-    // What was open when the name first resolved is not what it led to.
+    // A connection that was open when the name first resolved was not caused by it.
     assert_eq!(connect(&mut scene, 7, ADDRESS.into(), Stage::Opened, START + SECOND), []);
     resolve(&mut scene, NAME, ADDRESS, START + 2 * SECOND);
     assert_eq!(connect(&mut scene, 7, ADDRESS.into(), Stage::Closed, START + SECOND), []);
@@ -173,7 +173,7 @@ fn lists_that_change_decide_anew() {
     assert_eq!(connect(&mut scene, 7, worse.into(), Stage::Opened, START).len(), 1);
     scene.pipeline.set_rules(rules_of("other.example\n"));
     assert_eq!(commands(&mut scene).len(), 3, "two to forget, and the connection that was let go");
-    // What is open is told to its end.
+    // An open connection is emitted to its end.
     assert_eq!(connect(&mut scene, 7, worse.into(), Stage::Closed, START).len(), 1);
 }
 
@@ -194,8 +194,8 @@ fn aliases_hints_and_listed_addresses() {
     // A listed address says nothing of its neighbours in the answer.
     look_up(&mut scene, "two.example", START, |answer| answer.answer(1, &[192, 0, 2, 2]).answer(1, &[198, 51, 100, 2]));
     assert_eq!(commands(&mut scene), [Command::Watch(Ipv4Addr::new(198, 51, 100, 2).into())]);
-    let told = connect(&mut scene, 7, Ipv4Addr::new(198, 51, 100, 2).into(), Stage::Opened, START);
-    assert_eq!(told[0].matches, [("destination.ip 198.51.100.2".to_owned(), "198.51.100.0/24".to_owned())]);
+    let shown = connect(&mut scene, 7, Ipv4Addr::new(198, 51, 100, 2).into(), Stage::Opened, START);
+    assert_eq!(shown[0].matches, [("destination.ip 198.51.100.2".to_owned(), "198.51.100.0/24".to_owned())]);
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn captures_watch_nothing() {
 }
 
 #[test]
-fn as_many_addresses_as_the_kernel_has_room_for() {
+fn as_many_addresses_as_the_kernel_holds() {
     const ROOM: u32 = 4_096;
     let mut scene = scene();
     let address = |number: u32| Ipv4Addr::from(0x0a00_0000 + number);
@@ -269,7 +269,7 @@ fn one_answer_does_not_push_out_all_others() {
 }
 
 #[test]
-fn as_many_open_connections_as_the_kernel_has_room_for() {
+fn as_many_open_connections_as_the_kernel_holds() {
     const ROOM: u64 = 8_192;
     let mut scene = scene();
     resolve(&mut scene, NAME, ADDRESS, START);
@@ -285,7 +285,7 @@ fn as_many_open_connections_as_the_kernel_has_room_for() {
 fn of_whom_nothing_is_known_is_counted() {
     let mut scene = scene();
     resolve(&mut scene, NAME, ADDRESS, START);
-    let told = connect(&mut scene, 99, ADDRESS.into(), Stage::Opened, START);
-    assert_eq!((told[0].pid, told[0].tid), (None, Some(1099)));
+    let shown = connect(&mut scene, 99, ADDRESS.into(), Stage::Opened, START);
+    assert_eq!((shown[0].pid, shown[0].tid), (None, Some(1099)));
     assert_eq!(scene.metrics.losses.process_unknown.get(), 1);
 }

@@ -1,4 +1,4 @@
-//! Whatever comes in: nothing panics, tables keep their bounds, and the counts add up.
+//! Any input at all: nothing panics, tables keep their bounds, and the counts add up.
 
 use super::*;
 use dnstrail::event::{Exit, Fork};
@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 /// Each packet is a document, or a counted loss, or of no interest.
 fn adds_up(scene: &mut Scene) {
-    let told = scene.told();
-    let count = |what: &[&str]| told.iter().filter(|one| what.contains(&&*one.what)).count() as u64;
+    let shown = scene.shown();
+    let count = |what: &[&str]| shown.iter().filter(|one| what.contains(&&*one.what)).count() as u64;
     let timeouts = count(&["timeout"]);
     let messages = count(&["query", "answer", "late", "duplicate", "late duplicate"]);
     assert_eq!(messages, scene.metrics.traffic.messages.get());
@@ -19,7 +19,7 @@ fn adds_up(scene: &mut Scene) {
     assert!(timeouts + losses.transaction_evicted.get() + pending <= count(&["query"]));
     // The last report of each loss gives its total.
     for (name, _, total) in losses.each().filter(|(_, _, total)| *total > 0) {
-        let last = told.iter().rev().find_map(|one| {
+        let last = shown.iter().rev().find_map(|one| {
             one.what.split(' ').find_map(|part| part.strip_prefix(name)?.strip_prefix('+')?.split_once('='))
         });
         assert_eq!(last.map(|(_, total)| total.parse()), Some(Ok(total)), "{name}");

@@ -27,13 +27,13 @@ pub const START: u64 = 1_700_000_000 * SECOND;
 pub const CLIENT: &str = "192.0.2.1:40000";
 pub const SERVER: &str = "192.0.2.53:53";
 
-/// What a document said, kept beyond it.
+/// The content of a document, kept beyond it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct Shown {
     pub time: u64,
     /// `query`, `answer`, `late`, `duplicate`, `late duplicate`, `timeout`, or the name of a loss.
     pub what: String,
-    /// Of the first question, or of the query's.
+    /// The name of the first question, or of the query's.
     pub name: String,
     pub pid: Option<u32>,
     pub tid: Option<u32>,
@@ -49,9 +49,9 @@ pub struct Told {
     pub lists: Vec<String>,
 }
 
-impl Told {
+impl Shown {
     fn new(time: u64, body: Body<'_>) -> Self {
-        let mut told = Self {
+        let mut shown = Self {
             time,
             what: String::new(),
             name: String::new(),
@@ -69,40 +69,40 @@ impl Told {
         let dns = match body {
             Body::Dns(dns) => dns,
             Body::Connection(connection) => {
-                told.what = format!("{:?}", connection.event.stage).to_lowercase();
-                connection.name.clone_into(&mut told.name);
-                told.pid = connection.actor.process.as_ref().map(|process| process.key.pid);
-                told.tid = connection.actor.task.map(|task| task.tid);
-                told.query_time = Some(connection.resolved);
-                told.source = Some(connection.event.source);
-                told.matches = connection
+                shown.what = format!("{:?}", connection.event.stage).to_lowercase();
+                connection.name.clone_into(&mut shown.name);
+                shown.pid = connection.actor.process.as_ref().map(|process| process.key.pid);
+                shown.tid = connection.actor.task.map(|task| task.tid);
+                shown.query_time = Some(connection.resolved);
+                shown.source = Some(connection.event.source);
+                shown.matches = connection
                     .matches
                     .iter()
                     .map(|one| (format!("{} {}", one.field.ecs, one.atomic), one.hit.indicator.to_string()))
                     .collect();
-                return told;
+                return shown;
             }
             Body::Report(Report::Loss { losses }) => {
-                told.what = losses
+                shown.what = losses
                     .iter()
                     .map(|(name, growth, total)| format!("{name}+{growth}={total}"))
                     .collect::<Vec<_>>()
                     .join(" ");
-                return told;
+                return shown;
             }
             Body::Report(Report::Stop { reason, .. }) => {
-                (*reason).clone_into(&mut told.what);
-                return told;
+                (*reason).clone_into(&mut shown.what);
+                return shown;
             }
             Body::Report(Report::AlertSummary(summary)) => {
-                told.what = format!("{} more: {}", summary.repeats, summary.reason);
-                told.pid = summary.actor.process.as_ref().map(|process| process.key.pid);
-                told.tid = summary.actor.task.map(|task| task.tid);
-                told.query_time = Some(summary.first);
-                told.matches = vec![(summary.matched.field.ecs.to_owned(), summary.matched.hit.indicator.to_string())];
-                told.lists = vec![summary.matched.hit.list.id.clone()];
+                shown.what = format!("{} more: {}", summary.repeats, summary.reason);
+                shown.pid = summary.actor.process.as_ref().map(|process| process.key.pid);
+                shown.tid = summary.actor.task.map(|task| task.tid);
+                shown.query_time = Some(summary.first);
+                shown.matches = vec![(summary.matched.field.ecs.to_owned(), summary.matched.hit.indicator.to_string())];
+                shown.lists = vec![summary.matched.hit.list.id.clone()];
                 assert!(summary.first <= summary.last && summary.last <= time);
-                return told;
+                return shown;
             }
             Body::Report(report) => panic!("not expected: {report:?}"),
         };
@@ -114,25 +114,25 @@ impl Told {
             Occurrence::Answer { late: true, duplicate: true, .. } => "late duplicate",
             Occurrence::Timeout { .. } => "timeout",
         };
-        what.clone_into(&mut told.what);
-        told.query_time = match dns.occurrence {
+        what.clone_into(&mut shown.what);
+        shown.query_time = match dns.occurrence {
             Occurrence::Query => None,
             Occurrence::Answer { query_time, .. } => query_time,
             Occurrence::Timeout { query_time } => Some(query_time),
         };
         let asked = |message: &Message| message.questions().next().map(|question| question.name.to_owned());
-        told.name = asked(dns.message).or_else(|| asked(dns.query?)).unwrap_or_default();
-        told.pid = dns.actor.process.as_ref().map(|process| process.key.pid);
-        told.tid = dns.actor.task.map(|task| task.tid);
-        told.source = Some(dns.source);
-        told.client = Some(if dns.source_is_client { dns.source } else { dns.destination });
-        told.transport = Some(dns.transport);
-        told.bytes = dns.message_bytes;
-        told.alert = dns.alert;
-        told.matches =
+        shown.name = asked(dns.message).or_else(|| asked(dns.query?)).unwrap_or_default();
+        shown.pid = dns.actor.process.as_ref().map(|process| process.key.pid);
+        shown.tid = dns.actor.task.map(|task| task.tid);
+        shown.source = Some(dns.source);
+        shown.client = Some(if dns.source_is_client { dns.source } else { dns.destination });
+        shown.transport = Some(dns.transport);
+        shown.bytes = dns.message_bytes;
+        shown.alert = dns.alert;
+        shown.matches =
             dns.matches.iter().map(|one| (one.field.ecs.to_owned(), one.hit.indicator.to_string())).collect();
-        told.lists = dns.matches.iter().map(|one| one.hit.list.id.clone()).collect();
-        told
+        shown.lists = dns.matches.iter().map(|one| one.hit.list.id.clone()).collect();
+        shown
     }
 }
 
@@ -145,19 +145,19 @@ pub struct Scene {
 
 /// The documents since the last look.
 struct Stream {
-    told: Vec<Told>,
+    shown: Vec<Shown>,
     losses: Losses,
     metrics: Arc<Metrics>,
 }
 
 impl Emit for Stream {
     fn emit(&mut self, time: u64, document: Document<'_>) {
-        self.told.push(Told::new(time, document.into()));
+        self.shown.push(Shown::new(time, document.into()));
     }
 
     fn tick(&mut self, now: u64) {
         if let Some(report) = self.losses.report(&self.metrics) {
-            self.told.push(Told::new(now, Body::Report(report)));
+            self.shown.push(Shown::new(now, Body::Report(report)));
         }
     }
 }
@@ -170,7 +170,7 @@ impl Scene {
     pub fn with(settings: &Settings, rules: Arc<Rules>) -> Self {
         let metrics = Arc::new(Metrics::default());
         let pipeline = Pipeline::new(settings, Host::default(), rules, Arc::clone(&metrics));
-        let stream = Stream { told: Vec::new(), losses: Losses::default(), metrics: Arc::clone(&metrics) };
+        let stream = Stream { shown: Vec::new(), losses: Losses::default(), metrics: Arc::clone(&metrics) };
         Self { pipeline, metrics, stream }
     }
 
@@ -194,15 +194,15 @@ impl Scene {
     }
 
     /// The documents since the last look.
-    pub fn told(&mut self) -> Vec<Told> {
-        std::mem::take(&mut self.stream.told)
+    pub fn shown(&mut self) -> Vec<Shown> {
+        std::mem::take(&mut self.stream.shown)
     }
 
     /// The same, as far as there is one document.
-    pub fn one(&mut self) -> Told {
-        let mut told = self.told();
-        assert_eq!(told.len(), 1, "{told:#?}");
-        told.remove(0)
+    pub fn one(&mut self) -> Shown {
+        let mut shown = self.shown();
+        assert_eq!(shown.len(), 1, "{shown:#?}");
+        shown.remove(0)
     }
 }
 

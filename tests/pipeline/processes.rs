@@ -37,7 +37,7 @@ fn exec_and_exit_while_the_answer_is_on_its_way() {
     scene.push(&Event::Process(ProcessRecord { executable: b"other\0", ..record(after) }));
     scene.push(&Event::Exit(Exit { time: START, process: after, code: 0 }));
     scene.tick(START + 4 * SECOND);
-    scene.told();
+    scene.shown();
     let reply = ingress(SERVER, CLIENT, &answer(1, "a.example").0).at(START + 4 * SECOND);
     assert_eq!(executables(&mut scene, vec![reply]), [Some("/bin/7".to_owned())]);
 }
@@ -63,7 +63,7 @@ fn a_child_uses_its_parents_socket() {
     egress(CLIENT, SERVER, &query(2, "b.example")).by(70).to(&mut scene);
     ingress(SERVER, CLIENT, &answer(2, "b.example").0).by(7).to(&mut scene);
     ingress(SERVER, CLIENT, &answer(1, "a.example").0).by(7).to(&mut scene);
-    assert_eq!(scene.told().iter().map(|one| one.pid.unwrap()).collect::<Vec<_>>(), [7, 70, 70, 7]);
+    assert_eq!(scene.shown().iter().map(|one| one.pid.unwrap()).collect::<Vec<_>>(), [7, 70, 70, 7]);
 }
 
 #[test]

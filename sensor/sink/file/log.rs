@@ -1,7 +1,7 @@
 //! A file of whole lines that can be followed while it grows: it is only appended to, renamed away and
 //! opened anew, never truncated, and no file of others is overwritten.
 //!
-//! A disk that is full in the middle of a line gets the rest of that line first when there is room again.
+//! A disk that is full in the middle of a line gets the rest of that line first when there is space again.
 //! A file that ends inside a line, because an earlier run was killed, gets a newline, so that only that
 //! fragment fails to parse. A file that was renamed or deleted by others is noticed within a second and
 //! opened anew. A lock on the file keeps a second sensor from writing it.

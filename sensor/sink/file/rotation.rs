@@ -16,7 +16,7 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 /// The form of the stamp in a name; `0` stands for a digit.
 const STAMP: &str = "00000000T000000.000Z";
-/// The same for chrono: it sorts by time, and is safe in a file name everywhere.
+/// The stamp's format for chrono: stamps sort by time, and are safe in a file name everywhere.
 const STAMP_FORMAT: &str = "%Y%m%dT%H%M%S%.3fZ";
 pub(super) const COMPRESSED: &str = ".gz";
 /// The suffix of a compression that did not come to its end.

@@ -1,4 +1,4 @@
-//! Steps that every kind of socket shares: a name becomes addresses, room is waited for, and bytes from a
+//! Steps that every kind of socket shares: a name becomes addresses, the socket's buffer is waited for, and bytes from a
 //! receiver are read and dropped.
 
 use std::io::{self, Read};
@@ -18,7 +18,7 @@ pub(super) fn resolve(address: &Address) -> Result<impl Iterator<Item = SocketAd
     addresses.map_err(|error| LinkError::Unresolved { host: address.host.clone(), error })
 }
 
-pub(super) fn wait_for_room(descriptor: impl AsFd, limit: Duration) -> Result<(), LinkError> {
+pub(super) fn wait_for_space(descriptor: impl AsFd, limit: Duration) -> Result<(), LinkError> {
     // A peer that has gone is met by the next send or check, with its own error.
     if wait_writable(descriptor, limit)? == Ready::Broken {
         std::thread::yield_now();

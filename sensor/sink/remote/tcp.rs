@@ -10,7 +10,7 @@ use nix::sys::socket::{GetSockOpt, setsockopt, sockopt};
 
 use super::super::error::LinkError;
 use super::super::target::Address;
-use super::input::{discard_input, resolve, wait_for_room};
+use super::input::{discard_input, resolve, wait_for_space};
 use super::link::{Doubt, Link, Lost};
 
 /// One address of a name is tried for this long, so that the next one has its turn.
@@ -91,7 +91,7 @@ impl Link for Tcp {
     }
 
     fn wait(&mut self, limit: Duration) -> Result<(), LinkError> {
-        wait_for_room(&self.stream, limit)
+        wait_for_space(&self.stream, limit)
     }
 
     fn check(&mut self) -> Result<(), LinkError> {

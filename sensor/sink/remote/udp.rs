@@ -9,7 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::super::error::LinkError;
 use super::super::target::Address;
-use super::input::{resolve, wait_for_room};
+use super::input::{resolve, wait_for_space};
 use super::link::{Doubt, Link, Lost};
 
 /// A refusal by ICMP comes within this time, or is not waited for.
@@ -82,7 +82,7 @@ impl Link for Udp {
             let _ = poll(&mut entry, PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX));
             return Ok(());
         }
-        wait_for_room(&self.socket, limit)
+        wait_for_space(&self.socket, limit)
     }
 
     fn check(&mut self) -> Result<(), LinkError> {

@@ -9,13 +9,13 @@ use std::time::Duration;
 use nix::libc;
 
 use super::super::error::LinkError;
-use super::input::{discard_input, wait_for_room};
+use super::input::{discard_input, wait_for_space};
 use super::link::{Doubt, Link, Lost};
 
 /// Datagrams that wait in a local receiver's queue, where the system does not say.
 const QUEUE: u64 = 512;
 /// The most that a local stream holds beyond what its reader has taken: `net.core.wmem_default`, and half
-/// as much again, for the last buffer is taken whole while any room is left (`unix_stream_sendmsg`).
+/// as much again, for the last buffer is taken whole while any space is left (`unix_stream_sendmsg`).
 const UNIX_STREAM: u64 = 212_992 + 212_992 / 2;
 
 /// Connects to a local socket.
@@ -48,7 +48,7 @@ impl Link for Datagrams {
     }
 
     fn wait(&mut self, limit: Duration) -> Result<(), LinkError> {
-        wait_for_room(&self.socket, limit)
+        wait_for_space(&self.socket, limit)
     }
 
     fn check(&mut self) -> Result<(), LinkError> {
@@ -84,7 +84,7 @@ impl Link for LocalStream {
     }
 
     fn wait(&mut self, limit: Duration) -> Result<(), LinkError> {
-        wait_for_room(&self.stream, limit)
+        wait_for_space(&self.stream, limit)
     }
 
     fn check(&mut self) -> Result<(), LinkError> {

@@ -1,5 +1,5 @@
 //! The thread of an output behind a connection: it connects, sends, asks for confirmations, and after a
-//! loss waits and connects again. Lines are dropped for lack of room by the loop's side, in `delivery`.
+//! loss waits and connects again. Lines are dropped for lack of space by the loop's side, in `delivery`.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;

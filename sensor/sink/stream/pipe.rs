@@ -19,7 +19,7 @@ use super::super::error::LinkError;
 use super::super::open;
 use super::super::remote::{Connector, Doubt, Link, Lost, Message, Ready, wait_writable};
 
-/// A writable pipe has room for this many bytes (POSIX `PIPE_BUF`).
+/// A writable pipe takes this many bytes (POSIX `PIPE_BUF`).
 const SURE_ROOM: usize = 4096;
 /// The capacity of an ordinary pipe (pipe(7)), used where the kernel does not say.
 const PIPE_CAPACITY: u64 = 64 << 10;
