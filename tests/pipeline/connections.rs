@@ -74,9 +74,9 @@ fn unsolicited_answer_raises_no_alert_and_watches_nothing() {
     let mut scene = scene();
     let forged = answer(1, NAME).answer(1, &ADDRESS.octets()).0;
     ingress(SERVER, CLIENT, &forged).by(7).to(&mut scene);
-    let told = scene.one();
-    assert_eq!((told.alert, told.query_time), (false, None));
-    assert_eq!(told.matches.len(), 1, "the label stays");
+    let shown = scene.one();
+    assert_eq!((shown.alert, shown.query_time), (false, None));
+    assert_eq!(shown.matches.len(), 1, "the label stays");
     assert_eq!(commands(&mut scene), []);
     // A capture names no process.
     Sent { direction: None, ..ingress(SERVER, CLIENT, &forged) }.to(&mut scene);
@@ -95,12 +95,12 @@ fn full_watch_list_evicts_from_the_user_with_the_most_addresses() {
         let ask = |sent: Sent| Sent { task: Some(flooder), time: START + u64::from(number), ..sent };
         ask(egress(CLIENT, SERVER, &query(1, NAME))).to(&mut scene);
         ask(ingress(SERVER, CLIENT, &answer(1, NAME).answer(1, &octets).0)).to(&mut scene);
-        scene.told();
+        scene.shown();
     }
     assert!(scene.metrics.losses.watch_evicted.get() > 0);
     assert!(!commands(&mut scene).contains(&Command::Forget(ADDRESS.into())));
-    let told = connect(&mut scene, 7, ADDRESS.into(), Stage::Opened, START + SECOND);
-    assert_eq!(told.len(), 1);
+    let shown = connect(&mut scene, 7, ADDRESS.into(), Stage::Opened, START + SECOND);
+    assert_eq!(shown.len(), 1);
 }
 
 /// A connection needs the answers that name its address, also where DNS documents are not wanted.

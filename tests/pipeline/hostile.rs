@@ -115,7 +115,7 @@ fn listed_queries_keep_a_bounded_number_of_bytes() {
         }));
         let source = format!("10.{}.{}.{}:4000", number >> 16, number >> 8 & 255, number & 255);
         egress(&source, SERVER, &message.0).by(number + 2).to(&mut scene);
-        scene.told();
+        scene.shown();
     }
     scene.pipeline.publish();
     let levels = &scene.metrics.levels;
@@ -126,7 +126,7 @@ fn listed_queries_keep_a_bounded_number_of_bytes() {
     assert!(levels.process_bytes.get() <= 64 << 20, "{} bytes", levels.process_bytes.get());
     // Nothing is lost but images, and that is counted; each query without an answer is still emitted.
     scene.tick(START + 60 * SECOND);
-    assert_eq!(scene.told().iter().filter(|one| one.what == "timeout").count(), QUERIES as usize);
+    assert_eq!(scene.shown().iter().filter(|one| one.what == "timeout").count(), QUERIES as usize);
     scene.pipeline.publish();
     scene.finish(START + 120 * SECOND);
     scene.pipeline.publish();
