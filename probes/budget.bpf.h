@@ -16,7 +16,7 @@
 const volatile u64 ring_pressure = 8 * 1024 * 1024;
 const volatile u64 ring_share = 256 * 1024;
 
-/* Packets of a process that found no room in its share. Read and cleared by the sensor. */
+/* Packets of a process that exceeded its share. Read and cleared by the sensor. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 256);

@@ -128,7 +128,7 @@ static __always_inline bool select_piece(struct pieces *pieces)
 
 /*
  * Appends to `to` until it holds `wanted` bytes; *at are there already. `to`
- * has room for COPY_BYTES more than `capacity`. False: not all of it.
+ * has space for COPY_BYTES more than `capacity`. False: not all of it.
  */
 static __noinline bool copy_pieces(u8 *to, u32 *at, u32 wanted, const u32 capacity, struct pieces *pieces)
 {

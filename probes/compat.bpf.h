@@ -87,7 +87,7 @@ struct fragment {
 	u32 offset;
 };
 
-/* What an iov_iter walks. */
+/* The kinds of memory that an iov_iter walks. */
 enum iter_source {
 	ITERATED_USER,   /* one buffer of user space */
 	ITERATED_IOVEC,  /* many of them */

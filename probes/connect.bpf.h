@@ -31,7 +31,7 @@ struct {
 } watched SEC(".maps");
 
 /*
- * What is known of each that is followed, by the address of its socket: no
+ * The state of each connection that is followed, by the address of its socket: no
  * cookie, which 5.10 does not give to a tracing program. Not least recently
  * used first out: the one that lives for days is wanted most.
  */
@@ -45,7 +45,7 @@ struct {
 /*
  * Those that were begun while the ring held records that were not read, so
  * that it is not known yet whether they are meant. A table of their own, so
- * that they take no room from those that are. The sensor empties it.
+ * that they take no space from those that are. The sensor empties it.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

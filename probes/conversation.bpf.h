@@ -9,7 +9,7 @@
 #define OBSERVE_CLIENTS 1
 #define OBSERVE_SERVERS 2
 
-/* Whose sightings are wanted. Set before the load. */
+/* The ends whose sightings are wanted. Set before the load. */
 const volatile u32 observe = OBSERVE_CLIENTS;
 
 static __always_inline bool is_multicast(const u8 *address)
@@ -21,7 +21,7 @@ static __always_inline bool is_multicast(const u8 *address)
 	return address[0] == 0xff;
 }
 
-/* Tells other ends apart, few as they are. */
+/* Distinguishes other ends, which are few. */
 static __always_inline u32 peer_hash(const u8 *address, u16 port)
 {
 	const u32 *words = (const void *)address;

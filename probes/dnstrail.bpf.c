@@ -21,7 +21,7 @@ const enum record_kind *record_kind_type;
 const enum record_flag *record_flag_type;
 const enum loss *loss_type;
 
-/* Who a task is. */
+/* Tasks: exec, fork and exit. */
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct *task)
@@ -44,7 +44,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	return 0;
 }
 
-/* What leaves and what comes back: the hooks that the kernel runs inside ip_finish_output and ip6_finish_output, and at the socket. */
+/* Packets that leave and packets that come back: the hooks that the kernel runs inside ip_finish_output and ip6_finish_output, and at the socket. */
 
 static __always_inline bool find_transport(struct __sk_buff *skb, struct packet *packet, struct transport *transport)
 {
@@ -65,7 +65,7 @@ static __always_inline const struct sock *packet_socket(struct __sk_buff *skb)
 	return BPF_CORE_READ((const struct sk_buff *)skb, sk);
 }
 
-/* Read in one instruction: the verifier lets nobody calculate with such an address first, as the compiler would. */
+/* Read in one instruction: the verifier forbids calculations with such an address, which the compiler would do first. */
 #define FIELD_AT(size, context, offset)                                                \
 	({                                                                             \
 		u64 value;                                                             \
@@ -77,7 +77,7 @@ static __always_inline const struct sock *packet_socket(struct __sk_buff *skb)
 #define FIELD(context, field) ((u32)FIELD_AT("u32", context, offsetof(typeof(*(context)), field)))
 #define FIELD16(context, field) ((u16)FIELD_AT("u16", context, offsetof(typeof(*(context)), field)))
 
-/* What the program gave, as far as the socket knows it; see undo_translation. */
+/* The addresses that the program gave, as far as the socket knows them; see undo_translation. */
 static __always_inline void socket_given(const struct bpf_sock *sk, const struct transport *transport,
 					 const struct socket_state *state, struct ends_record *given)
 {
@@ -126,7 +126,7 @@ static __always_inline bool has_targets(struct __sk_buff *skb)
 	return state && find_target(state, current_tid());
 }
 
-/* What follows runs for few packets. Not static: it is verified once, and not for each state that it is reached in. */
+/* The functions below run for few packets. Not static: it is verified once, and not for each state that it is reached in. */
 
 static __always_inline struct packet socket_packet(struct __sk_buff *skb)
 {
@@ -267,7 +267,7 @@ static __always_inline int socket_sends(struct bpf_sock_addr *ctx, bool is_ipv4)
 
 	if (!ctx->sk)
 		return 1;
-	/* What it sent before to a port of DNS is no longer where it sends. */
+	/* An earlier datagram to a port of DNS no longer shows where the socket sends. */
 	state = socket_state(ctx->sk, states_are_stored ? 0 : bpf_get_socket_cookie(ctx), is_wanted);
 	if (!state)
 		return 1;
@@ -330,7 +330,7 @@ int cgroup_sock_create(struct bpf_sock *ctx)
 	return 1;
 }
 
-/* What is kept by id is forgotten with the socket; of TCP when its state says so, as bytes may leave after this. */
+/* State kept by id is forgotten with the socket; for TCP when its state says so, as bytes may leave after this. */
 SEC("?cgroup/sock_release")
 int cgroup_sock_release(struct bpf_sock *ctx)
 {
@@ -348,7 +348,7 @@ int BPF_PROG(sock_send_length, struct sock *sk, int length)
 	return 0;
 }
 
-/* Who connects to what was resolved. */
+/* Connections to resolved addresses. */
 SEC("?tp_btf/inet_sock_set_state")
 int BPF_PROG(connection_state, const struct sock *sk, int before, int state)
 {
@@ -361,10 +361,10 @@ int BPF_PROG(connection_state, const struct sock *sk, int before, int state)
 	return 0;
 }
 
-/* What was there before us. */
+/* Tasks and sockets older than the sensor. */
 
-/* Room for one process record; iterators are read by one task at a time. */
-struct room {
+/* Space for one process record; iterators are read by one task at a time. */
+struct space {
 	u8 bytes[PROCESS_SIZE(LARGE_PATHS, LARGE_ARGUMENTS)];
 };
 
@@ -372,7 +372,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, struct room);
+	__type(value, struct space);
 } iterated SEC(".maps");
 
 SEC("iter/task")
@@ -398,9 +398,9 @@ int tasks_before(struct bpf_iter__task *ctx)
 }
 
 /*
- * Who holds the sockets that are there already, as far as they may be of
- * interest: not known to have asked anything. One that several processes hold
- * is none's until one sends.
+ * The owners of sockets that exist already, as far as they may be of
+ * interest: not known to have asked anything. A socket that several processes hold
+ * has no owner until one sends.
  */
 SEC("?iter/task_file")
 int sockets_before(struct bpf_iter__task_file *ctx)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The ring and its accounting: what finds no room is counted, by place. */
+/* The ring and its accounting: a record that does not fit is counted, by place. */
 #ifndef DNSTRAIL_EMIT_BPF_H
 #define DNSTRAIL_EMIT_BPF_H
 
@@ -20,9 +20,9 @@ static __always_inline void count_loss(enum loss place)
 }
 
 /*
- * The sensor sets this before it sleeps until something happens; who wakes it
- * clears it. While there is traffic it drains the ring on a timer instead,
- * and nobody pays for a wake-up.
+ * The sensor sets this before it sleeps until something happens; the program that
+ * wakes it clears it. While there is traffic it drains the ring on a timer instead,
+ * and no program pays for a wake-up.
  */
 u32 reader_idle;
 

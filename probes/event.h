@@ -152,15 +152,15 @@ struct connection_record {
 
 /* Where the kernel side loses something. Index of the map `losses`. */
 enum loss {
-	LOSS_PACKET_RING,      /* a packet record found no room in the ring */
-	LOSS_PROCESS_RING,     /* a process, fork or exit record found no room */
+	LOSS_PACKET_RING,      /* a packet record did not fit into the ring */
+	LOSS_PROCESS_RING,     /* a process, fork or exit record did not fit */
 	LOSS_PACKET_READ,      /* the packet's bytes could not be read */
 	LOSS_PACKET_CUT,       /* a packet longer than the record holds: its tail was lost */
-	LOSS_CONNECTION_RING,  /* a connection record found no room in the ring */
-	LOSS_CONNECTION_TABLE, /* a connection found no room in the map `connections` */
+	LOSS_CONNECTION_RING,  /* a connection record did not fit into the ring */
+	LOSS_CONNECTION_TABLE, /* a connection did not fit into the map `connections` */
 	LOSS_PACKET_MUTED,     /* a packet of a connection that the sensor muted */
 	LOSS_PACKET_BUDGET,    /* a packet of a process that sent more than its share while the ring was filling */
-	LOSS_SOCKET_TABLE,     /* a socket found no room in the map `sockets`: who asked is not known */
+	LOSS_SOCKET_TABLE,     /* a socket did not fit into the map `sockets`: its asker is not known */
 	LOSS_MAX,
 };
 

@@ -74,7 +74,7 @@ static __noinline void emit_paged(const struct sk_buff *buffer, const u8 *start,
 	bpf_ringbuf_submit(record, wakeup());
 }
 
-/* A record takes room for the smallest of these that holds the packet: within 64 bytes for nearly all messages. */
+/* A record takes the smallest of these sizes that holds the packet: within 64 bytes for nearly all messages. */
 #define EMIT_UP_TO(capacity)                                \
 	if (head->captured <= (capacity)) {                 \
 		emit_packet(packet, head, NULL, capacity);  \
@@ -83,7 +83,7 @@ static __noinline void emit_paged(const struct sk_buff *buffer, const u8 *start,
 
 static __always_inline void emit_fitting(const struct packet *packet, const struct packet_record *head)
 {
-	/* Of fewer sizes, as Linux 5.10 walks each of them for each state that it finds the kernel's packets in. */
+	/* Fewer sizes, as Linux 5.10 walks each of them for each state that it finds the kernel's packets in. */
 	if (packet->in_kernel) {
 		EMIT_UP_TO(128)
 		EMIT_UP_TO(256)
@@ -179,7 +179,7 @@ static __always_inline void fill_known_writer(struct packet_record *head, const 
 	struct task_key key;
 
 	if (sequence_distance(begin, state->from) > 0) {
-		/* Those of a third writer, further before, are nobody's that is known. */
+		/* Bytes of a third writer, further before, have no known owner. */
 		if (sequence_distance(begin, state->before_from) <= 0)
 			take_task(&head->task, &state->before);
 		if (sequence_distance(end, state->from) < 0)
@@ -195,7 +195,7 @@ static __always_inline void fill_known_writer(struct packet_record *head, const 
 	}
 }
 
-/* Who wrote a segment, by its sequence number: whoever lets it go, or closes the socket, need not have. */
+/* The writer of a segment, by its sequence number: the task that lets it go, or closes the socket, may be another. */
 static __always_inline void fill_writer(struct packet_record *head, const struct sock *sk, struct socket_state *state,
 					const struct segment *segment)
 {
@@ -215,7 +215,7 @@ static __always_inline void fill_writer(struct packet_record *head, const struct
 	}
 }
 
-/* Who sent a datagram: who began it, where it was put together in several calls. */
+/* The sender of a datagram: the task that began it, where it was put together in several calls. */
 static __always_inline void fill_asker(struct packet_record *head, const struct sock *sk, struct socket_state *state)
 {
 	const struct task_struct *task = (const void *)bpf_get_current_task();

@@ -12,7 +12,7 @@
 
 /*
  * Packets are seen by cgroup_skb programs, which the kernel never skips as it
- * may a traced function's: then these functions only tell who sends. Set
+ * may a traced function's: then these functions only find the sender. Set
  * before the load.
  */
 const volatile bool packets_at_cgroup = false;
@@ -32,7 +32,7 @@ static __always_inline struct packet kernel_packet(const struct sk_buff *buffer)
 	};
 }
 
-/* Of a datagram that is several (UDP_SEGMENT, UDP_GRO): bytes of payload in each. */
+/* Bytes of payload in each datagram of a packet that holds several (UDP_SEGMENT, UDP_GRO). */
 static __always_inline u32 segment_size(const struct sk_buff *buffer)
 {
 	const struct skb_shared_info *shared =
@@ -169,7 +169,7 @@ static __always_inline void socket_transport(const struct sock *sk, struct trans
 	transport->destination = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 }
 
-/* What the program gave, as far as the socket knows it; see undo_translation. */
+/* The addresses that the program gave, as far as the socket knows them; see undo_translation. */
 static __always_inline void kernel_given(const struct sock *sk, u8 protocol, const struct socket_state *state,
 					 struct ends_record *given)
 {
@@ -199,7 +199,7 @@ static __always_inline void kernel_given(const struct sock *sk, u8 protocol, con
 	}
 }
 
-/* Whose packets are not wanted: the other end's. Of a stream, whose socket knows its ends as the program gave them. */
+/* Packets of the other end are not wanted. The socket of a stream knows its ends as the program gave them. */
 static __always_inline bool is_stream_observed(const struct transport *transport, const struct socket_state *state)
 {
 	if (!is_dns_port(transport->source))
@@ -321,7 +321,7 @@ static __always_inline void udp_sends(struct sock *sk, const struct msghdr *msg)
 	remember_target(state, &target);
 }
 
-/* What opens and closes a stream; its bytes were read at tcp_sendmsg. */
+/* The segments that open and close a stream; its bytes were read at tcp_sendmsg. */
 static __always_inline void tcp_control_leaves(const struct segment *segment, const struct transport *transport,
 					       const struct sock *sk, struct socket_state *state,
 					       struct packet_record *head)
@@ -372,7 +372,7 @@ __noinline int datagram_leaves(u64 buffer_at, u64 socket_at, u64 packed, u32 ver
 	return 0;
 }
 
-/* What opens or closes a stream leaves. */
+/* A segment that opens or closes a stream leaves. */
 static __always_inline void control_leaves(const struct packet *packet, struct transport *transport,
 					   const struct sock *sk)
 {

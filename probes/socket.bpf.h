@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * What is known of a socket that carries DNS: who asks by it, where to before
- * NAT, which end it is, and whether the sensor wants its packets at all.
+ * The state of a socket that carries DNS: its asker, its destination before
+ * NAT, its end, and whether the sensor wants its packets at all.
  */
 #ifndef DNSTRAIL_SOCKET_BPF_H
 #define DNSTRAIL_SOCKET_BPF_H
@@ -23,7 +23,7 @@ struct end {
 	u32 tid; /* who sends there */
 };
 
-#define TARGETS 4 /* threads that send by one unconnected socket at the same time, told apart by their last bits */
+#define TARGETS 4 /* threads that send by one unconnected socket at the same time, distinguished by their last bits */
 #define PEERS 4   /* other ends whose ports are of DNS, too; in turn */
 
 #define HOLDER 1  /* one process was found to hold the socket, the asker */
@@ -72,7 +72,7 @@ struct {
 	__type(value, u32);
 } muted SEC(".maps");
 
-/* What a new record begins as. */
+/* The first content of a new record. */
 const volatile struct socket_state no_state = {};
 
 static __always_inline struct socket_state *hashed_state(u64 id, bool create)
@@ -86,7 +86,7 @@ static __always_inline struct socket_state *hashed_state(u64 id, bool create)
 	return bpf_map_lookup_elem(&hashed_states, &id);
 }
 
-/* `sk`: as the verifier knows it in this program; `id`: see socket_id. NULL: there is none, or no room for one. */
+/* `sk`: as the verifier knows it in this program; `id`: see socket_id. NULL: there is none, or no space for one. */
 static __always_inline struct socket_state *socket_state(void *sk, u64 id, bool create)
 {
 	struct socket_state *state;
@@ -99,7 +99,7 @@ static __always_inline struct socket_state *socket_state(void *sk, u64 id, bool 
 	return state;
 }
 
-/* The socket is gone. What is stored with it goes with it. */
+/* The socket is gone. State that is stored with it goes with it. */
 static __always_inline void forget_socket(u64 id)
 {
 	if (!states_are_stored)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Who a task is. A process is introduced to the sensor once: at exec, or
- * with its first DNS message when it was there before us or its record found
- * no room. So an introduction always precedes the packets that name it.
+ * The identity of a task. A process is introduced to the sensor once: at exec, or
+ * with its first DNS message when it was there before us or its record did
+ * not fit. So an introduction always precedes the packets that name it.
  */
 #ifndef DNSTRAIL_TASK_BPF_H
 #define DNSTRAIL_TASK_BPF_H
@@ -14,7 +14,7 @@
 #define CGROUP_COMPONENTS 16 /* nested containers stay below 10 */
 #define COMPONENT_SIZE 256   /* longest component, its NUL included */
 
-/* Room for the three paths and for the arguments: nearly all fit the small record. */
+/* Space for the three paths and for the arguments: nearly all fit the small record. */
 #define SMALL_PATHS 768
 #define SMALL_ARGUMENTS 1024
 #define LARGE_PATHS 8192
@@ -22,7 +22,7 @@
 
 #define ARGUMENTS_MAX (1 << 30) /* beyond any MAX_ARG_STRINGS in use: the bounds are not set */
 
-/* The last component may begin at the very end of the room for paths. */
+/* The last component may begin at the very end of the space for paths. */
 #define PROCESS_SIZE(paths, arguments) (sizeof(struct process_record) + (paths) + COMPONENT_SIZE + (arguments))
 
 struct image {
@@ -32,7 +32,7 @@ struct image {
 	u64 bytes;
 };
 
-/* Processes that the sensor has been told of, by pid. One that falls out is introduced again. */
+/* Processes that were introduced to the sensor, by pid. One that is evicted is introduced again. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 32768);
@@ -61,7 +61,7 @@ static __always_inline void fill_task(struct task_record *record, const struct t
 	BPF_CORE_READ_INTO(&record->name, task, comm);
 }
 
-/* Of the current task. The helper that gives it is not for socket programs until Linux 6.10. */
+/* The thread id of the current task. The helper that gives it is not for socket programs until Linux 6.10. */
 static __always_inline u32 current_tid(void)
 {
 	const struct task_struct *task = (const void *)bpf_get_current_task();
@@ -126,7 +126,7 @@ static __always_inline u32 written(const struct process_record *record)
 	return *(const volatile u32 *)&record->length;
 }
 
-/* Writes one component with its NUL. False: there is no room, or no name. */
+/* Writes one component with its NUL. False: there is no space, or no name. */
 static __always_inline bool write_component(struct process_record *record, u32 limit, const void *name)
 {
 	u32 offset = written(record);
@@ -186,7 +186,7 @@ static __noinline int write_cgroup(struct process_record *record, u32 limit, con
 	return 0;
 }
 
-/* Writes the arguments from the current task's own memory. False: they need more room than this. */
+/* Writes the arguments from the current task's own memory. False: they need more space than this. */
 static __always_inline bool write_arguments(struct process_record *record, u32 limit, u32 room, u64 start, u64 total)
 {
 	u32 offset = written(record);
@@ -214,7 +214,7 @@ static __always_inline bool is_deleted(const struct dentry *dentry)
 	return !BPF_CORE_READ(dentry, d_hash.pprev) || !BPF_CORE_READ(dentry, d_inode, i_nlink);
 }
 
-/* False: the paths or the arguments need more room than this. */
+/* False: the paths or the arguments need more space than this. */
 static __noinline bool fill_process(struct process_record *record, const struct task_struct *task, u32 flags,
 				    u32 paths, u32 arguments)
 {
@@ -293,7 +293,7 @@ static __always_inline void introduce_large(const struct task_struct *task, u32 
 }
 
 /*
- * Tells the sensor who the current task is. On failure it will be tried again
+ * Introduces the current task to the sensor. On failure it will be tried again
  * with its next message. Not static: so it is verified once, and not for each
  * state that it may be called in.
  */

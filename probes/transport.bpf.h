@@ -43,7 +43,7 @@ static __always_inline long load_bytes(const struct packet *packet, u32 offset, 
 	return bpf_probe_read_kernel(to, length, packet->start + offset);
 }
 
-/* What is needed to judge a packet; ports in host byte order. */
+/* The part of a packet that its judgement needs; ports in host byte order. */
 struct transport {
 	u16 source;
 	u16 destination;
@@ -167,7 +167,7 @@ static __always_inline bool find_ipv6_transport(const struct packet *packet, con
 	return true;
 }
 
-/* What of a TCP header is needed (RFC 9293 3.1). */
+/* The fields of a TCP header that are needed (RFC 9293 3.1). */
 struct segment {
 	u32 sequence;
 	u32 payload; /* bytes */

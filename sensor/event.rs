@@ -1,6 +1,5 @@
-//! What the kernel, or a capture, says happened: the records of `probes/event.h` decoded by
-//! checked copies. Attaching, reading the ring and reading captures are left to `probe` and
-//! `replay`; what an event means is left to `pipeline`.
+//! Events of the kernel, or of a capture: the records of `probes/event.h` decoded by checked copies. `probe` and
+//! `replay` attach, read the ring and read captures; `pipeline` gives an event its meaning.
 
 mod command;
 #[allow(unsafe_code, reason = "records are copied out of bytes")]
@@ -81,7 +80,7 @@ pub struct Packet<'a> {
     /// Bytes of payload in each datagram where the packet is several of them at once (UDP_SEGMENT, UDP_GRO);
     /// the last may be shorter. 0: one datagram, or a piece of a TCP stream.
     pub segment_size: u32,
-    /// Which end of the conversation this host's socket is: the one that opened it asks. `None` in a capture,
+    /// The end of the conversation that this host's socket is: the one that opened it asks. `None` in a capture,
     /// and where the kernel side cannot know; then the ports and the message must say it.
     pub end: Option<End>,
     /// The task was found to hold the socket when the sensor started, and has sent nothing since: it need not
@@ -92,8 +91,8 @@ pub struct Packet<'a> {
     /// The bytes lay in pages of the sender's memory (MSG_ZEROCOPY), which may have changed them before they
     /// left.
     pub is_zero_copy: bool,
-    /// The ends as the program sees them, where NAT shows others in `bytes`. What arrives is seen behind NAT,
-    /// and needs none.
+    /// The ends as the program sees them, where NAT shows others in `bytes`. A packet that arrives is seen behind
+    /// NAT, and needs none.
     pub before_nat: Option<Ends>,
     /// From the IP header on.
     pub bytes: &'a [u8],
@@ -115,7 +114,7 @@ pub struct Ends {
     pub destination: SocketAddr,
 }
 
-/// Who a process is, as the kernel told it.
+/// A process as the kernel describes it.
 #[derive(Debug, Clone, Copy, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "the flags of the kernel's record, each by name")]
 pub struct ProcessRecord<'a> {
@@ -182,9 +181,9 @@ pub struct Connection {
     pub time: u64,
     pub id: ConnectionId,
     pub stage: Stage,
-    /// Who connected. `None` where it cannot be known.
+    /// The task that connected. `None` where it cannot be known.
     pub task: Option<Task>,
-    /// Of the connect: nanoseconds since the Unix epoch.
+    /// The time of the connect: nanoseconds since the Unix epoch.
     pub start: u64,
     pub source: SocketAddr,
     pub destination: SocketAddr,
@@ -199,7 +198,7 @@ pub struct Connection {
 /// Names one connection from its begin to its end; ordered by age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConnectionId {
-    /// Of the connect, nanoseconds (CLOCK_MONOTONIC).
+    /// The time of the connect, nanoseconds (CLOCK_MONOTONIC).
     pub begin: u64,
     /// The kernel's own address of the socket, which a later socket may get.
     pub socket: u64,
@@ -209,9 +208,9 @@ pub struct ConnectionId {
 pub enum Stage {
     /// The other end has accepted it.
     Opened,
-    /// It was never open.
+    /// The connection was never open.
     Failed,
-    /// It was open, and is no more.
+    /// The connection was open, and is no more.
     Closed,
 }
 

@@ -197,7 +197,7 @@ fn way_in(way: &probe::WayIn) -> WayIn {
     WayIn {
         role: way.role,
         taken: (!way.taken.is_empty()).then(|| way.taken.join(", ")),
-        refused: way.refused.iter().map(|refusal| (refusal.hook().to_owned(), refusal.told())).collect(),
+        refused: way.refused.iter().map(|refusal| (refusal.hook().to_owned(), refusal.shown())).collect(),
         not_seen: way.not_seen.map(str::to_owned),
     }
 }

@@ -1,4 +1,4 @@
-//! What the sensor asks of the kernel side. `probe` applies it; who decides it is above.
+//! Commands of the sensor to the kernel side. The modules above decide them, and `probe` applies them.
 
 use std::net::IpAddr;
 

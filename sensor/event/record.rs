@@ -1,4 +1,4 @@
-//! Records out of bytes: checked for length, then copied. What their fields mean is left to `event`.
+//! Records out of bytes: checked for length, then copied. `event` knows the meaning of their fields.
 
 use std::mem::size_of;
 

@@ -1,5 +1,5 @@
-//! Attaches the probes, each role by the best way in that this kernel takes. What was refused, and
-//! why, is kept: it is shown at start and by `dnstrail doctor`. Loading them is left to `load`.
+//! Attaches the probes, each role by the best way in that this kernel takes. Each refusal is kept with its
+//! reason, for the start document and `dnstrail doctor`. `load` loads the programs.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -30,7 +30,7 @@ pub struct Times {
     pub trial: Duration,
     /// The programs are fitted to this kernel and verified.
     pub load: Duration,
-    /// And attached; who runs already is read.
+    /// The time to attach, with the reading of processes that run already.
     pub attach: Duration,
 }
 
@@ -70,7 +70,7 @@ pub enum AttachError {
 }
 
 impl AttachError {
-    /// Which role failed for what, as far as it was tried.
+    /// The roles, each with its way in and its refusals, as far as it was tried.
     #[must_use]
     pub fn ways_in(&self) -> Vec<WayIn> {
         match self {
@@ -102,7 +102,7 @@ pub struct Probes {
     skipped: Cell<u64>,
     /// Records of the processes that ran before, until they are handed out.
     before: Vec<u8>,
-    /// What the events of one record ask for.
+    /// The commands that the events of one record ask for.
     commands: Vec<Command>,
     pub(super) controls: Controls,
     skeleton: Skeleton,
@@ -111,10 +111,10 @@ pub struct Probes {
 }
 
 impl Probes {
-    /// Loads and attaches. What happens from then on is handed out by [`Probes::drain`].
+    /// Loads and attaches. [`Probes::drain`] hands out the events from then on.
     ///
     /// # Errors
-    /// What this host lacks, in one sentence with the remedy.
+    /// The lack of this host, in one sentence with the remedy.
     pub fn open(settings: &Settings) -> Result<Self, AttachError> {
         let support = Support::read("/".as_ref());
         if !support.missing_capabilities.is_empty() {
@@ -163,9 +163,8 @@ impl Probes {
         Ok(Self { ring, links, traced, connects, skipped, before, commands, controls, skeleton, ways_in, times })
     }
 
-    /// Hands out what happened, a bounded number of events; processes that ran before the start come first.
-    /// What `handle` asks of the kernel side is applied before the event's record is given back to the ring.
-    /// True: there may be more.
+    /// Hands out a bounded number of events; processes that ran before the start come first. The commands of `handle`
+    /// are applied before the event's record is given back to the ring. True: there may be more.
     pub fn drain(&mut self, metrics: &Metrics, handle: &mut impl FnMut(&Event<'_>, &mut Vec<Command>)) -> bool {
         let Self { ring, before, commands, controls, skeleton, .. } = self;
         ring.read_clock();
@@ -238,7 +237,7 @@ impl Probes {
                 count.set(unsafe { AtomicU64::from_ptr((&raw const *lost).cast_mut()) }.load(Ordering::Relaxed));
             }
         }
-        // Of a task probe that was skipped nothing is lost: the process is introduced with its first message.
+        // A skipped task probe loses nothing: the process is introduced with its first message.
         let skipped = self
             .traced
             .iter()
@@ -288,7 +287,7 @@ fn open_best(
         match open {
             Ok(open) => return Ok(open),
             Err(refusal) => {
-                // A program of all ways is refused in each: the last time tells.
+                // A program of all ways is refused in each: the last refusal stays.
                 refused.retain(|earlier| earlier.program.name != refusal.program.name);
                 refused.push(refusal);
             }

@@ -1,5 +1,5 @@
-//! Does what the sensor asks of the kernel side, by the maps and flags that both share. What is asked for is
-//! decided above.
+//! Applies the sensor's commands to the kernel side, by the maps and flags that both share. The modules above
+//! decide them.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use crate::skeleton::types::connection_record;
 /// Sockets muted at a time, as many as the map `muted` holds.
 const MUTED: usize = 4_096;
 
-/// What was asked for so far.
+/// The commands that were applied so far.
 #[derive(Debug, Default)]
 pub(super) struct Controls {
     /// Addresses that are watched.
@@ -32,7 +32,7 @@ impl Controls {
         let maps = &skeleton.maps;
         match *command {
             Command::FollowConnections => follow_connections(skeleton),
-            // The map has room: the pipeline keeps to its bound, which is the map's.
+            // The map has space: the pipeline keeps to its bound, which is the map's.
             Command::Watch(address) => {
                 let _ = maps.watched.update(&key(address), &1u32.to_ne_bytes(), MapFlags::ANY);
                 self.watched += 1;

@@ -24,15 +24,15 @@ const SHARE: u64 = 64;
 
 pub(super) type Skeleton = DnstrailSkel<'static>;
 
-/// Of `probes/trial.bpf.c`: a program for each way in that may be refused, of its name.
+/// The object of `probes/trial.bpf.c`: a program for each way in that may be refused, under its name.
 static TRIAL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/trial.bpf.o"));
 
 thread_local! {
-    /// What libbpf says while it works; shown when it fails.
+    /// The messages of libbpf while it works; shown when it fails.
     static SAID: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// What libbpf said on the way to an error, and the error.
+/// The messages of libbpf before an error, and the error.
 pub(super) type Failure = (String, libbpf_rs::Error);
 
 /// Runs `attempt`, and listens to libbpf meanwhile.
@@ -67,13 +67,13 @@ pub(super) fn try_out(way: Way) -> Result<(), Refusal> {
     .map_err(|(said, error)| Refusal::new(way.first_program(), &said, &error))
 }
 
-/// What the programs are chosen by.
+/// The facts that choose the programs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pub way: Way,
     /// A cgroup v2 hierarchy is mounted.
     pub cgroup2: bool,
-    /// What is known of a socket is stored with it; else in a table, by its id.
+    /// The state of a socket is stored with it; else in a table, by its id.
     pub stored: bool,
 }
 
@@ -115,7 +115,7 @@ pub(super) fn load(settings: &Settings, place: Place, refused: &mut Vec<Refusal>
     }
 }
 
-/// It is optional, and the kernel refused it.
+/// Whether a program is optional, and the kernel refused it.
 pub(super) fn is_left_out(program: &Program, refused: &[Refusal]) -> bool {
     program.is_optional() && refused.iter().any(|refusal| refusal.program.name == program.name)
 }

@@ -1,7 +1,7 @@
 //! The kernel edge: what this host allows (`support`), what may be attached (`program`), which way in
 //! is loaded (`load`) and taken (`attach`), what was refused (`refusal`), the records that come out
-//! (`ring`), and what is asked of the kernel side (`controls`). What they mean is left to `event` and
-//! those above.
+//! (`ring`), and the commands to the kernel side (`controls`). `event` and the modules above give the records their
+//! meaning.
 
 #[allow(unsafe_code, reason = "counts and flags that the kernel side shares through mapped memory")]
 mod attach;

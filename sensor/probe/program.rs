@@ -4,7 +4,7 @@
 use super::load::Place;
 use super::settings::Hooks;
 
-/// What must be known.
+/// A kind of fact that the sensor must know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Sends,
@@ -97,7 +97,7 @@ pub(super) struct Program {
     pub role: Role,
     pub attach: Attach,
     when: When,
-    /// What is not seen when the kernel refuses it; `None`: the way in fails without it.
+    /// The gap when the kernel refuses the program; `None`: the way in fails without it.
     pub not_seen_without: Option<&'static str>,
 }
 

@@ -1,5 +1,5 @@
-//! What the kernel refused and why, in the words of libbpf and of the verifier; and by role what
-//! was taken and what is not seen.
+//! Refusals of the kernel with their reasons, as libbpf and the verifier give them; and for each role the way in
+//! that was taken, and the gaps.
 
 use std::error::Error;
 use std::fmt;
@@ -38,7 +38,7 @@ impl Refusal {
 
     /// The reason, and who has the rest of it.
     #[must_use]
-    pub fn told(&self) -> String {
+    pub fn shown(&self) -> String {
         let rest = if self.log.is_some() { "; `dnstrail doctor --json` has the whole log" } else { "" };
         format!("{}{rest}", self.reason)
     }
@@ -46,7 +46,7 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.hook(), self.told())
+        write!(formatter, "{}: {}", self.hook(), self.shown())
     }
 }
 
@@ -57,7 +57,7 @@ pub struct WayIn {
     /// The hooks that were taken; empty: the role is not filled.
     pub taken: Vec<&'static str>,
     pub refused: Vec<Refusal>,
-    /// What is not seen because of that.
+    /// The gap that follows.
     pub not_seen: Option<&'static str>,
 }
 
@@ -86,7 +86,7 @@ fn cause(error: &libbpf_rs::Error) -> String {
     cause.to_string().split(" (os error").next().unwrap_or_default().to_owned()
 }
 
-/// What libbpf prints of the verifier, which is nothing where the kernel refuses before it verifies.
+/// The verifier's log as libbpf prints it. There is none where the kernel refuses before it verifies.
 fn verifier_log(said: &str) -> Option<&str> {
     let (_, log) = said.split_once("-- BEGIN PROG LOAD LOG --\n")?;
     Some(log.split_once("-- END PROG LOAD LOG --").map_or(log, |(log, _)| log))

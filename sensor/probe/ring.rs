@@ -23,7 +23,7 @@ const NAP: Duration = Duration::from_millis(10);
 /// Longest sleep when nothing happens: queries that wait for their timeout are looked at this often.
 const IDLE: Duration = Duration::from_millis(250);
 
-/// Of a record's first word (`BPF_RINGBUF_BUSY_BIT`, `BPF_RINGBUF_DISCARD_BIT`): it is being written, it is void.
+/// Flags of a record's first word (`BPF_RINGBUF_BUSY_BIT`, `BPF_RINGBUF_DISCARD_BIT`): being written, void.
 const BUSY: u32 = 1 << 31;
 const VOID: u32 = 1 << 30;
 /// Bytes before each record (`BPF_RINGBUF_HDR_SZ`).

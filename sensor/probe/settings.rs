@@ -1,4 +1,4 @@
-//! What the probes are set to.
+//! The settings of the probes.
 
 use serde::Deserialize;
 
@@ -31,7 +31,7 @@ impl Hooks {
     }
 }
 
-/// What the probes are set to.
+/// The settings of the probes.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Ports that carry DNS, UDP and TCP.

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-/// What the host offers before anything is tried.
+/// The facts about the host before anything is tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Support {
     /// As `uname -r` gives it.
@@ -111,7 +111,7 @@ fn missing_capabilities(status: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// `none [integrity] confidentiality` → `integrity`; `none` is nothing to tell.
+/// `none [integrity] confidentiality` → `integrity`; `none` is no state.
 fn lockdown(states: &str) -> Option<String> {
     let state = states.split(['[', ']']).nth(1)?;
     (state != "none").then(|| state.to_owned())
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn lockdown_is_told_only_when_in_force() {
+    fn lockdown_is_reported_only_when_in_force() {
         assert_eq!(lockdown("none [integrity] confidentiality\n"), Some("integrity".into()));
         assert_eq!(lockdown("[none] integrity confidentiality\n"), None);
         assert_eq!(lockdown(""), None);
