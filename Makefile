@@ -18,7 +18,7 @@ run: ## build it, and print every DNS message of this host with its process, unt
 
 quick: ## the tests that need no root, network, daemon or other package
 	@packaging/needs build
-	$(CARGO) test --lib --test tests
+	$(CARGO) test
 
 system: ## the tests that need root: live, daemons, packages
 	@packaging/needs build test

@@ -17,7 +17,7 @@ use super::link::{Connector, Doubt, Link, Lost};
 const CONNECT: Duration = Duration::from_secs(10);
 /// The first wait after a loss; each further one is twice as long, up to [`RETRY_LAST`].
 const RETRY_FIRST: Duration = Duration::from_millis(100);
-/// The longest wait: a receiver that is back is found within half a minute.
+/// The longest wait between two attempts: a receiver that works again gets lines after this time at the latest.
 const RETRY_LAST: Duration = Duration::from_secs(30);
 /// A connection that held for this long starts the waits anew.
 const STABLE: Duration = Duration::from_secs(10);
