@@ -41,10 +41,27 @@ bench: ## nanoseconds a message, CPU a message live, memory at rest
 	@packaging/needs build test
 	$(CARGO) bench $(RUNNER)
 
-fuzz: ## the property tests of all readers, with CASES (100000) random inputs each, and SHAPES (1000000) of queries asked of servers
+fuzz: ## every reader of foreign bytes, each for TIME (60) seconds of inputs guided by coverage
+	@packaging/needs build fuzz
+	fuzz/run
+
+differ: ## SHAPES (1000000) of queries asked of servers, compared with their logs
 	@packaging/needs build test
-	PROPTEST_CASES=$${CASES:-100000} $(CARGO) test --release --test tests -- --skip sink hostile proper random any_order
 	DNSTRAIL_SHAPES=$${SHAPES:-1000000} $(CARGO) test --release --test system $(RUNNER) -- live_difference --nocapture
+
+coverage: ## lines of sensor/ that the quick tests reach
+	@packaging/needs build coverage
+	.ci/coverage
+
+golden: ## write the golden files anew (LIVE=yes: the live one too, as root), and show what changed
+	@packaging/needs build
+	DNSTRAIL_GOLDEN=renew $(CARGO) test --quiet --test tests -- documents cases >/dev/null
+	$(if $(LIVE),DNSTRAIL_GOLDEN=renew $(CARGO) test --quiet --release --test system $(RUNNER) -- live_parity)
+	git --no-pager diff --stat -p -- '*golden*'
+
+deny: ## licences, banned crates and sources of everything that is built in (installs cargo-deny)
+	@packaging/needs deny
+	PATH="$$PWD/target/tools/bin:$$PATH" $(CARGO) deny --all-features check licenses bans sources
 
 vm-test: ## the live tests on other kernels, in QEMU; needs no root
 	@packaging/needs build
