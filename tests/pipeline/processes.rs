@@ -79,7 +79,7 @@ fn many_short_lived_processes() {
         let source = format!("192.0.2.1:{}", 20_000 + pid);
         ingress(SERVER, &source, &answer(1, &format!("p{pid}.example")).0).to(&mut scene);
     }
-    let documents = scene.told();
+    let documents = scene.shown();
     assert_eq!(documents.len(), 20_000);
     for one in documents {
         assert_eq!(one.name, format!("p{}.example", one.pid.unwrap()));
