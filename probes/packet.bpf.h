@@ -85,9 +85,7 @@ static __always_inline void emit_fitting(const struct packet *packet, const stru
 {
 	/* Fewer sizes, as Linux 5.10 walks each of them for each state that it finds the kernel's packets in. */
 	if (packet->in_kernel) {
-		EMIT_UP_TO(128)
-		EMIT_UP_TO(256)
-		EMIT_UP_TO(576)
+		EMIT_UP_TO(192)
 		EMIT_UP_TO(1536)
 		emit_packet(packet, head, NULL, PACKET_MAX);
 		return;
@@ -145,7 +143,8 @@ static __always_inline void send_packet(const struct packet *packet, struct pack
 		count_loss(LOSS_PACKET_BUDGET);
 		return;
 	}
-	if (packet->in_kernel && packet->linear < head->captured)
+	/* What is translated is linear: see translated_leaves. */
+	if (packet->in_kernel && !is_translated && packet->linear < head->captured)
 		emit_paged(packet->buffer, packet->start, packet->linear, head);
 	else if (is_translated)
 		emit_translated(packet, head, ends);

@@ -12,7 +12,7 @@
 
 /*
  * Packets are seen by cgroup_skb programs, which the kernel never skips as it
- * may a traced function's: then these functions only find the sender. Set
+ * may a traced function's: then these functions only tell who sends. Set
  * before the load.
  */
 const volatile bool packets_at_cgroup = false;
@@ -32,7 +32,7 @@ static __always_inline struct packet kernel_packet(const struct sk_buff *buffer)
 	};
 }
 
-/* Bytes of payload in each datagram of a packet that holds several (UDP_SEGMENT, UDP_GRO). */
+/* Of a datagram that is several (UDP_SEGMENT, UDP_GRO): bytes of payload in each. */
 static __always_inline u32 segment_size(const struct sk_buff *buffer)
 {
 	const struct skb_shared_info *shared =
@@ -169,7 +169,7 @@ static __always_inline void socket_transport(const struct sock *sk, struct trans
 	transport->destination = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 }
 
-/* The addresses that the program gave, as far as the socket knows them; see undo_translation. */
+/* What the program gave, as far as the socket knows it; see undo_translation. */
 static __always_inline void kernel_given(const struct sock *sk, u8 protocol, const struct socket_state *state,
 					 struct ends_record *given)
 {
@@ -199,7 +199,7 @@ static __always_inline void kernel_given(const struct sock *sk, u8 protocol, con
 	}
 }
 
-/* Packets of the other end are not wanted. The socket of a stream knows its ends as the program gave them. */
+/* Whose packets are not wanted: the other end's. Of a stream, whose socket knows its ends as the program gave them. */
 static __always_inline bool is_stream_observed(const struct transport *transport, const struct socket_state *state)
 {
 	if (!is_dns_port(transport->source))
@@ -272,7 +272,8 @@ static __always_inline void bytes_queued(struct sock *sk, u32 length)
 		return;
 	if (is_kernel_thread(task))
 		return;
-	state = socket_state(sk, socket_id(sk), is_stream);
+	/* Of a socket that is not connected, who sends to a port of DNS has it already. */
+	state = socket_state(sk, socket_id(sk), remote);
 	if (!state)
 		return;
 	if (is_stream) {
@@ -321,7 +322,7 @@ static __always_inline void udp_sends(struct sock *sk, const struct msghdr *msg)
 	remember_target(state, &target);
 }
 
-/* The segments that open and close a stream; its bytes were read at tcp_sendmsg. */
+/* What opens and closes a stream; its bytes were read at tcp_sendmsg. */
 static __always_inline void tcp_control_leaves(const struct segment *segment, const struct transport *transport,
 					       const struct sock *sk, struct socket_state *state,
 					       struct packet_record *head)
@@ -336,89 +337,179 @@ static __always_inline void tcp_control_leaves(const struct segment *segment, co
 	emit_control(head, sk, transport, segment->sequence + segment->payload, segment->flags);
 }
 
+/* The ends of a datagram as the program sees them. False: they cannot be read. */
+static __always_inline bool find_ends(const struct packet *packet, const struct transport *transport,
+				      const struct sock *sk, const struct socket_state *state, struct ends_record *ends,
+				      bool *is_translated)
+{
+	struct ends_record given = {};
+
+	if (!load_ends(packet, transport, ends))
+		return false;
+	kernel_given(sk, transport->protocol, state, &given);
+	*is_translated = undo_translation(ends, &given);
+	return true;
+}
+
 /*
- * A datagram of this socket leaves, as find_kernel_transport packed it. Not
- * static, as those of dnstrail.bpf.c: it is verified once.
+ * Whether a datagram is wanted, as find_kernel_transport packed it: its flags,
+ * or 0. None of these is static, as those of dnstrail.bpf.c: each is verified
+ * once, and gives the next any number.
  */
-__noinline int datagram_leaves(u64 buffer_at, u64 socket_at, u64 packed, u32 version)
+__noinline u32 judge_datagram(u64 buffer_at, u64 socket_at, u64 packed, u32 version)
 {
 	const struct sk_buff *buffer = (const void *)buffer_at;
 	const struct sock *sk = (const void *)socket_at;
 	const struct packet packet = kernel_packet(buffer);
 	struct transport transport = { .version = version };
-	struct ends_record ends = {}, given = {};
-	struct packet_record head = {};
+	struct ends_record ends = {};
 	struct socket_state *state;
+	u64 id = socket_id(sk);
 	bool is_translated;
 	u32 end;
 
 	unpack_transport(packed, &transport);
-	head.socket = socket_id(sk);
-	state = socket_state((void *)sk, head.socket, false);
-	if (!load_ends(&packet, &transport, &ends))
+	state = hashed_state(id, false);
+	if (!find_ends(&packet, &transport, sk, state, &ends, &is_translated))
 		return 0;
-	kernel_given(sk, transport.protocol, state, &given);
-	is_translated = undo_translation(&ends, &given);
 	if (!is_dns_port(ends.source_port) && !is_dns_port(ends.destination_port))
 		return 0;
 	if (!state)
-		state = socket_state((void *)sk, head.socket, true);
+		state = hashed_state(id, true);
 	end = conversation_end(&packet, &transport, &ends, state, true);
 	if (!is_observed(end))
 		return 0;
-	head.header.flags = end | zerocopy_flag(buffer);
-	head.segment_size = segment_size(buffer);
-	datagram_goes(&packet, &ends, is_translated, sk, state, &head);
+	/* Bytes in pages are read without the ends beside them: that packet shows those behind NAT. */
+	is_translated = is_translated && packet.linear >= packet.length;
+	return PACKET_EGRESS | end | (is_translated ? PACKET_TRANSLATED : 0) | zerocopy_flag(buffer);
+}
+
+/* A datagram of this socket leaves, with the flags that it was judged to have. */
+static __always_inline void judged_leaves(const struct packet *packet, const struct ends_record *ends,
+					  bool is_translated, const struct sock *sk, u32 flags)
+{
+	struct packet_record head = {};
+	struct socket_state *state;
+
+	head.socket = socket_id(sk);
+	state = hashed_state(head.socket, false);
+	head.segment_size = segment_size(packet->buffer);
+	head.header.flags = flags;
+	fill_asker(&head, sk, state);
+	head.network_namespace = packet_namespace(sk, state);
+	fill_header(&head.header, RECORD_PACKET, head.header.flags);
+	send_packet(packet, &head, ends, is_translated);
+}
+
+__noinline int datagram_leaves(u64 buffer_at, u64 socket_at, u32 flags)
+{
+	const struct packet packet = kernel_packet((const void *)buffer_at);
+
+	judged_leaves(&packet, NULL, false, (const void *)socket_at, flags);
 	return 0;
 }
 
-/* A segment that opens or closes a stream leaves. */
-static __always_inline void control_leaves(const struct packet *packet, struct transport *transport,
-					   const struct sock *sk)
+__noinline int translated_leaves(u64 buffer_at, u64 socket_at, u64 packed, u32 version, u32 flags)
 {
+	const struct packet packet = kernel_packet((const void *)buffer_at);
+	const struct sock *sk = (const void *)socket_at;
+	struct transport transport = { .version = version };
+	struct ends_record ends = {};
+	bool is_translated;
+
+	unpack_transport(packed, &transport);
+	if (find_ends(&packet, &transport, sk, hashed_state(socket_id(sk), false), &ends, &is_translated))
+		judged_leaves(&packet, &ends, true, sk, flags);
+	return 0;
+}
+
+/* What opens or closes a stream leaves. */
+__noinline int control_leaves(u64 buffer_at, u64 socket_at, u64 packed)
+{
+	const struct packet packet = kernel_packet((const void *)buffer_at);
+	const struct sock *sk = (const void *)socket_at;
+	struct transport transport = {};
 	struct packet_record head = {};
 	struct socket_state *state;
 	struct segment segment;
 
+	unpack_transport(packed, &transport);
 	/* By the socket's own ports, before NAT. */
-	socket_transport(sk, transport);
-	if (!is_dns_port(transport->destination) && !is_dns_port(transport->source))
-		return;
-	if (!load_segment(packet, transport, &segment))
-		return;
+	socket_transport(sk, &transport);
+	if (!is_dns_port(transport.destination) && !is_dns_port(transport.source))
+		return 0;
+	if (!load_segment(&packet, &transport, &segment))
+		return 0;
 	head.socket = socket_id(sk);
-	state = socket_state((void *)sk, head.socket, true);
+	state = hashed_state(head.socket, true);
 	if (state && (segment.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
 		state->has_opened = 1;
-	if (!is_stream_observed(transport, state))
-		return;
+	if (!is_stream_observed(&transport, state))
+		return 0;
 	head.header.flags = state && state->has_opened ? PACKET_CLIENT : 0;
-	tcp_control_leaves(&segment, transport, sk, state, &head);
+	tcp_control_leaves(&segment, &transport, sk, state, &head);
+	return 0;
+}
+
+/* A pointer that fentry gives, as any number: a function that is verified by itself takes no other. */
+static __always_inline const void *plain(const void *pointer)
+{
+	const void *number = NULL;
+
+	bpf_probe_read_kernel(&number, sizeof(number), &pointer);
+	return number;
+}
+
+#define PACKED_IPV6 (1 << 23) /* beside the offset, which is far smaller */
+
+/* What find_kernel_transport finds, packed, and the version of IP with it. 0: nothing. */
+__noinline u64 find_packed(u64 buffer_at)
+{
+	const struct packet packet = kernel_packet((const void *)buffer_at);
+	struct transport transport = {};
+
+	if (!find_kernel_transport(&packet, &transport))
+		return 0;
+	return pack_transport(&transport) | (transport.version == 6 ? PACKED_IPV6 : 0);
 }
 
 /* ip_finish_output, ip6_finish_output: a packet leaves this host's IP layer. */
-static __always_inline void skb_leaves(const struct sk_buff *buffer)
+static __always_inline void skb_leaves(const struct sk_buff *traced)
 {
-	const struct packet packet = kernel_packet(buffer);
+	const struct sk_buff *buffer = plain(traced);
 	const struct sock *sk = BPF_CORE_READ(buffer, sk);
-	struct transport transport = {};
+	struct transport transport;
+	u32 version, flags;
+	u64 packed;
 	u16 remote;
 
 	/* Forwarded: no process of this host's sent it. */
-	if (!sk || !find_kernel_transport(&packet, &transport))
+	if (!sk)
 		return;
+	packed = find_packed((u64)buffer);
+	if (!packed)
+		return;
+	version = packed & PACKED_IPV6 ? 6 : 4;
+	packed &= ~(u64)PACKED_IPV6;
+	unpack_transport(packed, &transport);
 	if (transport.protocol == IPPROTO_TCP) {
-		control_leaves(&packet, &transport, sk);
+		control_leaves((u64)buffer, (u64)sk, packed);
 		return;
 	}
 	remote = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	if (is_dns_port(transport.source) || is_dns_port(transport.destination) || !remote || is_dns_port(remote))
-		datagram_leaves((u64)buffer, (u64)sk, pack_transport(&transport), transport.version);
+	if (!is_dns_port(transport.source) && !is_dns_port(transport.destination) && remote && !is_dns_port(remote))
+		return;
+	flags = judge_datagram((u64)buffer, (u64)sk, packed, version);
+	if (flags & PACKET_TRANSLATED)
+		translated_leaves((u64)buffer, (u64)sk, packed, version, flags);
+	else if (flags)
+		datagram_leaves((u64)buffer, (u64)sk, flags);
 }
 
 /* sk_filter_trim_cap, where the kernel would run cgroup_skb/ingress: a packet reaches a socket. */
-static __always_inline void skb_arrives(struct sock *sk, const struct sk_buff *buffer)
+static __always_inline void skb_arrives(struct sock *sk, const struct sk_buff *traced)
 {
+	const struct sk_buff *buffer = plain(traced);
 	u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	const struct packet packet = kernel_packet(buffer);
 	struct transport transport = {};

@@ -151,6 +151,8 @@ counts! {
         window_bytes,
         /// Bytes of open connections to listed addresses.
         connection_bytes,
+        /// 1 while a part of the kernel side sees nothing, else 0.
+        blind,
     }
 }
 

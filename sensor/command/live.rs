@@ -21,7 +21,7 @@ use crate::journal::{Report, WayIn};
 use crate::metrics::Metrics;
 use crate::observe::Observe;
 use crate::pipeline::Pipeline;
-use crate::probe::{self, Probes};
+use crate::probe::{self, Probes, Sight};
 use crate::sighting::{self, Name};
 use crate::sink::WhenFull;
 
@@ -80,6 +80,7 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
                 probes.apply(&command);
             }
         }
+        report_sight(&mut probes, &mut chain, &metrics, before);
         // Also where the ring is never empty.
         probes.count_losses(&metrics);
         chain.tend(before);
@@ -125,6 +126,21 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
     probes.count_losses(&metrics);
     chain.finish(now(), Some(reason));
     Ok(())
+}
+
+/// Says what the kernel side no longer sees, or sees again.
+fn report_sight(probes: &mut Probes, chain: &mut Chain, metrics: &Metrics, now: u64) {
+    for sight in probes.check() {
+        let (lost, attached_again) = match &sight {
+            Sight::Lost { what, attached_again } => (Some(what.as_str()), *attached_again),
+            Sight::Back => (None, false),
+        };
+        metrics.levels.blind.set(lost.is_some().into());
+        if let Some(lost) = lost {
+            eprintln!("dnstrail: the kernel side lost sight: {lost}");
+        }
+        chain.report(now, Report::Sight { lost, attached_again });
+    }
 }
 
 /// Hands what happened to the pipeline, and what that asks for to the kernel side. True: there may be more.

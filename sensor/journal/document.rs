@@ -116,6 +116,8 @@ impl Report<'_> {
                 dataset: "dnstrail.dns",
                 ..event("alert-summary", Kind::Alert, &[Type::Info])
             },
+            Self::Sight { lost: Some(_), .. } => event("sensor-blind", Kind::State, &[Type::Error]),
+            Self::Sight { lost: None, .. } => event("sensor-sees", Kind::State, &[Type::Info]),
             Self::Output { failing: true, .. } => event("output-failing", Kind::State, &[Type::Error]),
             Self::Output { failing: false, .. } => event("output-back", Kind::State, &[Type::Info]),
         }
@@ -123,6 +125,7 @@ impl Report<'_> {
 
     fn error(&self) -> Option<&str> {
         match self {
+            Self::Sight { lost, .. } => *lost,
             Self::Output { message, .. } => Some(*message).filter(|message| !message.is_empty()),
             _ => None,
         }
@@ -155,6 +158,8 @@ impl Report<'_> {
                 json.object("alert", |json| json.number("repeats", summary.repeats));
                 ecs::matches(json, slice::from_ref(summary.matched), limits);
             }
+            // Its sentence and `error.message` say all.
+            Self::Sight { .. } => {}
             Self::Output { output, failing, dropped, .. } => json.object("output", |json| {
                 json.cut("name", *output, limits.text, "dnstrail.output");
                 json.flag("failing", *failing);

@@ -169,6 +169,22 @@ pub const ACTIONS: &[Action] = &[
         ..REPORT
     },
     Action {
+        name: "sensor-blind",
+        meaning: "the kernel side lost sight of what `error.message` says: a hook lost its program, or a datagram of the sensor's own did not come back",
+        always: &[&["message", "error.message"]],
+        never: without!("dnstrail.sensor", "dnstrail.ways_in", "dnstrail.rules", "dnstrail.traffic", "dnstrail.loss", "dnstrail.alert", "dnstrail.output"; "event.reason"),
+        lists: &[("event.type", &[&["error"]])],
+        ..REPORT
+    },
+    Action {
+        name: "sensor-sees",
+        meaning: "the kernel side sees everything again",
+        always: &[&["message"]],
+        never: without!("dnstrail.sensor", "dnstrail.ways_in", "dnstrail.rules", "dnstrail.traffic", "dnstrail.loss", "dnstrail.alert", "dnstrail.output"; "event.reason"),
+        lists: &[("event.type", &[&["info"]])],
+        ..REPORT
+    },
+    Action {
         name: "document-cut",
         meaning: "a document of which nothing fitted; only its number is left",
         kinds: &["event"],

@@ -52,6 +52,12 @@ pub enum Report<'a> {
         elapsed: u64,
     },
     AlertSummary(alert::Summary<'a>),
+    /// The kernel side lost sight of something (`lost`), or sees everything again (`None`).
+    Sight {
+        lost: Option<&'a str>,
+        /// The hook that had lost its program has one again.
+        attached_again: bool,
+    },
     /// An output fails or works again.
     Output {
         output: &'a str,

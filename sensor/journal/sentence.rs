@@ -50,6 +50,11 @@ impl Display for Sentence<'_> {
                 let (indicator, list) = (text(&matched.hit.indicator), text(&matched.hit.list.name));
                 write!(formatter, " matched {indicator} in {list} {repeats} times more")
             }
+            Report::Sight { lost: Some(lost), attached_again } => {
+                let again = if *attached_again { "; its hook is attached again" } else { "" };
+                write!(formatter, "the kernel side lost sight: {}{again}", text(lost))
+            }
+            Report::Sight { lost: None, .. } => formatter.write_str("the kernel side sees everything again"),
             Report::Output { output, failing: true, message, .. } => {
                 write!(formatter, "the output {} fails: {}", text(output), text(message))
             }

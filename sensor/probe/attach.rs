@@ -5,16 +5,17 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use libbpf_rs::skel::Skel;
 use libbpf_rs::{Iter, Link, ProgramMut, libbpf_sys};
 
+use super::check::{Check, Sight};
 use super::controls::Controls;
-use super::load::{Place, Skeleton, is_bpf_refused, is_left_out, listen, load, try_out};
-use super::program::{Attach, PROGRAMS, Program, Role, Way};
+use super::load::{Skeleton, is_bpf_refused, is_left_out, listen, load, place, try_out};
+use super::program::{Attach, PROGRAMS, Place, Program, Role, Way};
 use super::refusal::{Refusal, WayIn};
 use super::ring::{Ring, monotonic};
 use super::settings::{Hooks, Settings};
@@ -104,7 +105,10 @@ pub struct Probes {
     before: Vec<u8>,
     /// The commands that the events of one record ask for.
     commands: Vec<Command>,
-    pub(super) controls: Controls,
+    controls: Controls,
+    check: Check,
+    /// Where the cgroup v2 hierarchy is mounted.
+    cgroup: Option<PathBuf>,
     skeleton: Skeleton,
     ways_in: Vec<WayIn>,
     times: Times,
@@ -159,17 +163,31 @@ impl Probes {
             .filter(|program| support.cgroup2.is_none() && ![Role::Tasks, Role::Connects].contains(&program.role))
             .collect();
         let connects = links.iter().map(|(program, _)| *program).find(|program| program.role == Role::Connects);
-        let (skipped, commands, controls) = (Cell::default(), Vec::new(), Controls::default());
-        Ok(Self { ring, links, traced, connects, skipped, before, commands, controls, skeleton, ways_in, times })
+        Ok(Self {
+            ring,
+            links,
+            traced,
+            connects,
+            skipped: Cell::default(),
+            before,
+            commands: Vec::new(),
+            controls: Controls::default(),
+            check: Check::new(&settings.ports),
+            cgroup: support.cgroup2,
+            skeleton,
+            ways_in,
+            times,
+        })
     }
 
     /// Hands out a bounded number of events; processes that ran before the start come first. The commands of `handle`
     /// are applied before the event's record is given back to the ring. True: there may be more.
     pub fn drain(&mut self, metrics: &Metrics, handle: &mut impl FnMut(&Event<'_>, &mut Vec<Command>)) -> bool {
-        let Self { ring, before, commands, controls, skeleton, .. } = self;
+        let Self { ring, before, commands, controls, check, skeleton, .. } = self;
         ring.read_clock();
         let mut take = |record: &[u8], clock| {
             match event::decode(record, clock) {
+                Ok(Event::Packet(packet)) if check.takes(&packet) => {}
                 Ok(event) => handle(&event, commands),
                 Err(_) => metrics.losses.record_invalid.add(1),
             }
@@ -186,6 +204,12 @@ impl Probes {
             controls.judge(skeleton, begun);
         }
         more
+    }
+
+    /// Looks whether the kernel side still sees, every ten seconds, and puts back hooks that lost their program.
+    pub fn check(&mut self) -> Vec<Sight> {
+        let Self { links, check, skeleton, cgroup, .. } = self;
+        check.turn(monotonic(), links, |program| attach_one(skeleton, program, cgroup.as_deref())?.ok())
     }
 
     /// Sleeps until there may be records, one of `others` is readable, or a tick is due; no longer than `most`.
@@ -278,7 +302,7 @@ fn open_best(
         if *way == Way::Cgroup && cgroup.is_none() {
             return Err(AttachError::NoCgroup2(std::mem::take(refused)));
         }
-        let open = timed(&mut times.trial, || try_out(*way).map(|()| Place::new(*way, cgroup.is_some())))
+        let open = timed(&mut times.trial, || try_out(*way).map(|()| place(*way, cgroup.is_some())))
             .and_then(|place| Ok((place, timed(&mut times.load, || load(settings, place, refused))?)))
             .and_then(|(place, skeleton)| {
                 let links = timed(&mut times.attach, || attach(&skeleton, place, cgroup, refused))?;
@@ -319,18 +343,24 @@ fn attach(
         if !program.is_wanted(place) || program.attach == Attach::Iterator || is_left_out(program, refused) {
             continue;
         }
-        let Some(loaded) = find(skeleton, program) else { continue };
-        let link = listen(|| match (program.attach, cgroup) {
-            (Attach::Cgroup, Some(root)) => loaded.attach_cgroup(File::open(root)?.as_raw_fd()),
-            _ => loaded.attach(),
-        });
-        match link.map_err(|(said, error)| Refusal::new(program, &said, &error)) {
+        let Some(link) = attach_one(skeleton, program, cgroup) else { continue };
+        match link {
             Ok(link) => links.push((program, link)),
             Err(refusal) if program.is_optional() => refused.push(refusal),
             Err(refusal) => return Err(refusal),
         }
     }
     Ok(links)
+}
+
+/// `None`: it was not loaded.
+fn attach_one(skeleton: &Skeleton, program: &'static Program, cgroup: Option<&Path>) -> Option<Result<Link, Refusal>> {
+    let loaded = find(skeleton, program)?;
+    let link = listen(|| match (program.attach, cgroup) {
+        (Attach::Cgroup, Some(root)) => loaded.attach_cgroup(File::open(root)?.as_raw_fd()),
+        _ => loaded.attach(),
+    });
+    Some(link.map_err(|(said, error)| Refusal::new(program, &said, &error)))
 }
 
 fn find<'a>(skeleton: &'a Skeleton, program: &Program) -> Option<ProgramMut<'a>> {

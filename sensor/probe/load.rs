@@ -8,7 +8,7 @@ use std::path::Path;
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{MapType, ObjectBuilder, OpenObject, PrintLevel};
 
-use super::program::{PROGRAMS, Program, Way};
+use super::program::{PROGRAMS, Place, Program, Way};
 use super::refusal::Refusal;
 use super::settings::{Observe, Settings};
 use super::support::symbol_addresses;
@@ -24,15 +24,15 @@ const SHARE: u64 = 64;
 
 pub(super) type Skeleton = DnstrailSkel<'static>;
 
-/// The object of `probes/trial.bpf.c`: a program for each way in that may be refused, under its name.
+/// Of `probes/trial.bpf.c`: a program for each way in that may be refused, of its name.
 static TRIAL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/trial.bpf.o"));
 
 thread_local! {
-    /// The messages of libbpf while it works; shown when it fails.
+    /// What libbpf says while it works; shown when it fails.
     static SAID: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// The messages of libbpf before an error, and the error.
+/// What libbpf said on the way to an error, and the error.
 pub(super) type Failure = (String, libbpf_rs::Error);
 
 /// Runs `attempt`, and listens to libbpf meanwhile.
@@ -67,21 +67,10 @@ pub(super) fn try_out(way: Way) -> Result<(), Refusal> {
     .map_err(|(said, error)| Refusal::new(way.first_program(), &said, &error))
 }
 
-/// The facts that choose the programs.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    pub way: Way,
-    /// A cgroup v2 hierarchy is mounted.
-    pub cgroup2: bool,
-    /// The state of a socket is stored with it; else in a table, by its id.
-    pub stored: bool,
-}
-
-impl Place {
-    pub(super) fn new(way: Way, cgroup2: bool) -> Self {
-        // A kprobe never reaches what is stored with a socket.
-        Self { way, cgroup2, stored: cgroup2 && way != Way::Kprobe && is_storage_possible() }
-    }
+/// What the programs are chosen by, where this way in is tried.
+pub(super) fn place(way: Way, cgroup2: bool) -> Place {
+    // A kprobe never reaches what is stored with a socket.
+    Place { way, cgroup2, stored: cgroup2 && way != Way::Kprobe && is_storage_possible() }
 }
 
 /// Whether tracing programs may store with a socket (since Linux 5.11).
@@ -115,7 +104,7 @@ pub(super) fn load(settings: &Settings, place: Place, refused: &mut Vec<Refusal>
     }
 }
 
-/// Whether a program is optional, and the kernel refused it.
+/// It is optional, and the kernel refused it.
 pub(super) fn is_left_out(program: &Program, refused: &[Refusal]) -> bool {
     program.is_optional() && refused.iter().any(|refusal| refusal.program.name == program.name)
 }

@@ -1,10 +1,11 @@
 //! The kernel edge: what this host allows (`support`), what may be attached (`program`), which way in
 //! is loaded (`load`) and taken (`attach`), what was refused (`refusal`), the records that come out
-//! (`ring`), and the commands to the kernel side (`controls`). `event` and the modules above give the records their
-//! meaning.
+//! (`ring`), whether the kernel side still sees (`check`), and what is asked of it (`controls`). What they mean is left to `event` and
+//! those above.
 
 #[allow(unsafe_code, reason = "counts and flags that the kernel side shares through mapped memory")]
 mod attach;
+mod check;
 #[allow(unsafe_code, reason = "a flag that the kernel side reads through mapped memory")]
 mod controls;
 mod load;
@@ -16,5 +17,6 @@ mod settings;
 pub mod support;
 
 pub use attach::{AttachError, Probes, Times};
+pub use check::Sight;
 pub use refusal::{Refusal, WayIn};
 pub use settings::{Hooks, Observe, Settings};

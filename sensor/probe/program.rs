@@ -1,7 +1,6 @@
 //! The programs of the object as one table: which role each fills, by which way in, and what is
 //! not seen without it.
 
-use super::load::Place;
 use super::settings::Hooks;
 
 /// A kind of fact that the sensor must know.
@@ -62,6 +61,16 @@ impl Way {
         let is_first = |program: &&Program| program.when == When::Way(self) && !program.is_optional();
         PROGRAMS.iter().find(is_first).unwrap_or(&PROGRAMS[0])
     }
+}
+
+/// What the programs are chosen by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub way: Way,
+    /// A cgroup v2 hierarchy is mounted.
+    pub cgroup2: bool,
+    /// What is known of a socket is stored with it; else in a table, by its id.
+    pub stored: bool,
 }
 
 /// When a program is wanted.

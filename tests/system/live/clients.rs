@@ -8,9 +8,10 @@ use std::sync::OnceLock;
 use super::lab::{self, Lab, Network, patience};
 
 /// Every program of `tests/system/clients`, and how it is linked.
-const PROGRAMS: [(&str, &[&str]); 12] = [
+const PROGRAMS: [(&str, &[&str]); 13] = [
     ("connect", &[]),
     ("enter", &["-static"]),
+    ("evade", &[]),
     ("hostile", &[]),
     ("owner", &["-pthread"]),
     ("resolve", &[]),

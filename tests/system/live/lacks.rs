@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use libbpf_rs::query::{LinkInfoIter, MapInfoIter, ProgInfoIter};
+use libbpf_rs::libbpf_sys;
+use libbpf_rs::query::{LinkInfo, LinkInfoIter, LinkTypeInfo, MapInfoIter, ProgInfoIter};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::clients::{Client, built};
-use super::documents::Lookup;
+use super::documents::{Document, Lookup};
 use super::lab::{Lab, cgroup_mount, output, slowness, until};
 use super::sensor::{Sensor, hooks, program, program_for_everyone, run_to_end};
 use super::servers::unbound;
@@ -28,6 +29,47 @@ fn refusal(lab: &Lab, place: &[&str]) -> String {
     assert_eq!(stderr.trim().lines().count(), 1, "{stderr}");
     assert!(!lab.path("ready").exists());
     stderr
+}
+
+/// Takes a link's program away from its cgroup, as root may do to any.
+#[allow(unsafe_code)]
+fn detach(link: u32) {
+    // SAFETY: plain system calls on numbers; the descriptor is closed with this process.
+    let failed = unsafe { libbpf_sys::bpf_link_detach(libbpf_sys::bpf_link_get_fd_by_id(link)) };
+    assert_eq!(failed, 0, "link {link} cannot be detached");
+}
+
+#[test]
+fn live_lack_of_a_hook_is_noticed_and_mended() {
+    let lab = Lab::new();
+    let _resolver = unbound(&lab, &["127.0.0.1"], 53);
+    let cgroup_links = || -> BTreeSet<u32> {
+        let of_cgroups = |link: &LinkInfo| matches!(link.info, LinkTypeInfo::Cgroup(_));
+        LinkInfoIter::default().filter(of_cgroups).map(|link| link.id).collect()
+    };
+    let before = cgroup_links();
+    let sensor = Sensor::start(&lab, &[]);
+    let mine: Vec<u32> = cgroup_links().difference(&before).copied().collect();
+    assert!(!mine.is_empty(), "the sensor has links to cgroups");
+    mine.into_iter().for_each(detach);
+    let has = |action: &'static str| move |documents: &[Document]| documents.iter().any(|one| one.action() == action);
+    sensor.until_written("a document that says so", has("sensor-blind"));
+    sensor.until_written("a document that all is seen again", has("sensor-sees"));
+    let name = lab.name("again");
+    let run = Client::new(&lab, "udp", &["connected", "127.0.0.1", "53", &name]).run();
+    let recording = sensor.stop();
+    Lookup::by(&run, &name).assert_in(&recording);
+}
+
+#[test]
+fn live_lack_of_the_hosts_cgroup_namespace_is_refused() {
+    let lab = Lab::new();
+    let [hooks, way] = hooks();
+    let mut command = Command::new("unshare");
+    command.args(["--cgroup", "--"]).arg(program()).args(["run", &hooks, &way, "--ready-file"]).arg(lab.path("ready"));
+    let (code, stdout, stderr) = run_to_end(command);
+    assert_eq!((code, &*stdout), (Some(1), ""), "{stderr}");
+    assert!(stderr.contains("cgroup namespace") && stderr.contains("--cgroupns host"), "the remedy: {stderr}");
 }
 
 #[test]

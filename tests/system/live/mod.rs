@@ -17,6 +17,7 @@ mod answers;
 mod connections;
 mod difference;
 mod ending;
+mod evasions;
 mod hostile;
 mod hostile_processes;
 mod lacks;
