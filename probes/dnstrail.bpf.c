@@ -5,6 +5,7 @@
 #include "task.bpf.h"
 #include "packet.bpf.h"
 #include "send.bpf.h"
+#include "alone.bpf.h"
 #include "connect.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
