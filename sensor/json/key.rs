@@ -37,21 +37,37 @@ macro_rules! key {
 pub(crate) use key;
 
 impl Name for Key {
+    #[expect(
+        clippy::inline_always,
+        reason = "a name is a constant of the caller: copied in place, its length is known"
+    )]
     #[inline(always)]
     fn push(self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(self.value.as_bytes());
     }
 
+    #[expect(
+        clippy::inline_always,
+        reason = "a name is a constant of the caller: copied in place, its length is known"
+    )]
     #[inline(always)]
     fn push_text(self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(self.text.as_bytes());
     }
 
+    #[expect(
+        clippy::inline_always,
+        reason = "a name is a constant of the caller: copied in place, its length is known"
+    )]
     #[inline(always)]
     fn push_object(self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(self.object.as_bytes());
     }
 
+    #[expect(
+        clippy::inline_always,
+        reason = "a name is a constant of the caller: copied in place, its length is known"
+    )]
     #[inline(always)]
     fn push_list(self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(self.list.as_bytes());

@@ -33,13 +33,13 @@ impl<const SIZE: usize> Piece<SIZE> {
 
     fn push_port(&mut self, port: u16) {
         let port = u64::from(port);
-        let [[_, a], [b, c], [d, e]] = [pair(port / 10_000), pair(port / 100), pair(port)];
+        let [[_, first], [second, third], [fourth, fifth]] = [pair(port / 10_000), pair(port / 100), pair(port)];
         match port {
-            ..10 => self.push(&[e]),
-            10..100 => self.push(&[d, e]),
-            100..1_000 => self.push(&[c, d, e]),
-            1_000..10_000 => self.push(&[b, c, d, e]),
-            10_000.. => self.push(&[a, b, c, d, e]),
+            ..10 => self.push(&[fifth]),
+            10..100 => self.push(&[fourth, fifth]),
+            100..1_000 => self.push(&[third, fourth, fifth]),
+            1_000..10_000 => self.push(&[second, third, fourth, fifth]),
+            10_000.. => self.push(&[first, second, third, fourth, fifth]),
         }
     }
 

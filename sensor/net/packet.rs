@@ -29,7 +29,7 @@ pub enum Payload<'a> {
     Tcp(Tcp<'a>),
 }
 
-impl<'a> Payload<'a> {
+impl Payload<'_> {
     /// The datagrams of one packet. The kernel keeps several in one where the sender asked for it
     /// (`UDP_SEGMENT`) or the receiver allows it (`UDP_GRO`): each has `size` bytes, the last may be shorter,
     /// and a size of 0 says that there is only one. TCP bytes need no cutting.

@@ -157,6 +157,7 @@ impl Canary {
     }
 
     /// `None`: there is nothing to be judged yet; else what is not seen.
+    #[allow(clippy::option_option, reason = "whether there is a verdict, and the verdict")]
     fn judge(&mut self, now: u64) -> Option<Option<&'static str>> {
         let sent = self.sent?;
         if !(self.left && self.came) && now.saturating_sub(sent) < PATIENCE {

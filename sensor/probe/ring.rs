@@ -64,7 +64,7 @@ impl Ring {
     /// may be more.
     pub(super) fn drain(&mut self, handle: &mut impl FnMut(&[u8], Clock)) -> bool {
         let mut at = self.consumed();
-        let end = self.position(&self.producer).load(Ordering::Acquire);
+        let end = Self::position(&self.producer).load(Ordering::Acquire);
         self.fill = self.fill.max(end.wrapping_sub(at));
         let mut count = 0;
         while at != end && count < BATCH {
@@ -74,7 +74,7 @@ impl Ring {
                 count += 1;
             }
             at = next;
-            self.position(&self.consumer).store(at, Ordering::Release);
+            Self::position(&self.consumer).store(at, Ordering::Release);
         }
         self.busy = count > 0;
         self.is_drained = at == end;
@@ -120,10 +120,10 @@ impl Ring {
     }
 
     fn consumed(&self) -> u64 {
-        self.position(&self.consumer).load(Ordering::Acquire)
+        Self::position(&self.consumer).load(Ordering::Acquire)
     }
 
-    fn position<'a>(&'a self, page: &'a Mapping) -> &'a AtomicU64 {
+    fn position(page: &Mapping) -> &AtomicU64 {
         // SAFETY: each page begins with a position (unsigned long), aligned, which both sides access atomically.
         unsafe { page.start.cast::<AtomicU64>().as_ref() }
     }
@@ -131,6 +131,7 @@ impl Ring {
     /// The record at a position below the producer's, and the position behind it. Outer `None`: it is still
     /// being written; inner `None`: it was given up.
     #[allow(clippy::option_option, reason = "both are states of one record")]
+    #[allow(clippy::cast_possible_truncation, reason = "lengths of a mapping, on a kernel of 64 bits")]
     fn record(&self, at: u64) -> Option<(Option<&[u8]>, u64)> {
         // Below `size`, which is the length of a mapping.
         let offset = self.page + (at & (self.size - 1)) as usize;

@@ -111,7 +111,7 @@ pub(super) fn llc(frame: &[u8], place: usize) -> Frame {
         Some([0xaa, 0xaa, 0x03]) => match array::<3>(frame, place + 3) {
             None => Frame::Short,
             // Ethernet's types, and those behind a bridge (IEEE 802.1H).
-            Some([0, 0, 0] | [0, 0, 0xf8]) => by_type(frame, place + 6),
+            Some([0, 0, 0 | 0xf8]) => by_type(frame, place + 6),
             Some(_) => Frame::Other,
         },
         // IP by its own number.

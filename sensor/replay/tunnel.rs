@@ -22,11 +22,11 @@ pub(super) fn innermost(frame: &[u8], start: usize) -> Frame {
     let mut start = start;
     for _ in 0..DEPTH {
         match inside(frame, start) {
-            None => return Frame::Ip(start),
             Some(Frame::Ip(inner)) if is_ip(frame, inner) => start = inner,
             Some(Frame::Other) => return Frame::Other,
-            // Bytes on a tunnel's port, but no packet behind its header: the outer packet stands for itself.
-            Some(Frame::Ip(_) | Frame::Short | Frame::Unread) => return Frame::Ip(start),
+            // No tunnel; or bytes on a tunnel's port without a packet behind its header: the outer packet stands
+            // for itself.
+            None | Some(Frame::Ip(_) | Frame::Short | Frame::Unread) => return Frame::Ip(start),
         }
     }
     Frame::Unread

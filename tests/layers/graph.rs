@@ -224,7 +224,7 @@ impl Reader<'_> {
             UseTree::Name(name) if name.ident == "self" => self.import(before.to_vec(), before.last().cloned()),
             UseTree::Name(name) => self.import(with(&name.ident), Some(name.ident.to_string())),
             UseTree::Rename(name) if name.ident == "self" => {
-                self.import(before.to_vec(), Some(name.rename.to_string()))
+                self.import(before.to_vec(), Some(name.rename.to_string()));
             }
             UseTree::Rename(name) => self.import(with(&name.ident), Some(name.rename.to_string())),
             UseTree::Glob(_) => self.import(before.to_vec(), None),

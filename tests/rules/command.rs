@@ -158,7 +158,7 @@ fn what_is_passed_over_is_named() {
 fn errors_say_once_what_is_wrong() {
     let directory = directory(&[("rules.toml", "[[list]]\nid = \"l\"\npath = \"gone.txt\"\n")]);
     for path in [directory.path().join("missing"), directory.path().to_owned()] {
-        let (_, text) = check(&[path.clone()], &[]);
+        let (_, text) = check(std::slice::from_ref(&path), &[]);
         assert_eq!(text.matches("os error 2").count(), 1, "{text}");
         let (code, text) =
             dnstrail(["rules", "lookup", "x.example", "--rules"].map(OsStr::new).into_iter().chain([path.as_os_str()]));

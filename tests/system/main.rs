@@ -1,6 +1,17 @@
 //! The tests that need root, daemons, other packages or virtual machines, in one binary. `make test` runs
 //! it after the quick tests. A test fails where something is missing; none skips.
 
+#![allow(
+    clippy::case_sensitive_file_extension_comparisons,
+    clippy::format_collect,
+    clippy::large_stack_arrays,
+    clippy::naive_bytecount,
+    clippy::needless_for_each,
+    clippy::struct_field_names,
+    clippy::zero_repeat_side_effects,
+    reason = "what these cost or hide matters in the sensor, not in a test"
+)]
+
 mod kits;
 mod live;
 mod manual;

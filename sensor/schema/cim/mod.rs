@@ -38,6 +38,7 @@ pub fn severity(json: &mut Json<'_>, severity: Option<u8>) {
 }
 
 /// Splunk's level of an `event.severity` from 0 to 100, with the bounds of OCSF's.
+#[must_use]
 pub fn severity_name(severity: u8) -> &'static str {
     match severity {
         ..34 => "low",
@@ -50,8 +51,8 @@ pub fn severity_name(severity: u8) -> &'static str {
 /// The process, its user, container and parent.
 pub fn actor(line: &mut Line<'_>, actor: &Actor) {
     let limits = line.limits;
-    match &actor.process {
-        Some(image) => line.image(
+    if let Some(image) = &actor.process {
+        line.image(
             Schema::SplunkCim,
             image,
             |json, image, limits| {
@@ -64,13 +65,12 @@ pub fn actor(line: &mut Line<'_>, actor: &Actor) {
                 container(json, image, limits);
                 ancestry(json, image, limits);
             },
-        ),
-        None => {
-            if let Some(pid) = actor.pid() {
-                line.json.number(key!("process_id"), pid);
-            }
-            user(&mut line.json, actor, limits);
+        );
+    } else {
+        if let Some(pid) = actor.pid() {
+            line.json.number(key!("process_id"), pid);
         }
+        user(&mut line.json, actor, limits);
     }
 }
 

@@ -11,12 +11,11 @@ pub fn actor(line: &mut Line<'_>, actor: &Actor) {
     let Some(pid) = actor.pid() else { return };
     let task = actor.task.as_ref();
     let process = line.json.begin(key!("process"));
-    match &actor.process {
-        Some(image) => line.image(Schema::Ecs, image, identity, |json| thread(json, task), circumstances),
-        None => {
-            line.json.number(key!("pid"), pid);
-            thread(&mut line.json, task);
-        }
+    if let Some(image) = &actor.process {
+        line.image(Schema::Ecs, image, identity, |json| thread(json, task), circumstances);
+    } else {
+        line.json.number(key!("pid"), pid);
+        thread(&mut line.json, task);
     }
     line.json.end(process);
     user(line, actor);

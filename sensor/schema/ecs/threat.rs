@@ -58,7 +58,7 @@ fn enrichment(json: &mut Json<'_>, matched: &Match, limits: Limits) {
         match indicator {
             Indicator::Address(address) => json.address(key!("ip"), &Address::new(address)),
             Indicator::Domain => {
-                json.object(key!("url"), |json| json.cut(key!("domain"), &*hit.indicator, limit, ENRICHMENTS))
+                json.object(key!("url"), |json| json.cut(key!("domain"), &*hit.indicator, limit, ENRICHMENTS));
             }
             Indicator::Network(_) => {}
         }

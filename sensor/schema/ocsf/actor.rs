@@ -17,12 +17,11 @@ pub fn actor(line: &mut Line<'_>, actor: &Actor) {
     };
     let object = line.json.begin(key!("actor"));
     let process = line.json.begin(key!("process"));
-    match &actor.process {
-        Some(image) => line.image(Schema::Ocsf, image, identity, thread, circumstances),
-        None => {
-            line.json.number(key!("pid"), pid);
-            thread(&mut line.json);
-        }
+    if let Some(image) = &actor.process {
+        line.image(Schema::Ocsf, image, identity, thread, circumstances);
+    } else {
+        line.json.number(key!("pid"), pid);
+        thread(&mut line.json);
     }
     line.json.end(process);
     if let Some(User { id, name }) = User::of(actor) {

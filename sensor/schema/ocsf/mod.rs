@@ -184,10 +184,8 @@ pub fn begin_lifecycle(
         Lifecycle::Stop => Activity { id: 4, name: "Stop", type_name: "Application Lifecycle: Stop" },
         Lifecycle::Other => Activity { id: 99, name: event.action, type_name: "Application Lifecycle: Other" },
     };
-    let (severity, status) = match event.is_failure() {
-        true => (Severity::High, Status::Failure),
-        false => (Severity::Informational, Status::Success),
-    };
+    let (severity, status) =
+        if event.is_failure() { (Severity::High, Status::Failure) } else { (Severity::Informational, Status::Success) };
     let profiles = Profiles::default();
     begin(line, event, &Base { class: &LIFECYCLE, activity, severity, status, detail, profiles });
     line.json.object(key!("app"), product);

@@ -80,10 +80,7 @@ fn operation(json: &mut Json<'_>, opcode: Opcode) {
 
 /// `record_type`: the mnemonics of IANA, which writes 255 as a star.
 fn record_type(json: &mut Json<'_>, qtype: Type) {
-    match qtype.0 {
-        255 => json.literal(key!("record_type"), "*"),
-        _ => mnemonic!(json, "record_type", qtype),
-    }
+    if qtype.0 == 255 { json.literal(key!("record_type"), "*") } else { mnemonic!(json, "record_type", qtype) }
 }
 
 /// `reply_code`, in the mixed spelling that CIM expects.

@@ -131,6 +131,7 @@ fn own_dns(json: &mut Json<'_>, document: &Document<'_>, limits: Limits) {
 }
 
 /// A count that is left out where it is what most messages have.
+#[expect(clippy::inline_always, reason = "a name is a constant of the caller: copied in place, its length is known")]
 #[inline(always)]
 fn count(json: &mut Json<'_>, name: Key, count: u16, usual: u16) {
     if count != usual {
@@ -139,6 +140,7 @@ fn count(json: &mut Json<'_>, name: Key, count: u16, usual: u16) {
 }
 
 /// A flag that is left out where it is false.
+#[expect(clippy::inline_always, reason = "a name is a constant of the caller: copied in place, its length is known")]
 #[inline(always)]
 fn flag(json: &mut Json<'_>, name: Key, flag: bool) {
     if flag {
