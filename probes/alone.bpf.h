@@ -101,6 +101,23 @@ __noinline u32 judge_datagram(u64 buffer_at, u64 socket_at, u64 packed, u32 vers
 	return PACKET_EGRESS | end | (is_translated ? PACKET_TRANSLATED : 0) | zerocopy_flag(buffer);
 }
 
+/*
+ * The sensor knows the current task, if it sends by this socket. Called before a datagram's record is filled:
+ * introduce needs much of the 512 bytes of stack that a chain of functions may take in kernels of old.
+ */
+__noinline int introduce_sender(u64 socket_at)
+{
+	const struct task_struct *task = (const void *)bpf_get_current_task();
+	struct task_key key = {};
+
+	if (!sends_now((const void *)socket_at, task, IPPROTO_UDP))
+		return 0;
+	fill_key(&key, task);
+	if (!is_introduced(&key))
+		introduce(PROCESS_CURRENT);
+	return 0;
+}
+
 /* A datagram of this socket leaves, with the flags that it was judged to have. */
 static __always_inline void judged_leaves(const struct packet *packet, const struct ends_record *ends,
 					  bool is_translated, const struct sock *sk, u32 flags)
@@ -112,7 +129,7 @@ static __always_inline void judged_leaves(const struct packet *packet, const str
 	state = hashed_state(head.socket, false);
 	head.segment_size = segment_size(packet->buffer);
 	head.header.flags = flags;
-	fill_asker(&head, sk, state);
+	fill_sender(&head, sk, state);
 	head.network_namespace = packet_namespace(sk, state);
 	fill_header(&head.header, RECORD_PACKET, head.header.flags);
 	send_packet(packet, &head, ends, is_translated);
@@ -217,6 +234,8 @@ static __always_inline void skb_leaves(const struct sk_buff *traced)
 	if (!is_dns_port(transport.source) && !is_dns_port(transport.destination) && remote && !is_dns_port(remote))
 		return;
 	flags = judge_datagram((u64)buffer, (u64)sk, packed, version);
+	if (flags)
+		introduce_sender((u64)sk);
 	if (flags & PACKET_TRANSLATED)
 		translated_leaves((u64)buffer, (u64)sk, packed, version, flags);
 	else if (flags)

@@ -214,25 +214,32 @@ static __always_inline void fill_writer(struct packet_record *head, const struct
 	}
 }
 
-/* The sender of a datagram: the task that began it, where it was put together in several calls. */
-static __always_inline void fill_asker(struct packet_record *head, const struct sock *sk, struct socket_state *state)
+/*
+ * The sender of a datagram: the task that began it, where it was put together in several calls. True: it is the
+ * current task, and the sensor may not know it yet.
+ */
+static __always_inline bool fill_sender(struct packet_record *head, const struct sock *sk, struct socket_state *state)
 {
 	const struct task_struct *task = (const void *)bpf_get_current_task();
 
 	if (state && BPF_CORE_READ((const struct udp_sock *)sk, pending) && take_task(&head->task, &state->before)) {
 		state->before.sum = 0;
-		return;
+		return false;
 	}
 	if (sends_now(sk, task, IPPROTO_UDP)) {
 		fill_current(&head->task, task);
-		if (state)
-			task_asks(state, &head->task);
-		else if (!is_introduced(&head->task.process))
-			introduce(PROCESS_CURRENT);
-		return;
+		return state ? becomes_asker(state, &head->task) : true;
 	}
 	if (state)
 		fill_owner(head, state);
+	return false;
+}
+
+/* The same, and the sensor knows the sender from then on. */
+static __always_inline void fill_asker(struct packet_record *head, const struct sock *sk, struct socket_state *state)
+{
+	if (fill_sender(head, sk, state) && !is_introduced(&head->task.process))
+		introduce(PROCESS_CURRENT);
 }
 
 /* True: the sensor does not want the packets of this connection. */

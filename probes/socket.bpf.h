@@ -158,15 +158,21 @@ static __always_inline bool is_kernel_thread(const struct task_struct *task)
 	return BPF_CORE_READ(task, flags) & PF_KTHREAD;
 }
 
-/* `task` is the current one, and sends or writes: from now on it is the one who asks by this socket. */
-static __always_inline void task_asks(struct socket_state *state, const struct task_record *task)
+/* `task` is the current one, and sends or writes: from now on it is the asker of this socket. True: it is a new asker. */
+static __always_inline bool becomes_asker(struct socket_state *state, const struct task_record *task)
 {
 	bool is_known = is_same_image(&state->asker.task.process, &task->process);
 
 	if (!is_known || state->asker.task.tid != task->tid || state->asker.task.uid != task->uid)
 		share_task(&state->asker, task);
 	state->is_holder = 0;
-	if (!is_known && !is_introduced(&task->process))
+	return !is_known;
+}
+
+/* The same, and the sensor knows the task from then on. */
+static __always_inline void task_asks(struct socket_state *state, const struct task_record *task)
+{
+	if (becomes_asker(state, task) && !is_introduced(&task->process))
 		introduce(PROCESS_CURRENT);
 }
 

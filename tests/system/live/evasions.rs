@@ -103,7 +103,8 @@ fn live_answer_that_was_not_asked_for_accuses_nobody() {
     for port in ["5999", "5998"] {
         Client::new(&lab, "evade", &["unasked", "127.0.0.1", port, &name]).run();
     }
-    (before.wait(), after.wait());
+    before.wait();
+    after.wait();
     let recording = sensor.stop();
     let documents = recording.below(&name);
     assert_eq!(documents.len(), 2, "{documents:?}");
