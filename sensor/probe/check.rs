@@ -97,9 +97,10 @@ impl Check {
     }
 }
 
-/// A cgroup that a link has lost has no number.
+/// A cgroup that a link has lost has no number. Before Linux 5.15 a kprobe is held by a perf event, which has no
+/// information and cannot be detached from outside.
 fn is_attached(link: &Link) -> bool {
-    let Ok(info) = link.info() else { return false };
+    let Ok(info) = link.info() else { return true };
     !matches!(info.info, LinkTypeInfo::Cgroup(cgroup) if cgroup.cgroup_id == 0)
 }
 
