@@ -159,7 +159,7 @@ fn trail(bytes: &[u8]) {
     let indicators = ["www.evil.example", "192.0.2.0/24"].map(|text| text.parse().expect("an indicator"));
     with_file(".json", bytes, |path| {
         let mut lines = Lines::open(path).expect("it is there");
-        let mut trail = Trail::new(indicators.into(), None, None);
+        let mut trail = Trail::new(indicators.into());
         let _ = trail.read(&mut lines, false, &mut std::io::sink());
     });
 }
