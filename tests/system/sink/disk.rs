@@ -64,7 +64,9 @@ fn a_full_disk_as_root() {
     let changes = bench.outputs.take_changes();
     let failing: Vec<bool> = changes.iter().map(|change| change.failing).collect();
     assert!(failing.first() == Some(&true) && failing.last() == Some(&false), "{changes:?}");
-    assert!(changes[0].message.contains("No space left on device; lines are kept"), "{changes:?}");
+    // On a slow machine the buffer may be full before the disk has answered.
+    let is_reason = |message: &str| message.contains("No space left on device; lines are kept");
+    assert!(changes.iter().any(|change| change.failing && is_reason(&change.message)), "{changes:?}");
 }
 
 #[test]

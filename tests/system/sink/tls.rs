@@ -106,7 +106,7 @@ fn an_expired_certificate_is_reported_once_however_often_it_is_tried() {
     assert_eq!(
         messages,
         [
-            "TLS: the receiver's certificate expired at 2020-02-01 00:00:00 UTC; lines are kept while there is room, \
+            "TLS: the receiver's certificate expired at 2020-02-01 00:00:00 UTC; lines are kept while there is space, \
              and it is tried again",
             "lines were not delivered before the end and are lost; look at the receiver or the disk"
         ]
