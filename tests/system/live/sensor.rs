@@ -71,7 +71,9 @@ impl Sensor {
         let output = lab.path("documents.json");
         let stderr = lab.path("stderr");
         let [hooks, way] = hooks();
-        let child = dnstrail_in(place, &["run", &hooks, &way, "--output", &format!("file:{}", output.display())])
+        // Tests read one file, however large.
+        let target = format!("file:{}?rotate_size=never", output.display());
+        let child = dnstrail_in(place, &["run", &hooks, &way, "--output", &target])
             .arg("--ready-file")
             .arg(lab.path("ready"))
             .args(arguments)
