@@ -15,6 +15,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The variables that give a child its file and its first number; it writes until it is killed.
 const WRITE_TO: &str = "DNSTRAIL_TEST_WRITE_TO";
 const WRITE_FROM: &str = "DNSTRAIL_TEST_WRITE_FROM";
+/// How the children rotate, and the last run too: it would delete all but ten rotated files by default.
+const KEEP_ALL: &str = "rotate_size=4MB&rotate_keep=10000";
 
 /// Every file of a folder in the order in which it was written, as text.
 fn files(folder: &Path) -> Vec<(PathBuf, String)> {
@@ -202,7 +204,7 @@ fn a_path_that_cannot_be_opened_leaves_the_open_file_in_use() {
 
 /// The child's part: writes as fast as it can until it is killed.
 fn write_until_killed(path: &str) {
-    let mut bench = Bench::open(&[&format!("file:{path}?rotate_size=4MB&rotate_keep=10000")]);
+    let mut bench = Bench::open(&[&format!("file:{path}?{KEEP_ALL}")]);
     let mut number: u64 = std::env::var(WRITE_FROM).unwrap().parse().unwrap();
     loop {
         for _ in 0..=number % 300 {
@@ -244,7 +246,7 @@ fn kill_nine_a_hundred_times() {
         child.wait().unwrap();
     }
     // A last run closes off the last fragment.
-    let mut bench = Bench::open(&[&format!("file:{}", path.display())]);
+    let mut bench = Bench::open(&[&format!("file:{}?{KEEP_ALL}", path.display())]);
     bench.write(&line(kills * 1_000_000));
     bench.outputs.close(SECOND);
 
