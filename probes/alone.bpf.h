@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * Packets where no cgroup v2 is mounted: at ip_finish_output, and at
- * sk_filter_trim_cap. One body each for fentry and kprobe. What is not static
- * here is verified once, as the kernels of old cannot follow all in one.
+ * sk_filter_trim_cap. One body each for fentry and kprobe. A function that is
+ * not static is verified by itself: older kernels cannot follow all in one.
  */
 #ifndef DNSTRAIL_ALONE_BPF_H
 #define DNSTRAIL_ALONE_BPF_H
 
 #include "send.bpf.h"
 
-/* What the program gave, as far as the socket knows it; see undo_translation. */
+/* The ends that the program gave, as far as the socket knows them; see undo_translation. */
 static __always_inline void kernel_given(const struct sock *sk, u8 protocol, const struct socket_state *state,
 					 struct ends_record *given)
 {
@@ -39,7 +39,7 @@ static __always_inline void kernel_given(const struct sock *sk, u8 protocol, con
 	}
 }
 
-/* What opens and closes a stream; its bytes were read at tcp_sendmsg. */
+/* A segment that opens or closes a stream; the bytes of the stream were read at tcp_sendmsg. */
 static __always_inline void tcp_control_leaves(const struct segment *segment, const struct transport *transport,
 					       const struct sock *sk, struct socket_state *state,
 					       struct packet_record *head)
@@ -157,7 +157,7 @@ __noinline int translated_leaves(u64 buffer_at, u64 socket_at, u64 packed, u32 v
 	return 0;
 }
 
-/* What opens or closes a stream leaves. */
+/* A segment that opens or closes a stream leaves. */
 __noinline int control_leaves(u64 buffer_at, u64 socket_at, u64 packed)
 {
 	const struct packet packet = kernel_packet((const void *)buffer_at);
@@ -196,7 +196,7 @@ static __always_inline const void *plain(const void *pointer)
 
 #define PACKED_IPV6 (1 << 23) /* beside the offset, which is far smaller */
 
-/* What find_kernel_transport finds, packed, and the version of IP with it. 0: nothing. */
+/* The transport that find_kernel_transport finds, packed with the version of IP. 0: none. */
 __noinline u64 find_packed(u64 buffer_at)
 {
 	const struct packet packet = kernel_packet((const void *)buffer_at);

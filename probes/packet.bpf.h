@@ -143,7 +143,7 @@ static __always_inline void send_packet(const struct packet *packet, struct pack
 		count_loss(LOSS_PACKET_BUDGET);
 		return;
 	}
-	/* What is translated is linear: see translated_leaves. */
+	/* A translated packet is linear: see translated_leaves. */
 	if (packet->in_kernel && !is_translated && packet->linear < head->captured)
 		emit_paged(packet->buffer, packet->start, packet->linear, head);
 	else if (is_translated)

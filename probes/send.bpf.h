@@ -11,9 +11,9 @@
 #include "packet.bpf.h"
 
 /*
- * Packets are seen by cgroup_skb programs, which the kernel never skips as it
- * may a traced function's: then these functions only tell who sends. Set
- * before the load.
+ * Packets are seen by cgroup_skb programs, which the kernel never skips, as it
+ * may skip those of a traced function. The functions here then only record the
+ * sender. Set before the load.
  */
 const volatile bool packets_at_cgroup = false;
 
@@ -32,7 +32,7 @@ static __always_inline struct packet kernel_packet(const struct sk_buff *buffer)
 	};
 }
 
-/* Of a datagram that is several (UDP_SEGMENT, UDP_GRO): bytes of payload in each. */
+/* Bytes of payload in each datagram of a packet that holds several (UDP_SEGMENT, UDP_GRO). */
 static __always_inline u32 segment_size(const struct sk_buff *buffer)
 {
 	const struct skb_shared_info *shared =
@@ -169,7 +169,10 @@ static __always_inline void socket_transport(const struct sock *sk, struct trans
 	transport->destination = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 }
 
-/* Whose packets are not wanted: the other end's. Of a stream, whose socket knows its ends as the program gave them. */
+/*
+ * Is the sending end of a stream one that the user wants to see? The socket
+ * of a stream knows its ends as the program gave them.
+ */
 static __always_inline bool is_stream_observed(const struct transport *transport, const struct socket_state *state)
 {
 	if (!is_dns_port(transport->source))
@@ -242,7 +245,7 @@ static __always_inline void bytes_queued(struct sock *sk, u32 length)
 		return;
 	if (is_kernel_thread(task))
 		return;
-	/* Of a socket that is not connected, who sends to a port of DNS has it already. */
+	/* A socket that is not connected has a record already if it sends to a port of DNS. */
 	state = socket_state(sk, socket_id(sk), remote);
 	if (!state)
 		return;

@@ -24,15 +24,15 @@ const SHARE: u64 = 64;
 
 pub(super) type Skeleton = DnstrailSkel<'static>;
 
-/// Of `probes/trial.bpf.c`: a program for each way in that may be refused, of its name.
+/// The object of `probes/trial.bpf.c`: for each way in that may be refused, an empty program of its name.
 static TRIAL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/trial.bpf.o"));
 
 thread_local! {
-    /// What libbpf says while it works; shown when it fails.
+    /// The messages that libbpf prints while it works; they are shown when it fails.
     static SAID: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// What libbpf said on the way to an error, and the error.
+/// The messages of libbpf on the way to an error, and the error.
 pub(super) type Failure = (String, libbpf_rs::Error);
 
 /// Runs `attempt`, and listens to libbpf meanwhile.
@@ -67,7 +67,7 @@ pub(super) fn try_out(way: Way) -> Result<(), Refusal> {
     .map_err(|(said, error)| Refusal::new(way.first_program(), &said, &error))
 }
 
-/// What the programs are chosen by, where this way in is tried.
+/// The facts that choose the programs where this way in is tried.
 pub(super) fn place(way: Way, cgroup2: bool) -> Place {
     // A kprobe never reaches what is stored with a socket.
     Place { way, cgroup2, stored: cgroup2 && way != Way::Kprobe && is_storage_possible() }
@@ -104,7 +104,7 @@ pub(super) fn load(settings: &Settings, place: Place, refused: &mut Vec<Refusal>
     }
 }
 
-/// It is optional, and the kernel refused it.
+/// Whether a program is left out: it is optional, and the kernel refused it.
 pub(super) fn is_left_out(program: &Program, refused: &[Refusal]) -> bool {
     program.is_optional() && refused.iter().any(|refusal| refusal.program.name == program.name)
 }

@@ -1,7 +1,7 @@
 //! The kernel edge: what this host allows (`support`), what may be attached (`program`), which way in
 //! is loaded (`load`) and taken (`attach`), what was refused (`refusal`), the records that come out
-//! (`ring`), whether the kernel side still sees (`check`), and what is asked of it (`controls`). What they mean is left to `event` and
-//! those above.
+//! (`ring`), whether the kernel side still sees (`check`), and what is asked of it
+//! (`controls`). The meaning of the records is left to `event` and the folders above.
 
 #[allow(unsafe_code, reason = "counts and flags that the kernel side shares through mapped memory")]
 mod attach;

@@ -63,13 +63,13 @@ impl Way {
     }
 }
 
-/// What the programs are chosen by.
+/// The facts that the programs are chosen by.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pub way: Way,
     /// A cgroup v2 hierarchy is mounted.
     pub cgroup2: bool,
-    /// What is known of a socket is stored with it; else in a table, by its id.
+    /// The record of a socket is stored with the socket; else in a table, by its id.
     pub stored: bool,
 }
 
