@@ -113,7 +113,7 @@ pub type Fields = &'static [Field];
 #[derive(Debug, Clone, Copy)]
 pub struct Action {
     pub name: &'static str,
-    /// What such a document says.
+    /// The meaning of a document with this action.
     pub meaning: &'static str,
     /// `event.kind` may be one of these.
     pub kinds: &'static [&'static str],

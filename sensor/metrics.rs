@@ -63,23 +63,23 @@ counts! {
 counts! {
     /// Losses by place. Each count reaches the stream as `dnstrail.loss.<name>`.
     Losses {
-        /// Packet records that found no room in the kernel's ring.
+        /// Packet records that the kernel's ring had no space for.
         kernel_packet_ring,
-        /// Process, fork and exit records that found no room in the kernel's ring.
+        /// Process, fork and exit records that the kernel's ring had no space for.
         kernel_process_ring,
         /// Packets whose bytes the kernel side could not read.
         kernel_packet_read,
         /// Packets longer than a record holds, whose tail was lost.
         kernel_packet_cut,
-        /// Connection records that found no room in the kernel's ring.
+        /// Connection records that the kernel's ring had no space for.
         kernel_connection_ring,
-        /// Connections that the kernel side had no room to follow; each may have been to a listed address, or not.
+        /// Connections that the kernel side had no space to follow; each may have been to a listed address, or not.
         kernel_connection_table,
         /// Packets of TCP connections that were muted, because they were joined half-way and did not look like DNS.
         kernel_packet_muted,
         /// Packets of processes that sent more than their share while the ring was filling; the others are sampled.
         kernel_packet_budget,
-        /// Sockets that the kernel side had no room to remember: who asked by them is not known.
+        /// Sockets that the kernel side had no space to remember: the process that asked by one is not known.
         kernel_socket_table,
         /// Runs of the probe of connections that the kernel skipped while an address was watched. Each may have
         /// been a change of state of a connection to it, or of any other.
@@ -99,27 +99,27 @@ counts! {
         /// Frames of a capture whose time lay far from that of the frames around them; they have the time of the
         /// frame before them.
         frame_time,
-        /// Datagrams given up with fragments missing, or for lack of room.
+        /// Datagrams given up with fragments missing, or for lack of space.
         fragments_expired,
         /// TCP bytes that were never seen (a gap) or could not be framed.
         stream_bytes,
-        /// TCP streams given up for lack of room.
+        /// TCP streams given up for lack of space.
         stream_evicted,
         /// Payloads on a DNS port that are no DNS message.
         message_invalid,
-        /// Unanswered queries forgotten before their timeout for lack of room.
+        /// Unanswered queries forgotten before their timeout for lack of space.
         transaction_evicted,
-        /// Processes forgotten for lack of room.
+        /// Processes forgotten for lack of space.
         process_evicted,
-        /// Processes of which only the beginning of the arguments was kept, for lack of room.
+        /// Processes of which only the beginning of the arguments was kept, for lack of space.
         process_arguments_cut,
         /// Readings of `/proc` that gave no answer in time, so that arguments or names of users are missing.
         process_unread,
         /// Messages and connections whose process the kernel named, but whose record was lost or forgotten.
         process_unknown,
-        /// Addresses of listed names that are watched no more for lack of room: connections to them are missed.
+        /// Addresses of listed names that are watched no more for lack of space: connections to them are missed.
         watch_evicted,
-        /// Open connections to listed addresses forgotten for lack of room: their end is not emitted.
+        /// Open connections to listed addresses forgotten for lack of space: their end is not emitted.
         connection_evicted,
         /// Documents that an output did not take.
         output_dropped,

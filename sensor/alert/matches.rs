@@ -64,13 +64,13 @@ impl Matches {
         })
     }
 
-    /// Moves the matches to those that were emitted before, each entry once, as long as `room` bytes last. An
-    /// entry that finds no room raises another alert if it matches again. Returns the bytes that were added.
-    pub fn remember(&mut self, emitted: &mut Vec<Match>, room: usize) -> usize {
+    /// Moves the matches to those that were emitted before, each entry once, as long as `space` bytes last. An
+    /// entry that is left out raises another alert if it matches again. Returns the bytes that were added.
+    pub fn remember(&mut self, emitted: &mut Vec<Match>, space: usize) -> usize {
         let mut added = 0;
         for matched in self.list.drain(..) {
             let known = emitted.iter().any(|known| same_entry(&known.hit, &matched.hit));
-            if !known && emitted.len() < MATCHES && added + matched.bytes() <= room {
+            if !known && emitted.len() < MATCHES && added + matched.bytes() <= space {
                 added += matched.bytes();
                 emitted.push(matched);
             }
@@ -166,10 +166,10 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_remembered_than_there_is_room_for() {
+    fn no_more_is_remembered_than_there_is_space_for() {
         let mut query = matches(&[(&QUESTION, "one", "a.example"), (&QUESTION, "one", "b.example")]);
-        let (room, mut emitted) = (query.list[0].bytes(), Vec::new());
-        assert_eq!(query.remember(&mut emitted, room), room);
+        let (space, mut emitted) = (query.list[0].bytes(), Vec::new());
+        assert_eq!(query.remember(&mut emitted, space), space);
         assert_eq!(emitted.len(), 1);
     }
 }

@@ -151,8 +151,8 @@ impl WatchList {
         if let Some(before) = self.watched.remove(&address) {
             self.unlink(address, &before);
         } else {
-            // The kernel's map may be full: its room is given back first.
-            self.make_room(bytes, commands);
+            // The kernel's map may be full, so entries are taken out before this one is put in.
+            self.make_space(bytes, commands);
             commands.push(Command::Watch(address));
         }
         self.bytes += bytes;
@@ -161,7 +161,7 @@ impl WatchList {
         self.users.entry(user).or_default().insert((time, address));
     }
 
-    fn make_room(&mut self, bytes: usize, commands: &mut Vec<Command>) {
+    fn make_space(&mut self, bytes: usize, commands: &mut Vec<Command>) {
         while self.watched.len() >= WATCHED || self.bytes + bytes > WATCHED_BYTES {
             let most = self.users.values().max_by_key(|addresses| addresses.len());
             let Some((_, oldest)) = most.and_then(BTreeSet::first).copied() else { return };

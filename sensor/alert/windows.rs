@@ -18,8 +18,8 @@ const WINDOWS: usize = 4_096;
 /// Bytes of all open windows, the process images that they keep included. Past it the oldest window ends early.
 const WINDOW_BYTES: usize = 8 << 20;
 
-/// `event.reason` of a window that ends for lack of room.
-const NO_ROOM: &str = "there is no room for more windows";
+/// `event.reason` of a window that ends early, because the table is full.
+const FULL: &str = "the table of alert windows is full";
 
 /// `event.reason` of most summaries.
 const ENDED: &str = "the alert window has ended";
@@ -121,7 +121,7 @@ impl Windows {
         self.open.insert(key, open);
         // The window that was opened now stays, however large it is.
         while self.order.len() > 1 && (self.order.len() > WINDOWS || self.bytes > WINDOW_BYTES) {
-            self.end_oldest(time, NO_ROOM, ended);
+            self.end_oldest(time, FULL, ended);
         }
     }
 

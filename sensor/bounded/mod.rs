@@ -3,7 +3,7 @@
 //! it and to undo what hangs on it.
 //!
 //! The bytes of an entry are its key, its value, what both [`Held::held`] on the heap, and the table's own
-//! share. Room of evicted entries is used again: a full table allocates nothing for the next entry.
+//! share. The memory of evicted entries is used again: a full table allocates nothing for the next entry.
 
 mod held;
 
@@ -54,7 +54,7 @@ impl<K: Hash + Eq + Held, V: Held, S: BuildHasher> Bounded<K, V, S> {
     /// Puts an entry in, as the one used last, and returns the value that the key had before. `evicted` is
     /// given every entry that had to go: this one, if it alone is larger than the table may be.
     pub fn insert(&mut self, key: K, value: V, evicted: impl FnMut(K, V)) -> Option<V> {
-        self.make_room();
+        self.make_space();
         let bytes = entry_bytes(&key, &value);
         let before = self.map.insert(key, Weighed { value, bytes });
         self.bytes += bytes;
@@ -166,7 +166,7 @@ impl<K: Hash + Eq + Held, V: Held, S: BuildHasher> Bounded<K, V, S> {
 
     /// Grows the hash table before it is more than half full. A table that is fuller grows when too many of
     /// its slots were used once, which may be long after the number of its entries has come to rest.
-    fn make_room(&mut self) {
+    fn make_space(&mut self) {
         if self.map.len() >= self.roomy {
             self.roomy = (2 * self.roomy).clamp(8, self.bounds.entries.saturating_add(1).max(8));
             self.map.reserve((2 * self.roomy + 2).saturating_sub(self.map.len()));

@@ -35,7 +35,7 @@ const PUBLISH: u64 = 1_000_000_000;
 /// What this host lacks, or what of the settings cannot be used.
 pub fn run(settings: &config::Run) -> Result<(), Failure> {
     if let Some(path) = &settings.ready_file {
-        // Of an earlier run: it would say that this one is ready.
+        // The file of an earlier run would say that this run is ready.
         let _ = fs::remove_file(path);
     }
     let signals = Signals::block().context("signals cannot be taken")?;
@@ -56,7 +56,7 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
     chain.report(now(), Report::Start { ways_in: &ways_in, command_line: &cli::command_line() });
     rulebook::report(now(), &load, &mut chain);
     chain.flush();
-    // Who runs already, while that is true.
+    // The processes that run already are read at once: some may end soon.
     drain(&mut probes, &mut chain, &metrics);
     if let Err(error) = rulebook.watch(load) {
         eprintln!("dnstrail: {error:#}");
@@ -160,7 +160,7 @@ fn follow_connections(settings: &config::Run, rulebook: &Rulebook, probes: &mut 
     }
 }
 
-/// What `--metrics` shows, if anybody may ask.
+/// The counts that `--metrics` serves, if it is given.
 struct Shown {
     exposition: Option<Arc<Exposition>>,
     published: u64,

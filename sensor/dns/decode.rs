@@ -230,7 +230,7 @@ impl<'a> Decoder<'_, 'a> {
         Ok(())
     }
 
-    /// Whether bytes are left, and room for the item that they hold.
+    /// An error where no bytes are left, or no space for the item that they hold.
     fn more(&self, kept: bool, too_many: &'static str) -> Result<(), Stop> {
         if self.parser.remaining() == 0 {
             Err(Stop(FEWER))

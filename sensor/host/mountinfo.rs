@@ -54,7 +54,7 @@ impl Mounts {
         Some(Place { device: mount.device.clone(), path: format!("{}{rest}", mount.root.trim_end_matches('/')) })
     }
 
-    /// The mount that the process's root is. What is mounted on top of `/` later is not entered by paths.
+    /// The mount that the process's root is. A mount that was put on top of `/` later is not entered by paths.
     fn root(&self) -> Option<&Mount> {
         let roots = || self.0.iter().filter(|mount| mount.point == "/");
         roots().find(|mount| roots().all(|other| other.id != mount.parent || other.id == mount.id))

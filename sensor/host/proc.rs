@@ -16,7 +16,7 @@ const ARGUMENTS_SIZE: u64 = 4096;
 /// Bytes of `stat` that are read: 52 numbers and a name of 15 bytes (64 for kernel threads).
 const STAT_SIZE: u64 = 2048;
 
-/// Bytes of `mountinfo` that are read: thousands of mounts. Of more nothing is decided.
+/// Bytes of `mountinfo` that are read: thousands of mounts. A longer table counts as unread.
 const MOUNTS_SIZE: u64 = 4 << 20;
 
 /// Nanoseconds in the clock tick of `/proc/PID/stat` (`USER_HZ` is 100 on every architecture but Alpha and IA-64).
@@ -69,8 +69,8 @@ impl ProcFs {
         is_process(&directory, process).then_some(facts)
     }
 
-    /// Which of the sensor's own files a process in another mount namespace sees at the same path. `None` where
-    /// the process is gone, or in yet another namespace.
+    /// Whether a process in another mount namespace sees each of the sensor's own `files` at the same path. `None`
+    /// where the process is gone, or in yet another namespace.
     pub(super) fn sees<const COUNT: usize>(
         &self,
         process: &TaskKey,

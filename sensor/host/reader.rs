@@ -32,7 +32,7 @@ const STACK: usize = 256 << 10;
 #[derive(Debug, Clone, Copy)]
 enum Question {
     Facts(TaskKey),
-    /// Which of the host's account files the process sees, and the number of its mount namespace.
+    /// The account files of the host that the process sees; with the number of its mount namespace.
     Accounts(TaskKey, u32),
 }
 

@@ -204,7 +204,7 @@ impl WayIn {
 
 const LISTS: &str = "dnstrail.rules.lists";
 
-/// What is in force after a load.
+/// The lists that are in force after a load.
 fn rules(json: &mut Json<'_>, lists: &[ListState], limits: Limits) {
     json.number("names", lists.iter().map(|list| list.names).sum::<u64>());
     json.number("addresses", lists.iter().map(|list| list.addresses).sum::<u64>());

@@ -22,7 +22,7 @@ pub use value::{Address, End};
 
 use value::Day;
 
-/// What a writer keeps from one line to the next: buffers, so that a line needs no allocation.
+/// The buffers that a writer keeps from one line to the next, so that a line needs no allocation.
 #[derive(Debug, Default, Clone)]
 pub struct Memory {
     pub cuts: Cuts,
@@ -107,7 +107,7 @@ impl<'a> Json<'a> {
         self.bytes.len()
     }
 
-    /// What was written between two positions: fields, each with its comma.
+    /// The bytes between two positions: whole fields, each with its comma.
     #[must_use]
     pub fn range(&self, range: Range<usize>) -> &[u8] {
         self.bytes.get(range).unwrap_or_default()

@@ -22,10 +22,10 @@ pub enum Indicator<'a> {
 /// The meaning of a URL with a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Urls {
-    /// One page, not the host: [`Flaw::Path`].
+    /// A URL names one page and not its host: [`Flaw::Path`].
     #[default]
     Pages,
-    /// Its host.
+    /// A URL names its host.
     Hosts,
 }
 

@@ -1,6 +1,6 @@
 //! A name as lists and people write it, in document form: lower case, an internationalised name as
-//! punycode (UTS 46), no trailing dot, escapes as in `dns`. What else may stand around a name
-//! (schemes, ports, wildcards) is left to `indicator`.
+//! punycode (UTS 46), no trailing dot, escapes as in `dns`. Schemes, ports and wildcards around a name are
+//! left to `indicator`.
 
 use std::fmt::Write;
 

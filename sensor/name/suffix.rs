@@ -1,6 +1,6 @@
 //! Splits a name in document form at its public suffix. The whole Public Suffix List counts, its private
-//! section included: below `github.io` each label belongs to somebody else, and
-//! `dns.question.registered_domain` is there to show who. A name under no rule follows the list's default
+//! section included: below `github.io` each label has another owner, and `dns.question.registered_domain`
+//! is there to separate the owners. A name under no rule follows the list's default
 //! rule, `*`: its last label is the suffix.
 
 use psl::{List, Psl, Type};
@@ -46,9 +46,9 @@ impl<'a> Suffix<'a> {
     }
 }
 
-/// Whether strangers register their names below this one: `com`, `co.uk`, and every single label that
-/// the list does not know (its default rule `*`). Suffixes of the list's private section (`duckdns.org`)
-/// belong to somebody, and are no registries.
+/// Whether the name is a registry, below which anyone can register a name: `com`, `co.uk`, and every single
+/// label that the list does not know (its default rule `*`). A suffix of the list's private section
+/// (`duckdns.org`) has one owner and is no registry.
 #[must_use]
 pub fn is_registry(name: &str) -> bool {
     let suffix = List.find(Labels::of(name).map(str::as_bytes));

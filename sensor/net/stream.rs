@@ -20,7 +20,8 @@ const HELD_BYTES: usize = 32 << 20;
 /// A flow that holds nothing and was silent for so long is forgotten without being counted: servers
 /// close idle connections after seconds (RFC 7766 6.2.3). In nanoseconds.
 pub(super) const IDLE: u64 = 120_000_000_000;
-/// The same for a flow that was closed; until then, retransmissions are distinguished from new bytes.
+/// A flow that was closed is forgotten after this silence; until then, its retransmissions are not taken for
+/// new bytes. In nanoseconds.
 pub(super) const LINGER: u64 = 10_000_000_000;
 
 /// One direction of one connection as seen from one place. On loopback the same segment is seen

@@ -28,8 +28,8 @@ const ID_PREFIXES: &[(&str, &str)] = &[
     ("podman-", "podman"),
 ];
 
-/// The same for `slice:prefix:id`: systemd's notation becomes one directory where kubelet and runtime disagree
-/// about the cgroup driver.
+/// Prefixes of a directory `slice:prefix:id` and their runtimes. systemd's notation becomes the name of one
+/// directory where kubelet and runtime disagree about the cgroup driver.
 const COLON_PREFIXES: &[(&str, &str)] =
     &[("docker", "docker"), ("cri-containerd", "containerd"), ("crio", "cri-o"), ("libpod", "podman")];
 
@@ -37,7 +37,7 @@ const COLON_PREFIXES: &[(&str, &str)] =
 const ID_PARENTS: &[(&str, &str)] = &[("docker", "docker"), ("libpod_parent", "podman"), ("crio", "cri-o")];
 
 impl Container {
-    /// The innermost container of a cgroup path, v1 or v2, whatever the runtime's cgroup driver.
+    /// The innermost container of a cgroup path, of v1 or v2 and of any cgroup driver.
     #[must_use]
     pub fn of_cgroup(path: &str) -> Option<Self> {
         let mut below: Option<&str> = None;

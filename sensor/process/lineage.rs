@@ -67,7 +67,7 @@ impl Lineage {
         Self { parent: Some(image), ancestors, adopted: false }
     }
 
-    /// The same for a process whose image was `before`, and whose parent now is this one.
+    /// The lineage of a process whose image was `before`, and whose parent now is `parent`.
     pub(super) fn after(self, before: &Process, parent: Option<TaskKey>) -> Self {
         // An exec of the parent makes it no other process.
         let process = |key: TaskKey| (key.pid, key.start);

@@ -36,7 +36,7 @@ pub struct Process {
     pub clock: BootClock,
     /// Absolute path as the process's own root sees it; `None` for kernel threads and where it is not known.
     pub executable: Option<Rc<str>>,
-    /// The file itself, whatever path it is found at; `None` for kernel threads and where it is not known.
+    /// The file itself, which may have several paths; `None` for kernel threads and where it is not known.
     pub executable_file: Option<File>,
     /// The executable is deleted, or a memfd.
     pub executable_deleted: bool,

@@ -1,4 +1,4 @@
-//! Which script an interpreter runs, by its arguments. The kernel puts the path of a `#!` script behind the
+//! The script that an interpreter runs, by its arguments. The kernel puts the path of a `#!` script behind the
 //! interpreter's own option, so both cases look alike.
 
 use super::Process;

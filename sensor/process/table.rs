@@ -268,7 +268,7 @@ impl Processes {
             self.retired.push_back((time, index));
         }
         self.expire(time);
-        self.make_room();
+        self.make_space();
     }
 
     fn replace(&mut self, index: usize, image: Process) -> Rc<Process> {
@@ -293,7 +293,7 @@ impl Processes {
     }
 
     /// Forgets images until all of them take no more than [`IMAGE_BYTES`].
-    fn make_room(&mut self) {
+    fn make_space(&mut self) {
         while self.bytes > IMAGE_BYTES {
             if let Some((_, index)) = self.retired.pop_front() {
                 self.metrics.losses.process_evicted.add(1);

@@ -1,5 +1,5 @@
-//! The clock of a capture, which one wrong time stamp must not move: whatever waits by the clock, as a query
-//! for its answer, would be given up. A frame whose time lies far from the frames before it is held until the
+//! The clock of a capture, which one wrong time stamp must not move: everything that waits by the clock, as a
+//! query for its answer, would be given up. A frame whose time lies far from the frames before it is held until the
 //! next frames agree with it, or do not.
 
 use std::collections::VecDeque;

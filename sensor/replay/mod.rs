@@ -81,7 +81,7 @@ struct Record {
     link: Link,
     /// Bytes of the frame on the wire.
     original: u32,
-    /// Its place in the window of the source.
+    /// The place of the frame in the window of the source.
     frame: Range<usize>,
     /// Bytes of the whole record.
     size: usize,
@@ -94,7 +94,7 @@ struct Found {
     time: u64,
     /// Bytes on the wire, from the IP header on.
     length: u32,
-    /// Its place in the window of the source; none for a packet that was held.
+    /// The place of the packet in the window of the source; `None` for a packet that was held.
     place: Option<Range<usize>>,
 }
 

@@ -1,11 +1,11 @@
 //! Blocklists: read every public format, compile, match a name by suffix and an address by prefix.
-//! Which names of a message are looked up, and what a match becomes, is left to the rooms above.
+//! Which names of a message are looked up, and what a match becomes, is left to the folders above.
 //!
-//! # What matches
+//! # Matching
 //! - An entry matches its name and everything below it, at label boundaries. Lists with `match = "exact"`,
 //!   and the formats that mean the name alone (a response policy zone without `*.`, `local-data`),
 //!   match the name only.
-//! - Of each list the longest match counts; every list that has one is named, the longest first.
+//! - The longest match of each list counts; every list that has one is named, the longest first.
 //! - Exceptions win, whether they are the longer match or not. An allow list of a `rules.toml` holds for
 //!   all lists; an `@@` rule or `rpz-passthru` holds for its own list, unless the `rules.toml` says more.
 //!

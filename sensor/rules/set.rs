@@ -59,7 +59,7 @@ impl Rules {
         }
     }
 
-    /// The same for a resolved address: the longest prefix of every list that has one.
+    /// Finds the entries of a resolved address: the longest prefix of every list that has one.
     pub fn match_address(&self, address: IpAddr, found: &mut Vec<EntryRef>) {
         let before = found.len();
         let mut exceptions = Exceptions::default();
@@ -159,7 +159,7 @@ impl Exception {
     }
 }
 
-/// Which exceptions one lookup has met.
+/// The exceptions that one lookup has met.
 #[derive(Default)]
 struct Exceptions {
     own: bool,

@@ -9,7 +9,7 @@ use crate::json::beginning;
 pub struct Agent {
     pub r#type: &'static str,
     pub version: &'static str,
-    /// The same for every run on this host.
+    /// The identity of the sensor on this host, the same in every run.
     pub id: String,
     /// The identity of this run.
     pub ephemeral_id: String,

@@ -17,7 +17,7 @@ const LENGTH: usize = 1 + 2 + 28 + 1;
 const LONGEST: usize = 2 + 32 + 2 + 4;
 
 impl CommunityId {
-    /// The same for both directions: the smaller end comes first.
+    /// Both directions of a flow have one id: the smaller end comes first.
     pub(super) fn new(one: SocketAddr, other: SocketAddr, protocol: u8) -> Self {
         let (low, high) =
             if (one.ip(), one.port()) <= (other.ip(), other.port()) { (one, other) } else { (other, one) };

@@ -16,20 +16,20 @@ pub const LONGEST_LINE: usize = 1_048_576;
 /// Bytes, escaped as JSON has them, that parts of a document may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Of each command line and each list of arguments.
+    /// Bytes of each command line and each list of arguments.
     pub arguments: usize,
-    /// Of `dns.answers`. It stands before `process`: with all of it, the actor must stay within the first
-    /// 5,000 characters, where Splunk stops extracting fields.
+    /// Bytes of `dns.answers`. The answers stand before `process`, and the actor must stay within the first 5,000
+    /// characters, where Splunk stops extracting fields.
     pub answers: usize,
-    /// Of any other text.
+    /// Bytes of any other text.
     pub text: usize,
     /// Elements of any other list, not bytes.
     pub elements: usize,
 }
 
 /// Parts of the line, in 256ths of its limit, and elements of lists. The first row is what every document
-/// gets; the next rows are tried in turn while the line is too long. The last rows are for a document of
-/// which everything is as long as somebody could make it.
+/// gets; the next rows are tried in turn while the line is too long. The last rows are for a document
+/// whose every part is as long as an attacker can make it.
 const STEPS: [(usize, usize, usize, usize); 13] = [
     (256, 96, 64, 64),
     (64, 96, 64, 64),

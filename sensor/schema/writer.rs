@@ -72,7 +72,7 @@ impl Writer {
     }
 }
 
-/// What is left of a document that no cut makes short enough, so that its sequence number is no gap.
+/// The line in place of a document that no cut makes short enough: its sequence number then is no gap.
 struct Remnant;
 
 const REMNANT: Event<'static> = Event { types: &[Type::Error], ..Event::new("document-cut", "dnstrail.sensor") };

@@ -61,14 +61,14 @@ pub struct Trail {
     until: Option<Moment>,
     followed: Followed,
     found: Vec<Found>,
-    /// The same for the entries of each list, by its id.
+    /// The findings of the entries of each list, by the id of the list.
     found_of_lists: BTreeMap<String, Found>,
     summary: Summary,
 }
 
 /// The indicator that a document names.
 enum Named {
-    /// Its place among those that were typed.
+    /// An indicator that was typed, by its place among them.
     Typed(usize),
     Listed(Listed),
 }
@@ -256,7 +256,7 @@ struct Followed {
     children: HashSet<Box<str>>,
     /// Addresses that an indicator resolved to.
     addresses: HashSet<IpAddr>,
-    /// Processes and addresses that found no room.
+    /// Processes and addresses that the tables had no space for.
     lacking: u64,
 }
 

@@ -262,7 +262,7 @@ fn a_flood_of_entries_ends_windows_early_and_loses_nothing() {
         }
         documents.append(&mut scene.shown());
     }
-    let early = documents.iter().filter(|shown| shown.what == "1 more: there is no room for more windows").count();
+    let early = documents.iter().filter(|shown| shown.what == "1 more: the table of alert windows is full").count();
     assert_eq!(early, ENTRIES as usize - 4_096);
     assert_eq!(documents.iter().filter(|shown| shown.alert).count(), ENTRIES as usize);
     scene.finish(START + SECOND);

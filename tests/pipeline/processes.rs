@@ -1,4 +1,4 @@
-//! A document shows the process that asked, whatever happens to that process meanwhile.
+//! A document shows the process that asked, even if that process forks, execs or ends meanwhile.
 
 use super::*;
 use dnstrail::event::{Exit, Fork};

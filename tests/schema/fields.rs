@@ -56,7 +56,7 @@ fn tables_and_the_list_of_ecs_agree_in_names_types_and_lists() {
     assert_eq!(of_tables, official);
 }
 
-/// What an action says of a field must be about a field that there is.
+/// Every field that an action names exists.
 #[test]
 fn actions_name_fields_that_there_are() {
     let fields = fields();

@@ -184,7 +184,7 @@ fn everything_at_once() {
         repeats: u64::MAX >> 1,
         first: 0,
         last: TIME,
-        reason: "there is no room for more windows",
+        reason: "the table of alert windows is full",
     };
     let summary = Document { time: TIME, sequence: 1, body: Body::Report(Report::AlertSummary(summary)) };
     for cap in [SHORTEST_LINE, DEFAULT_LINE, 65_507] {

@@ -45,7 +45,7 @@ struct Client {
     answer: Option<Vec<u8>>,
 }
 
-/// Waits for a request or room for an answer, and serves it.
+/// Waits until a client sends a request or can take an answer, and serves it.
 fn turn(listener: &TcpListener, clients: &mut Vec<Client>, exposition: &Exposition) {
     let mut fds = vec![PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
     fds.extend(clients.iter().map(|client| {

@@ -2,15 +2,15 @@
 //! `details` look up. Reading entries is left to the formats.
 //!
 //! A list keeps one entry for a name: the widest, and among equals the first. The entries of one list are
-//! thinned out whenever they fill the room that is left, so that a list which repeats itself takes no more
-//! room than its different entries.
+//! thinned out whenever they fill the space that is left, so that a list which repeats itself takes no more
+//! space than its different entries.
 
 use std::collections::HashMap;
 
 use super::super::list::Metadata;
 use super::details::{Details, DetailsWriter, Mark as DetailsMark};
 use super::hash::Key;
-use super::memory::make_room;
+use super::memory::make_space;
 use super::names::{Allow, Class, Names, Origin, Record, Repeated, Scope};
 use super::networks::{self, Networks};
 use crate::name::Network;
@@ -22,7 +22,7 @@ const NAME_BYTES: usize = size_of::<Record>() + 2;
 /// A network as it is read, and as it is looked up.
 const NETWORK_BYTES: usize = size_of::<(Network, Origin)>() + size_of::<(u128, Origin)>();
 
-/// No room is left for another entry.
+/// The set has no space for another entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the lists hold more entries than fit")]
 pub(in crate::rules) struct Full;
@@ -104,7 +104,7 @@ impl Builder {
         let origin = self.origin(place, scope, metadata).ok_or(Full)?;
         let (hash, labels) = self.key.name(name.as_bytes());
         self.depths |= 1_u128.checked_shl(u32::try_from(labels).unwrap_or(u32::MAX)).unwrap_or(0);
-        make_room(&mut self.records, 1);
+        make_space(&mut self.records, 1);
         self.records.push(Record::new(hash, origin));
         Ok(())
     }
@@ -117,13 +117,14 @@ impl Builder {
     ) -> Result<(), Full> {
         self.make_way()?;
         let origin = self.origin(place, Scope::Suffix, metadata).ok_or(Full)?;
-        make_room(&mut self.networks, 1);
+        make_space(&mut self.networks, 1);
         self.networks.push((network, origin));
         Ok(())
     }
 
-    /// Adds the entries of another set whose list has a number in this one. They are not held against the
-    /// limit: they were within it in the set before, and a list that stays in force must not go for lack of room.
+    /// Adds the entries of another set whose list has a number in this one. The limit
+    /// does not apply to them: they were within it in the set before, and a list that stays in force must not be
+    /// dropped for lack of space.
     pub(in crate::rules) fn carry(
         &mut self,
         names: &Names,
@@ -141,13 +142,13 @@ impl Builder {
         };
         for record in &names.records {
             if let Some(origin) = origin(self, record.origin()) {
-                make_room(&mut self.records, 1);
+                make_space(&mut self.records, 1);
                 self.records.push(record.with(origin));
             }
         }
         networks.all(|network, before| {
             if let Some(origin) = origin(self, before) {
-                make_room(&mut self.networks, 1);
+                make_space(&mut self.networks, 1);
                 self.networks.push((network, origin));
             }
         });
@@ -187,8 +188,8 @@ impl Builder {
         Compiled { names, networks: Networks::new(networks), details: details.finish(), repeated }
     }
 
-    /// Sees to it that another entry fits. Where the room is used up, the list at hand is thinned out; that is
-    /// worth the work only while it frees a quarter of the room, or else the set is full.
+    /// Makes sure that another entry fits. Where the space is used up, the list at hand is thinned out; thinning
+    /// is worth its work only while it frees a quarter of the space, or else the set is full.
     #[inline]
     fn make_way(&mut self) -> Result<(), Full> {
         if self.bytes() < self.limit {
@@ -210,7 +211,7 @@ impl Builder {
         self.records.len() * NAME_BYTES + self.networks.len() * NETWORK_BYTES + self.details.bytes()
     }
 
-    /// `None`: there is no room for another class.
+    /// The class and place of an entry; `None` where there is no space for another class.
     #[inline]
     fn origin(&mut self, place: Place, scope: Scope, metadata: Option<&Metadata>) -> Option<Origin> {
         let details = metadata.and_then(|metadata| self.details.add(place.line, metadata));
@@ -328,9 +329,9 @@ mod tests {
         assert_eq!(networks, 0);
     }
 
-    /// A list that repeats itself is thinned out while it is read: it takes no more room than its entries.
+    /// A list that repeats itself is thinned out while it is read: it takes no more space than its different entries.
     #[test]
-    fn repeated_entries_take_no_room() {
+    fn repeated_entries_take_no_space() {
         let limit = 10_000 * NAME_BYTES;
         let mut builder = Builder::new(Key::random(), limit);
         for list in 0..2 {

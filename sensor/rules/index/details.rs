@@ -1,4 +1,4 @@
-//! The remarks of lists about single entries, packed. A list without remarks takes no room here.
+//! The remarks of lists about single entries, packed. A list without remarks takes no space here.
 
 use std::collections::HashMap;
 
@@ -35,7 +35,7 @@ pub(in crate::rules) struct Mark {
 const KNOWN_TEXT: usize = 64;
 
 impl DetailsWriter {
-    /// Where the details of an entry are to be found. `None` when there are none, or no room is left.
+    /// Adds the details of an entry and returns where they stand. `None` when there are none, or no space is left.
     pub(in crate::rules) fn add(&mut self, line: u32, metadata: &Metadata) -> Option<u32> {
         if *metadata == Metadata::default() {
             return None;
@@ -72,7 +72,7 @@ impl DetailsWriter {
         self.details
     }
 
-    /// The text's offset + 1; 0 where there is no room.
+    /// Adds a text and returns its offset + 1; 0 where there is no space.
     fn text(&mut self, text: &str) -> u32 {
         let mut text = text;
         if text.len() > LONGEST_TEXT {

@@ -8,7 +8,7 @@
 //! | `hash` | the hash of every suffix of a name |
 //! | `networks` | addresses and ranges, found by prefix |
 //! | `details` | what lists say about single entries |
-//! | `memory` | room for what is large |
+//! | `memory` | memory for the large parts |
 
 pub(super) mod compile;
 pub(super) mod details;

@@ -113,13 +113,13 @@ impl Record {
     }
 }
 
-/// An entry that a name or an address matched. Of use with the set it was found in only.
+/// An entry that a name or an address matched. Only the set that it was found in can read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EntryRef {
     pub(in crate::rules) class: Class,
     /// As in [`Origin`].
     pub(in crate::rules) at: u32,
-    /// Where the entry's name starts in the name that was looked up; of an address, the length of the prefix.
+    /// Where the entry's name starts in the name that was looked up; for an address, the length of the prefix.
     pub(in crate::rules) part: usize,
 }
 

@@ -41,8 +41,8 @@ impl Networks {
     }
 }
 
-/// Sorts the entries from `start` on, as [`Networks`] has them. Of the same network in the same list only
-/// the first one stays.
+/// Sorts the entries from `start` on, as [`Networks`] has them. Where a list names a network
+/// several times, only the first entry stays.
 pub(super) fn leave_out_repeated(
     entries: &mut Vec<(Network, Origin)>,
     start: usize,

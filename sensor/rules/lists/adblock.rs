@@ -25,7 +25,8 @@ const HARMLESS_OPTIONS: [&[u8]; 10] = [
 /// Marks of rules that act inside a page.
 const COSMETIC: [&[u8]; 8] = [b"##", b"#@#", b"#?#", b"#$#", b"#%#", b"#@$#", b"#@%#", b"$$"];
 
-/// Whether a line is a rule, or the first line of a list of rules, whatever format the list is in.
+/// Whether a line is an adblock rule, or the first line of a list of them. Lists of other formats may hold such
+/// lines, too.
 pub(super) fn is_rule(line: &[u8]) -> bool {
     let line = line.trim_ascii_start();
     [b"||".as_slice(), b"@@", b"[Adblock", b"[uBlock"].iter().any(|mark| line.starts_with(mark))

@@ -15,8 +15,8 @@ pub(super) fn check_name(name: &str, scope: Scope) -> Result<(), Flaw> {
     if scope != Scope::Exact && is_registry(name) { Err(Flaw::PublicSuffix) } else { Ok(()) }
 }
 
-/// Refuses large parts of all addresses, and as an entry the addresses of every host. An exception for
-/// those takes nothing from anybody.
+/// Refuses networks that are large parts of all addresses. Loopback and unspecified addresses, which every
+/// host has, are refused as an entry only: an exception for them takes back no entry.
 pub(super) fn check_network(network: Network, allow: Allow) -> Result<(), Flaw> {
     let (address, prefix) = (network.address(), network.prefix());
     if allow == Allow::No && (address.is_unspecified() || address.is_loopback()) {

@@ -70,8 +70,8 @@ impl Format {
         Self::Csv,
     ];
 
-    /// The format of most of these lines; `None` where no line looks like any. Of formats with equally many
-    /// lines the first counts.
+    /// The format of most of these lines; `None` where no line looks like any. Where two formats have equally
+    /// many lines, the first of [`Self::ALL`] counts.
     pub(in crate::rules) fn recognise<'a>(
         lines: impl Iterator<Item = &'a [u8]> + Clone,
         column: Option<&str>,

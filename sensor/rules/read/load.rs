@@ -185,8 +185,8 @@ impl<'a> Loading<'a> {
         self.reports.push(report);
     }
 
-    /// The same for every list that came from a path which names none now: from all of `origin`, or from
-    /// the directory that stands there under `id`.
+    /// Keeps every list that came from a path which names none now: from all of `origin`, or from the directory
+    /// that stands there under `id`. The error of the path is reported for each of them.
     fn keep_all(&mut self, origin: &Path, id: Option<&str>, path: &Path, error: &ListError) {
         let is_meant = |loaded: &&Loaded| {
             let below =

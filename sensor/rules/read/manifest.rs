@@ -1,4 +1,4 @@
-//! Which lists there are: from a `rules.toml`, a directory of lists, or single list files. Reading the
+//! The lists that a path names: those of a `rules.toml`, those of a directory, or one list file. Reading the
 //! lists is left to `load`.
 
 use std::collections::HashSet;
@@ -85,7 +85,7 @@ pub(super) enum Match {
 pub enum Action {
     #[default]
     Alert,
-    /// Names and addresses of this list never alert, whatever other lists say.
+    /// Names and addresses of this list never alert, even where other lists name them.
     Allow,
 }
 
@@ -93,10 +93,10 @@ pub enum Action {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Exceptions {
-    /// They take back what the same list says: a public feed has no say in other lists.
+    /// Exceptions take back entries of their own list only: a public feed has no say in other lists.
     #[default]
     Own,
-    /// They hold for all lists.
+    /// Exceptions hold for all lists.
     All,
 }
 

@@ -1,5 +1,5 @@
-//! A list file as lines: opened, unpacked, bounded, its format recognised. What a line says is left to
-//! the formats. Nothing here holds more of a file than its beginning and one line.
+//! A list file as lines: opened, unpacked, bounded, its format recognised. The meaning of a line is left
+//! to the formats. Nothing here holds more of a file than its beginning and one line.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;

@@ -64,8 +64,8 @@ impl Watcher {
         Ok(new)
     }
 
-    /// Watches what another load has read; the descriptor stays the same. What has changed since it was
-    /// read is due soon.
+    /// Watches the files that another load has read; the descriptor stays the same. A file that has changed since
+    /// it was read is due soon.
     pub fn renew(&mut self, watched: Vec<Watched>, now: Instant) {
         self.watched = watched;
         self.watch(now);

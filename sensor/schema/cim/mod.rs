@@ -1,7 +1,7 @@
 //! Splunk's Common Information Model (CIM 5 and 6; `splunk/pytest-splunk-addon` holds the values that it
 //! expects): the parts that all kinds of documents share. Names are flat and CIM's own; the process has those
-//! of the model Endpoint.Processes, an alert those of Intrusion Detection. What CIM has no field for stands
-//! under `dnstrail`, as in ECS.
+//! of the model Endpoint.Processes, an alert those of Intrusion Detection. A fact that CIM has no field
+//! for stands under `dnstrail`, as in ECS.
 
 use std::time::Duration;
 

@@ -131,7 +131,7 @@ pub const NETWORK: Fields = &[
     field("network.transport", OneOf(&["udp", "tcp"]), "transport", "connection_info.protocol_name", "").always(),
     field("network.iana_number", OneOf(&["6", "17"]), "", "connection_info.protocol_num", "").always(),
     field("network.type", OneOf(&["ipv4", "ipv6"]), "protocol_version", "connection_info.protocol_ver_id", "").always(),
-    field("network.direction", OneOf(&["ingress", "egress"]), "", "", "Of the packet"),
+    field("network.direction", OneOf(&["ingress", "egress"]), "", "", "The direction of the packet"),
     field("network.community_id", Form("^1:[A-Za-z0-9+/]{27}=$"), "", "", "").always(),
     field(
         "network.bytes",

@@ -1,6 +1,6 @@
 //! The Open Cybersecurity Schema Framework: the parts that all classes share. Only attributes that the 1.x
 //! versions share are written: what 1.9 marks as deprecated is still where earlier versions look for it.
-//! What OCSF has no attribute for stands under `unmapped`.
+//! A fact that OCSF has no attribute for stands under `unmapped`.
 
 mod actor;
 mod device;

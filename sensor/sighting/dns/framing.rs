@@ -236,8 +236,8 @@ fn is_plausible(head: &[u8]) -> bool {
         4 | 5 => questions == 1 || (questions == 0 && response),
         // Stateful operations (RFC 8490 5.4)
         6 => questions + records == 0,
-        // A query asks one question (RFC 9619) and answers nothing. What follows in a transfer need not
-        // repeat the question (RFC 5936 2.2.1), nor need errors.
+        // A query asks one question (RFC 9619) and answers nothing. The later
+        // messages of a transfer need not repeat the question (RFC 5936 2.2.1), nor need errors.
         _ if !response => questions == 1 && answers == 0,
         _ => questions == 1 || (questions == 0 && (answers > 0 || rcode > 0)),
     }

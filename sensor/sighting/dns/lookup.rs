@@ -120,7 +120,7 @@ impl Lookups {
     fn question(&mut self, sighted: &Sighted<'_>, context: &mut Context, out: &mut dyn Emit) {
         let Sighted { flow, source_is_client, bytes } = *sighted;
         let actor = context.actor(flow.task, flow.time);
-        let room = self.transactions.label_room();
+        let room = self.transactions.label_space();
         // A message that calls itself a query but comes from the server asks nothing.
         let transaction = source_is_client.then(|| {
             let query = Query { time: flow.time, bytes, actor: actor.clone(), direction: flow.direction };
@@ -141,7 +141,7 @@ impl Lookups {
 
     fn answer(&mut self, sighted: &Sighted<'_>, context: &mut Context, out: &mut dyn Emit) {
         let Sighted { flow, source_is_client, bytes } = *sighted;
-        let room = self.transactions.label_room();
+        let room = self.transactions.label_space();
         // A message that calls itself an answer but comes from the client answers nothing.
         let answered = if source_is_client {
             None

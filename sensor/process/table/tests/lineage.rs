@@ -1,4 +1,4 @@
-//! Parents and ancestors, in whatever order they are described and end.
+//! Parents and ancestors, in every order in which they are described and end.
 
 use super::*;
 

@@ -22,8 +22,8 @@ pub struct Conversation {
     pub id: u16,
     /// Socket cookie; 0 when not known.
     pub socket: u64,
-    /// NAT changed the ends of this packet on their way. What a socket without an address of its own sent is then
-    /// not known by the address that the answer goes to.
+    /// NAT changed the ends of this packet on its way. A query from a socket without an address of its own is then
+    /// not found by the address that the answer goes to.
     pub is_translated: bool,
 }
 

@@ -209,7 +209,7 @@ impl Transactions {
 
     /// Bytes of matches that can still be remembered.
     #[must_use]
-    pub fn label_room(&self) -> usize {
+    pub fn label_space(&self) -> usize {
         LABEL_BYTES.saturating_sub(self.label_bytes)
     }
 
@@ -292,7 +292,7 @@ impl Transactions {
         None
     }
 
-    /// Makes room for a new query of this key. A repeated question replaces its settled predecessor.
+    /// Makes space for a new query of this key. A repeated question replaces its settled predecessor.
     fn prune(&mut self, newest: u32, bytes: &[u8]) {
         let mut kept = 0;
         let mut index = newest;
@@ -364,7 +364,7 @@ impl Transactions {
         index
     }
 
-    /// Forgets a waiting transaction for lack of room.
+    /// Forgets a waiting transaction for lack of space.
     fn evict(&mut self, index: u32) {
         let transaction = &self.slots[index as usize];
         if transaction.place == Place::Pending && !transaction.key.is_multicast() {
@@ -394,7 +394,7 @@ impl Transactions {
         let transaction = &mut self.slots[index as usize];
         let actor = std::mem::take(&mut transaction.actor);
         self.image_bytes -= actor.process.map_or(0, |process| process.bytes());
-        // The room of a hostile query's matches is not kept for the next query.
+        // The memory of a hostile query's matches is not kept for the next query.
         self.label_bytes -= std::mem::take(&mut transaction.labels).iter().map(Match::bytes).sum::<usize>();
         self.put(index, Place::Free);
     }
