@@ -114,7 +114,7 @@ fn write_lists(directory: &Path) -> u64 {
 trait Subject {
     fn hits(&mut self, name: &str) -> usize;
 
-    /// The same with a copy of each entry, as documents need it.
+    /// The matches of a name, each with a copy of its entry, as documents need them.
     fn entries(&mut self, name: &str) -> usize {
         self.hits(name)
     }

@@ -1,4 +1,4 @@
-//! Which lists there are: `rules.toml`, directories, single files; and what is said about them.
+//! Lists that are named by a `rules.toml`, a directory or a single file, and the settings of each.
 
 use dnstrail::rules::{self, Metadata};
 

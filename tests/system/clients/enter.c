@@ -111,7 +111,7 @@ static void never_answer(int fuse)
 	}
 }
 
-/* A child is the file system; it ends with this process, and then whoever waits for it gets an error. */
+/* A child is the file system. It ends with this process, and then a process that waits for the file gets an error. */
 static void live_with_stalled(const char *file)
 {
 	char options[128];
@@ -131,7 +131,7 @@ static void live_with_stalled(const char *file)
 		return;
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	/* Whoever reads the program's output waits for its end. */
+	/* A reader of the program's output waits for its end. */
 	for (int fd = 0; fd < fuse; fd++)
 		close(fd);
 	never_answer(fuse);

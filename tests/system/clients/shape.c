@@ -13,7 +13,7 @@
  *   w=FROM:LENGTH:FLAGS:HOW                   writes, see write_part; FLAGS are letters of MSG_ flags or `-`
  *   fork | pass | thread | exec               another task goes on: a child, a child that gets the socket by
  *                                             SCM_RIGHTS, a thread, another image of this process
- *   uncork | shut | us=N | kill               kill: by SIGKILL, with whatever is pending
+ *   uncork | shut | us=N | kill               kill: by SIGKILL, with all that is pending
  *   read=N:MS                                 waits for N answers, MS milliseconds for each
  */
 #define _GNU_SOURCE
@@ -316,7 +316,7 @@ static void *go_on_in_thread(void *unused)
 	return NULL;
 }
 
-/* What is left is read by the new image from a file. */
+/* The new image reads the steps that are left from a file. */
 static void go_on_in_image(void)
 {
 	int file = memfd_create("steps", 0);

@@ -85,7 +85,7 @@ fn live_evasion_by_many_queries_in_one_send() {
 }
 
 #[test]
-fn live_answer_that_was_not_asked_for_accuses_nobody() {
+fn live_answer_that_was_not_asked_for_accuses_no_process() {
     let lab = Lab::new();
     let name = lab.name("listed");
     let list = lab.path("list.txt");

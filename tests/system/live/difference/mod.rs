@@ -1,5 +1,5 @@
-//! Evasion by difference: whatever a server says in its own log that it was asked must be in the documents, with
-//! the process that asked. Messages and sockets have every shape that a seed gives them, so that the test needs
+//! Evasion by difference: every query that a server has in its own log must be in the documents, with the process
+//! that asked. Messages and sockets have every shape that a seed gives them, so that the test needs
 //! no imagination.
 //!
 //! `DNSTRAIL_SHAPES=N` asks for N shapes instead of [`SHAPES`], `DNSTRAIL_SHAPE_SEED=S` for those of another
@@ -40,7 +40,7 @@ const SHARE: usize = 1000;
 /// Failing shapes that are printed.
 const PRINTED: usize = 20;
 
-/// What a class of shapes is called, and which shapes belong to it.
+/// A class of shapes: its name, and whether a shape belongs to it.
 type Class = (&'static str, fn(&Shape) -> bool);
 
 /// Classes of shapes whose failures are counted and tolerated: the kernel side did not see them, or gave them to
@@ -53,7 +53,7 @@ const NOT_MENDED: [Class; 3] = [
 
 const HANDED_OVER: [&str; 5] = ["fork", "fork, fork", "fork, exec", "pass", "kill"];
 
-/// Who wrote which bytes of a shape.
+/// The processes that wrote each shape, by its index, with the bytes that each wrote.
 type Writers = HashMap<u64, Vec<(u64, Range<usize>)>>;
 
 /// A document's process, names, and whether systemd-resolved asked.

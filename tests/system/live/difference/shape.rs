@@ -12,9 +12,9 @@ pub struct Shape {
     pub index: u64,
     /// For the client, without a line feed.
     pub line: String,
-    /// What it sends: the tokens of the queries, and where they stand in its bytes.
+    /// The queries that the shape sends: their tokens, and where each stands in its bytes.
     pub queries: Vec<(String, Range<usize>)>,
-    /// What is special about it, for people.
+    /// The special features of the shape, for people.
     pub features: Vec<&'static str>,
 }
 
@@ -28,7 +28,7 @@ pub struct Server {
 /// Ports that are of DNS themselves, and one that is of none.
 const SOURCE_PORTS: [u16; 4] = [53, 5353, 5355, 1053];
 
-/// What most systems allow for one UDP_SEGMENT send (`UDP_MAX_SEGMENTS`), and what fits 64 KiB.
+/// Datagrams in one UDP_SEGMENT send: most systems allow so many (`UDP_MAX_SEGMENTS`), and they fit 64 KiB.
 const SEGMENTS: usize = 40;
 
 struct Builder<'r> {
