@@ -6,7 +6,7 @@
 #include "packet.bpf.h"
 #include "send.bpf.h"
 #include "alone.bpf.h"
-#include "connect.bpf.h"
+#include "connection.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 

@@ -6,8 +6,8 @@
  * followed also while the ring holds anything that is not read yet: its own
  * record stands behind the answer there, and the sensor decides.
  */
-#ifndef DNSTRAIL_CONNECT_BPF_H
-#define DNSTRAIL_CONNECT_BPF_H
+#ifndef DNSTRAIL_CONNECTION_BPF_H
+#define DNSTRAIL_CONNECTION_BPF_H
 
 #include "packet.bpf.h"
 
