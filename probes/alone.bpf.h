@@ -70,7 +70,7 @@ static __always_inline bool find_ends(const struct packet *packet, const struct 
 
 /*
  * Whether a datagram is wanted, as find_kernel_transport packed it: its flags,
- * or 0. None of these is static, as those of dnstrail.bpf.c: each is verified
+ * or 0. None of these is static, as those of dns.bpf.h: each is verified
  * once, and gives the next any number.
  */
 __noinline u32 judge_datagram(u64 buffer_at, u64 socket_at, u64 packed, u32 version)

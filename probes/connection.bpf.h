@@ -11,11 +11,6 @@
 
 #include "packet.bpf.h"
 
-/* include/net/tcp_states.h */
-#define TCP_ESTABLISHED 1
-#define TCP_SYN_SENT 2
-#define TCP_CLOSE 7
-
 #define SOCK_DONE 1 /* include/net/sock.h, enum sock_flags: a FIN was received */
 
 struct address {
@@ -184,6 +179,14 @@ static __always_inline void connection_changes(const struct sock *sk, int state)
 	emit_connection(connection, sk);
 	if (state != TCP_ESTABLISHED)
 		bpf_map_delete_elem(&connections, &socket);
+}
+
+SEC("?tp_btf/inet_sock_set_state")
+int BPF_PROG(connection_state, const struct sock *sk, int before, int state)
+{
+	if (connections_wanted && sk->sk_protocol == IPPROTO_TCP)
+		connection_changes(sk, state);
+	return 0;
 }
 
 #endif

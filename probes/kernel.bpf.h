@@ -28,6 +28,10 @@ typedef __u64 u64;
 #define AF_INET 2
 #define AF_INET6 10
 #define SOCK_RAW 3
+/* include/net/tcp_states.h */
+#define TCP_ESTABLISHED 1
+#define TCP_SYN_SENT 2
+#define TCP_CLOSE 7
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h: a kernel thread */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)

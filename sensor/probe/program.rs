@@ -81,7 +81,9 @@ enum When {
     Way(Way),
     /// A cgroup v2 hierarchy is mounted.
     Cgroup2,
-    /// One is mounted, and what is known of a socket is kept by its id.
+    /// What is known of a socket is kept by its id.
+    Hashed,
+    /// The same, and a cgroup v2 hierarchy is mounted.
     Cgroup2Hashed,
     /// None is mounted, and this way in was chosen.
     NoCgroup2(Way),
@@ -116,6 +118,7 @@ impl Program {
             When::Always => true,
             When::Way(wanted) => place.way == wanted,
             When::Cgroup2 => place.cgroup2,
+            When::Hashed => !place.stored,
             When::Cgroup2Hashed => place.cgroup2 && !place.stored,
             When::NoCgroup2(wanted) => !place.cgroup2 && place.way == wanted,
         }
@@ -137,10 +140,10 @@ const fn optional(program: Program, not_seen: &'static str) -> Program {
 
 /// In the order of attaching: tasks first, so that every process that can send is introduced;
 /// what leaves last, so that no query is seen whose answer is not.
-pub(super) const PROGRAMS: [Program; 27] = {
+pub(super) const PROGRAMS: [Program; 28] = {
     use Attach::{Cgroup, Iterator, Section};
     use Role::{Before, ComesBack, Connects, Leaves, Sends, Tasks};
-    use When::{Always, Cgroup2, Cgroup2Hashed, NoCgroup2};
+    use When::{Always, Cgroup2, Cgroup2Hashed, Hashed, NoCgroup2};
     const FENTRY: When = When::Way(Way::Fentry);
     const KPROBE: When = When::Way(Way::Kprobe);
     const CGROUP: When = When::Way(Way::Cgroup);
@@ -151,6 +154,10 @@ pub(super) const PROGRAMS: [Program; 27] = {
         optional(
             program("connection_state", "tp_btf/inet_sock_set_state", Connects, Section, Always),
             "connections to addresses that a listed name resolved to",
+        ),
+        optional(
+            program("stream_state", "tp_btf/inet_sock_set_state", Sends, Section, Hashed),
+            "who sends over TCP, after 8,192 connections",
         ),
         program("cgroup_sock_create", "cgroup/sock_create", Sends, Cgroup, Cgroup2Hashed),
         program("cgroup_sock_release", "cgroup/sock_release", Sends, Cgroup, Cgroup2Hashed),
