@@ -124,8 +124,7 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
         is_over = Instant::now() >= patience;
     }
     probes.count_losses(&metrics);
-    chain.finish(now(), Some(reason));
-    Ok(())
+    super::all_arrived(chain.finish(now(), Some(reason)))
 }
 
 /// Says what the kernel side no longer sees, or sees again.

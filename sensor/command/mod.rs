@@ -15,7 +15,7 @@ mod trail;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use crate::cli::{self, Cli, Command, config};
 use crate::shown::Shown;
@@ -68,6 +68,11 @@ pub fn main() -> ExitCode {
         eprintln!("{}", Shown(line));
     }
     ExitCode::from(code)
+}
+
+/// A run that lost lines has failed: its outputs said which lines above.
+fn all_arrived(lost: u64) -> Result<(), Failure> {
+    if lost > 0 { Err(anyhow!("{lost} lines were lost: see the outputs above").into()) } else { Ok(()) }
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

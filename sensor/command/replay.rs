@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 
 use super::Failure;
 use super::chain::Chain;
@@ -61,8 +61,7 @@ pub fn replay(files: &[PathBuf], settings: &config::Common) -> Result<(), Failur
     let lost = chain.finish(last, None);
     match failed {
         Some(error) => Err(Failure::AtRunTime(error)),
-        None if lost > 0 => Err(anyhow!("{lost} lines were lost: see the outputs above").into()),
-        None => Ok(()),
+        None => super::all_arrived(lost),
     }
 }
 

@@ -91,6 +91,21 @@ fn live_duration_ends_it_by_itself() {
     Recording::read(&std::fs::read(output).expect("a file"));
 }
 
+/// Lines that an output did not take were lost with exit code 0.
+#[test]
+fn live_lost_lines_end_with_1_and_their_number() {
+    let lab = Lab::new();
+    let [hooks, way] = hooks();
+    let output = format!("file:{}", lab.path("documents.json").display());
+    let arguments = ["run", &hooks, &way, "--duration", "1", "--output", "file:/dev/full", "--output", &output];
+    let (code, stdout, stderr) = run_to_end(dnstrail(&arguments));
+    assert_eq!((code, &*stdout), (Some(1), ""), "{stderr}");
+    let recording = Recording::read(&std::fs::read(lab.path("documents.json")).expect("a file"));
+    // The last document, about the stop, is lost there as well.
+    let lost = recording.lost("output_dropped") + 1;
+    assert!(stderr.ends_with(&format!("dnstrail: {lost} lines were lost: see the outputs above\n")), "{stderr}");
+}
+
 #[test]
 fn live_missing_privilege_is_one_sentence_and_1() {
     let lab = Lab::new();
