@@ -49,6 +49,8 @@ counts! {
         messages,
         /// DNS messages of which only a part could be read.
         messages_malformed,
+        /// Payloads on a DNS port that are no DNS message.
+        messages_unreadable,
         /// Lines given to the outputs.
         documents,
         /// Documents that are alerts, their summaries not counted.
@@ -105,7 +107,8 @@ counts! {
         stream_bytes,
         /// TCP streams given up for lack of space.
         stream_evicted,
-        /// Payloads on a DNS port that are no DNS message.
+        /// Payloads on a DNS port that are no DNS message, and have no document either: their process had sent
+        /// more of them than it may have documents in a second.
         message_invalid,
         /// Unanswered queries forgotten before their timeout for lack of space.
         transaction_evicted,

@@ -55,6 +55,8 @@ pub(super) fn decode(message: &mut Message, bytes: &[u8], kind: Kind) -> Result<
     message.errors.clear();
     message.text.clear();
     message.edns = None;
+    (message.id, message.response, message.opcode) = (0, false, 0);
+    (message.rcode, message.flags, message.counts) = (0, 0, [0; 4]);
     message.malformed = Some(SHORT);
     message.is_dns = false;
     message.kind = kind;

@@ -76,7 +76,7 @@ struct Connection<'a> {
 impl<'a> Step<'a> {
     pub(super) fn new(relation: Relation, indicator: Option<&'a str>, document: &'a Document<'a>) -> Self {
         let Document { event, process, user, destination, .. } = document;
-        let connection = document.dns.is_none().then(|| Connection {
+        let connection = (event.dataset == "dnstrail.connection").then(|| Connection {
             port: destination.port,
             outcome: &event.outcome,
             reason: &event.reason,
@@ -91,7 +91,9 @@ impl<'a> Step<'a> {
                 &*dns.response_code,
                 dns.resolved_ip.iter().map(|ip| &**ip).collect(),
             ),
-            None => (&*destination.domain, "", "", vec![&*destination.ip]),
+            None if connection.is_some() => (&*destination.domain, "", "", vec![&*destination.ip]),
+            // What is no DNS message need not name anything.
+            None => Default::default(),
         };
         Self {
             relation,

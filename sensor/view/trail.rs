@@ -214,7 +214,8 @@ impl Trail {
     fn listed(&self, document: &Document<'_>) -> Option<Listed> {
         let rules = self.rules.as_ref()?;
         let by_name = document.names().find_map(|name| rules.matches_of_name(name).into_iter().next());
-        let to = address(&document.destination.ip).filter(|_| document.dns.is_none());
+        let is_connection = document.event.dataset == "dnstrail.connection";
+        let to = address(&document.destination.ip).filter(|_| is_connection);
         let mut addresses = document.resolved().chain(to);
         by_name.or_else(|| addresses.find_map(|ip| rules.matches_of_address(ip).into_iter().next()))
     }

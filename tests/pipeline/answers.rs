@@ -186,20 +186,74 @@ fn other_ports_are_not_looked_at() {
     assert_eq!(scene.one().name, "a.example");
 }
 
+/// Malware that speaks another protocol to port 53 was counted, and not named (U10).
 #[test]
-fn bytes_that_are_no_dns_are_counted_as_a_loss() {
+fn bytes_that_are_no_dns_are_a_document_with_their_process() {
     let mut scene = scene();
     egress(CLIENT, SERVER, b"short").by(7).to(&mut scene);
     egress(CLIENT, SERVER, &[0x7f; 40]).by(7).to(&mut scene);
-    Sent { bytes: vec![0x45, 0, 0], ..egress(CLIENT, SERVER, b"") }.to(&mut scene);
-    assert_eq!(scene.metrics.losses.message_invalid.get(), 2);
+    ingress(SERVER, CLIENT, b"").by(7).to(&mut scene);
+    let shown = scene.shown();
+    let of = |one: &Shown| (one.what.clone(), one.pid, one.bytes, one.client, one.alert);
+    let client = CLIENT.parse().ok();
+    let expected = [5, 40, 0].map(|bytes| ("malformed".to_owned(), Some(7), bytes, client, false));
+    assert_eq!(shown.iter().map(of).collect::<Vec<_>>(), expected);
+    assert_eq!(scene.metrics.traffic.messages_unreadable.get(), 3);
+}
+
+/// Lines about what a process sends must not cost more than sending it does.
+#[test]
+fn a_process_has_a_share_of_documents_for_what_is_no_dns() {
+    let mut scene = scene();
+    for _ in 0..100 {
+        egress(CLIENT, SERVER, b"short").by(7).to(&mut scene);
+    }
+    egress(CLIENT, SERVER, b"short").by(8).to(&mut scene);
+    let pids: Vec<_> = scene.shown().iter().map(|one| one.pid).collect();
+    assert_eq!((pids.len(), pids.last()), (17, Some(&Some(8))));
+    assert_eq!(scene.metrics.losses.message_invalid.get(), 84);
+    egress(CLIENT, SERVER, b"short").by(7).at(START + SECOND).to(&mut scene);
+    assert_eq!(scene.shown().iter().filter(|one| one.what == "malformed").count(), 1);
+    // Whoever asks for a replay wants all of them, and no process can flood a file.
+    for _ in 0..100 {
+        egress(CLIENT, SERVER, b"short").direction(None).to(&mut scene);
+    }
+    assert_eq!(scene.shown().len(), 100);
+}
+
+/// Names behind more questions than a message may have are matched all the same.
+#[test]
+fn a_listed_name_in_what_is_no_dns_is_an_alert() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("list.txt"), "evil.example\n").unwrap();
+    let rules = dnstrail::rules::load(&[directory.path().to_owned()], None).complete().unwrap().rules;
+    let mut scene = Scene::with(&Settings::default(), rules);
+    scene.exec(key(7));
+    let mut bytes = query(1, "www.evil.example");
+    bytes[4..6].copy_from_slice(&[0xff, 0xff]);
+    for _ in 0..100 {
+        egress(CLIENT, SERVER, &bytes).by(7).to(&mut scene);
+    }
+    let shown = scene.shown();
+    assert_eq!(shown.len(), 100, "an alert is never left out");
+    assert_eq!((&*shown[99].what, &*shown[99].name, shown[99].alert), ("malformed", "www.evil.example", true));
+    // What comes to an open port accuses no process.
+    ingress(SERVER, CLIENT, &bytes).by(7).to(&mut scene);
+    assert!(!scene.one().alert);
+}
+
+#[test]
+fn losses_are_reported_once_a_second() {
+    let mut scene = scene();
+    let bad = || Sent { bytes: vec![0x45, 0, 0], ..egress(CLIENT, SERVER, b"") };
+    bad().to(&mut scene);
     scene.tick(START + SECOND);
-    assert_eq!(scene.one().what, "packet_malformed+1=1 message_invalid+2=2");
-    egress(CLIENT, SERVER, b"short").at(START + SECOND).to(&mut scene);
+    assert_eq!(scene.one().what, "packet_malformed+1=1");
+    bad().at(START + SECOND).to(&mut scene);
     scene.tick(START + SECOND + 1);
     assert_eq!(scene.shown(), [], "once a second is enough");
     scene.finish(START + SECOND + 2);
-    assert_eq!(scene.one().what, "message_invalid+1=3");
+    assert_eq!(scene.one().what, "packet_malformed+1=2");
     scene.finish(START + 9 * SECOND);
     assert_eq!(scene.shown(), [], "nothing new is nothing to tell");
 }

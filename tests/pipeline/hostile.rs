@@ -13,6 +13,8 @@ fn adds_up(scene: &mut Scene) {
     let timeouts = count(&["timeout"]);
     let messages = count(&["query", "answer", "late", "duplicate", "late duplicate"]);
     assert_eq!(messages, scene.metrics.traffic.messages.get());
+    let unreadable = scene.metrics.traffic.messages_unreadable.get();
+    assert_eq!(count(&["malformed"]) + scene.metrics.losses.message_invalid.get(), unreadable);
     let losses = &scene.metrics.losses;
     scene.pipeline.publish();
     let pending = scene.metrics.levels.transactions_waiting.get();

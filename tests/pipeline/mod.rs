@@ -31,7 +31,7 @@ pub const SERVER: &str = "192.0.2.53:53";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
     pub time: u64,
-    /// `query`, `answer`, `late`, `duplicate`, `late duplicate`, `timeout`, or the name of a loss.
+    /// `query`, `answer`, `late`, `duplicate`, `late duplicate`, `timeout`, `malformed`, or the name of a loss.
     pub what: String,
     /// The name of the first question, or of the query's.
     pub name: String,
@@ -113,10 +113,11 @@ impl Shown {
             Occurrence::Answer { late: false, duplicate: true, .. } => "duplicate",
             Occurrence::Answer { late: true, duplicate: true, .. } => "late duplicate",
             Occurrence::Timeout { .. } => "timeout",
+            Occurrence::Malformed => "malformed",
         };
         what.clone_into(&mut shown.what);
         shown.query_time = match dns.occurrence {
-            Occurrence::Query => None,
+            Occurrence::Query | Occurrence::Malformed => None,
             Occurrence::Answer { query_time, .. } => query_time,
             Occurrence::Timeout { query_time } => Some(query_time),
         };

@@ -100,6 +100,36 @@ fn answer_of_which_a_part_is_readable() {
 }
 
 #[test]
+fn payloads_that_are_no_dns() {
+    let actor = samples::actor(samples::process());
+    let mut message = Message::default();
+    let header = Wire::new(4711, QUERY).question(WWW, 1).bytes();
+    let with_header = [&header[..4], &[0xff; 2], &header[6..], &[0xaa; 64]].concat();
+    for (name, bytes) in [("malformed", &with_header[..]), ("malformed-short", b"GET /"), ("malformed-empty", b"")] {
+        let _ = message.decode(bytes, Kind::Dns);
+        assert!(!message.is_dns, "{name}");
+        let document = dns::Document {
+            occurrence: Occurrence::Malformed,
+            message_bytes: bytes.len(),
+            first_bytes: bytes.get(..dns::FIRST_BYTES).unwrap_or(bytes),
+            ..samples::asked(&message, &actor)
+        };
+        is_golden_lookup(name, document);
+    }
+    let matches = samples::matches();
+    message.decode(&with_header, Kind::Dns).unwrap();
+    let document = dns::Document {
+        occurrence: Occurrence::Malformed,
+        message_bytes: with_header.len(),
+        first_bytes: &with_header[..dns::FIRST_BYTES],
+        matches: &matches,
+        alert: true,
+        ..samples::asked(&message, &actor)
+    };
+    is_golden_lookup("alert-malformed", document);
+}
+
+#[test]
 fn multicast_answer() {
     let name: &[&[u8]] = &[b"printer", b"local"];
     let bytes = Wire::new(0, 0x8400).record(1, name, 1, 0x8001, 120, &[198, 51, 100, 9]).bytes();

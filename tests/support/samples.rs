@@ -247,6 +247,7 @@ pub fn asked<'a>(message: &'a Message, actor: &'a Actor) -> dns::Document<'a> {
         source_is_client: true,
         direction: Some(Direction::Egress),
         message_bytes: 45,
+        first_bytes: &[],
         message,
         query: None,
         matches: &[],

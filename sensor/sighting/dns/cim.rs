@@ -28,19 +28,24 @@ fn exchange(line: &mut Line<'_>, document: &Document<'_>, event: &Event<'_>) {
     let question = document.question();
     let answers = Answers::new(message, line.limits.answers);
     let (limits, json) = (line.limits, &mut line.json);
-    json.literal(key!("message_type"), if message.response { "Response" } else { "Query" });
-    json.cut(key!("query"), question.map(|question| question.name), limits.text, "dns.question.name");
-    json.number(key!("query_count"), u8::from(question.is_some()));
-    operation(json, Opcode(message.opcode.into()));
-    if let Some(question) = question {
-        record_type(json, Type(question.qtype));
+    if document.has_header() {
+        json.literal(key!("message_type"), if message.response { "Response" } else { "Query" });
+        json.cut(key!("query"), question.map(|question| question.name), limits.text, "dns.question.name");
+        json.number(key!("query_count"), u8::from(question.is_some()));
+        operation(json, Opcode(message.opcode.into()));
+        if let Some(question) = question {
+            record_type(json, Type(question.qtype));
+        }
+        json.number(key!("transaction_id"), message.id);
     }
-    json.number(key!("transaction_id"), message.id);
     json.address(key!("src"), &Address::new(client.ip()));
     json.number(key!("src_port"), client.port());
     json.address(key!("dest"), &Address::new(server.ip()));
     json.number(key!("dest_port"), server.port());
     json.literal(key!("transport"), transport_name(document.transport));
+    if !document.has_header() {
+        return;
+    }
     if message.response {
         reply_code(json, Rcode(message.rcode));
         json.number(key!("reply_code_id"), message.rcode);

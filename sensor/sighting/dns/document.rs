@@ -11,6 +11,12 @@ use crate::process::Actor;
 use crate::schema::event::{Category, Event, Kind, Outcome, Type};
 use crate::schema::{self, Line};
 
+/// Bytes that are shown of a payload that is no DNS message. They hold the header of most protocols.
+pub const FIRST_BYTES: usize = 64;
+
+/// Bytes of a DNS header (RFC 1035 4.1.1).
+const HEADER: usize = 12;
+
 /// A DNS message, or the absence of one.
 #[derive(Debug)]
 pub struct Document<'a> {
@@ -27,6 +33,8 @@ pub struct Document<'a> {
     pub direction: Option<Direction>,
     /// Bytes of the DNS message (`network.bytes`).
     pub message_bytes: usize,
+    /// The first bytes of a payload that is no DNS message; see [`FIRST_BYTES`].
+    pub first_bytes: &'a [u8],
     /// The message. A timeout has its query.
     pub message: &'a Message,
     /// The query, where `message` is an answer that does not repeat its question.
@@ -48,6 +56,11 @@ impl<'a> Document<'a> {
     pub fn question(&self) -> Option<Question<'a>> {
         self.message.questions().next().or_else(|| self.query?.questions().next())
     }
+
+    /// Whether the payload is long enough to have the header of a message. What it says may be there by chance.
+    pub(super) fn has_header(&self) -> bool {
+        self.occurrence != Occurrence::Malformed || self.message_bytes >= HEADER
+    }
 }
 
 /// The event that a document describes.
@@ -63,6 +76,8 @@ pub enum Occurrence {
     Timeout {
         query_time: u64,
     },
+    /// A payload on a port of DNS that is no DNS message.
+    Malformed,
 }
 
 impl Document<'_> {
@@ -74,6 +89,7 @@ impl Document<'_> {
                 ("dns-answer", outcome, query_time)
             }
             Occurrence::Timeout { query_time } => ("dns-timeout", Outcome::Failure, Some(query_time)),
+            Occurrence::Malformed => ("dns-malformed", Outcome::Unknown, None),
         };
         let mut event = Event::new(action, "dnstrail.dns");
         if self.alert {
@@ -90,9 +106,11 @@ impl Document<'_> {
         event.duration = query_time.map(|query_time| time.saturating_sub(query_time));
         event.start = query_time;
         event.end = query_time.map(|_| time);
-        if let Occurrence::Timeout { .. } = self.occurrence {
-            event.reason = Some("no answer was seen in time");
-        }
+        event.reason = match self.occurrence {
+            Occurrence::Query | Occurrence::Answer { .. } => None,
+            Occurrence::Timeout { .. } => Some("no answer was seen in time"),
+            Occurrence::Malformed => self.message.malformed,
+        };
         event
     }
 }

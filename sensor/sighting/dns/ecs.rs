@@ -1,5 +1,7 @@
 //! A DNS message, or the absence of one, in ECS: `dns.*`, `dnstrail.dns.*`, and the order of all parts.
 
+use std::fmt::{self, Display};
+
 use super::answers::Answers;
 use super::sentence::message;
 use super::{Document, Occurrence};
@@ -49,6 +51,9 @@ fn dns(
     limits: Limits,
 ) {
     let message = document.message;
+    if !document.has_header() {
+        return;
+    }
     json.object(key!("dns"), |json| {
         json.literal(key!("type"), if message.response { "answer" } else { "query" });
         json.keyword(key!("id"), message.id.into());
@@ -115,6 +120,12 @@ fn own_dns(json: &mut Json<'_>, document: &Document<'_>, limits: Limits) {
         flag(json, key!("duplicate"), duplicate);
     }
     json.text(key!("malformed"), message.malformed);
+    if document.occurrence == Occurrence::Malformed {
+        first_bytes(json, document.first_bytes);
+    }
+    if !document.has_header() {
+        return;
+    }
     // The counts are those that the header claims; less may have been readable.
     let [questions, answers, authorities, additionals] = message.counts;
     count(json, key!("questions_count"), questions, 1);
@@ -128,6 +139,20 @@ fn own_dns(json: &mut Json<'_>, document: &Document<'_>, limits: Limits) {
         json.object(key!("edns"), |json| self::edns(json, edns));
     }
     extended_errors(json, document, limits);
+}
+
+fn first_bytes(json: &mut Json<'_>, bytes: &[u8]) {
+    if !bytes.is_empty() {
+        json.shown(key!("first_bytes"), Hexadecimal(bytes));
+    }
+}
+
+struct Hexadecimal<'a>(&'a [u8]);
+
+impl Display for Hexadecimal<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
 }
 
 /// A count that is left out where it is what most messages have.

@@ -52,6 +52,11 @@ pub const FIELDS: Fields = &[
     own("dnstrail.dns.late", True, "The answer came after the timeout"),
     own("dnstrail.dns.duplicate", True, "The query had been answered before"),
     own("dnstrail.dns.malformed", Text, "Why only a part could be read, or what is wrong with the message"),
+    own(
+        "dnstrail.dns.first_bytes",
+        Form("^([0-9a-f]{2}){1,64}$"),
+        "Up to 64 bytes of what is no DNS message, in hexadecimal; `network.bytes` is the length of all",
+    ),
     own("dnstrail.dns.questions_count", Holds::U16, "As the header claims; left out where it is 1"),
     own("dnstrail.dns.answers_count", Holds::U16, "As the header claims; left out where it is 0"),
     own("dnstrail.dns.authorities_count", Holds::U16, "As the header claims; left out where it is 0"),
@@ -72,7 +77,6 @@ pub const FIELDS: Fields = &[
 const TABLES: &[Fields] = &[FIELDS, MESSAGE, ACTOR, OWN_ACTOR, NETWORK, THREAT];
 
 const ALWAYS: &[&str] = &[
-    "dns",
     "client",
     "server",
     "source",
@@ -91,8 +95,8 @@ const MESSAGE_OF_DNS: Action = Action {
     kinds: &["event", "alert"],
     dataset: "dnstrail.dns",
     tables: TABLES,
-    always: &[ALWAYS],
-    never: &[],
+    always: &[ALWAYS, &["dns"]],
+    never: &["dnstrail.dns.first_bytes"],
     values: &[],
     lists: &[("event.type", &[&["connection", "protocol"], &["connection", "protocol", "info"]])],
 };
@@ -101,7 +105,14 @@ pub const ACTIONS: &[Action] = &[
     Action {
         name: "dns-query",
         meaning: "a query was seen",
-        never: &["event.duration", "event.start", "event.end", "event.reason", "dns.response_code"],
+        never: &[
+            "event.duration",
+            "event.start",
+            "event.end",
+            "event.reason",
+            "dns.response_code",
+            "dnstrail.dns.first_bytes",
+        ],
         values: &[("event.outcome", &["unknown"]), ("dns.type", &["query"])],
         ..MESSAGE_OF_DNS
     },
@@ -109,16 +120,24 @@ pub const ACTIONS: &[Action] = &[
         name: "dns-answer",
         meaning: "an answer was seen; `event.duration` is the time from its query, where that was seen",
         always: &[ALWAYS, &["dns.response_code"]],
-        never: &["event.reason"],
+        never: &["event.reason", "dnstrail.dns.first_bytes"],
         values: &[("event.outcome", &["success", "failure"]), ("dns.type", &["answer"])],
         ..MESSAGE_OF_DNS
     },
     Action {
         name: "dns-timeout",
         meaning: "no answer was seen; `event.duration` is the time of waiting",
-        always: &[ALWAYS, &["event.duration", "event.start", "event.end", "event.reason"]],
-        never: &["dns.response_code"],
+        always: &[ALWAYS, &["dns", "event.duration", "event.start", "event.end", "event.reason"]],
+        never: &["dns.response_code", "dnstrail.dns.first_bytes"],
         values: &[("event.outcome", &["failure"]), ("dns.type", &["query"])],
+        ..MESSAGE_OF_DNS
+    },
+    Action {
+        name: "dns-malformed",
+        meaning: "a payload on a port of DNS that is no DNS message: `dnstrail.dns.first_bytes`; what `dns` holds of it may be there by chance",
+        always: &[ALWAYS, &["dnstrail.dns.malformed", "event.reason"]],
+        never: &["event.duration", "event.start", "event.end"],
+        values: &[("event.outcome", &["unknown"])],
         ..MESSAGE_OF_DNS
     },
 ];

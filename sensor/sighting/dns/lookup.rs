@@ -3,7 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::document::{Document, Occurrence};
+use super::budget::Budget;
+use super::document::{Document, FIRST_BYTES, Occurrence};
 use super::ports::Client;
 use super::transaction::{Answered, Conversation, Query, Transactions};
 use super::{ANSWER_DATA, ANSWER_NAME, QUESTION_NAME, RESOLVED_IP};
@@ -22,6 +23,8 @@ pub(super) struct Lookups {
     /// The query of an answer without question, or of a timeout.
     query: Message,
     matches: Matches,
+    /// The documents for what is no message.
+    budget: Budget,
 }
 
 /// A message on the way to its document.
@@ -38,6 +41,7 @@ impl Lookups {
             message: Message::default(),
             query: Message::default(),
             matches: Matches::default(),
+            budget: Budget::default(),
         }
     }
 
@@ -54,10 +58,7 @@ impl Lookups {
         context: &mut Context,
         out: &mut dyn Emit,
     ) {
-        if self.message.decode(bytes, protocol(flow)).is_err() || !self.message.is_dns {
-            context.metrics.losses.message_invalid.add(1);
-            return;
-        }
+        let is_readable = self.message.decode(bytes, protocol(flow)).is_ok() && self.message.is_dns;
         let source_is_client = match client {
             Client::Source => true,
             Client::Destination => false,
@@ -68,15 +69,18 @@ impl Lookups {
         if !flow.is_observed(context.observe, source_is_client) {
             return;
         }
-        context.metrics.traffic.messages.add(1);
-        if self.message.malformed.is_some() {
-            context.metrics.traffic.messages_malformed.add(1);
-        }
         self.matches.clear();
         for question in self.message.questions() {
             self.matches.name(&context.rules, question.name, &QUESTION_NAME);
         }
         let sighted = Sighted { flow, source_is_client, bytes };
+        if !is_readable {
+            return self.malformed(&sighted, context, out);
+        }
+        context.metrics.traffic.messages.add(1);
+        if self.message.malformed.is_some() {
+            context.metrics.traffic.messages_malformed.add(1);
+        }
         if self.message.response {
             match_answer(&mut self.matches, &context.rules, &self.message);
             self.answer(&sighted, context, out);
@@ -108,6 +112,7 @@ impl Lookups {
                 source_is_client: true,
                 direction: transaction.direction,
                 message_bytes: transaction.length,
+                first_bytes: &[],
                 message: &self.query,
                 query: None,
                 matches: &transaction.labels,
@@ -178,6 +183,29 @@ impl Lookups {
         self.transactions.add_label_bytes(added);
     }
 
+    /// A payload that is no DNS message. One that names a listed name is no chance, and is never left out.
+    fn malformed(&mut self, sighted: &Sighted<'_>, context: &mut Context, out: &mut dyn Emit) {
+        let Sighted { flow, source_is_client, bytes } = *sighted;
+        context.metrics.traffic.messages_unreadable.add(1);
+        let process = flow.task.map(|task| task.process);
+        let has_room = !self.matches.list().is_empty() || flow.direction.is_none() || self.budget.take(process, flow.time);
+        if !has_room {
+            context.metrics.losses.message_invalid.add(1);
+            return;
+        }
+        let actor = context.actor(flow.task, flow.time);
+        // Anyone on the network can send to an open port: that accuses no process.
+        let news = self.matches.news(&[]).filter(|_| source_is_client || flow.direction.is_none());
+        let alert = context.is_alert((flow.time, &actor), news, out);
+        let document = Document {
+            first_bytes: bytes.get(..FIRST_BYTES).unwrap_or(bytes),
+            matches: self.matches.list(),
+            alert,
+            ..sighted.document(&actor, &self.message, Occurrence::Malformed)
+        };
+        out.emit(flow.time, sighting::Document::Dns(document));
+    }
+
     /// An answer whose query was not seen. Anyone on the network can send one to an open port, so it neither raises
     /// an alert about the owner of the socket nor has its addresses watched. A capture accuses no process.
     fn unsolicited(&mut self, sighted: &Sighted<'_>, context: &mut Context, out: &mut dyn Emit) {
@@ -206,6 +234,7 @@ impl Sighted<'_> {
             source_is_client,
             direction: flow.direction,
             message_bytes: bytes.len(),
+            first_bytes: &[],
             message,
             query: None,
             matches: &[],

@@ -9,8 +9,8 @@ macro_rules! mnemonic {
 }
 
 mod answers;
+mod budget;
 mod cim;
-
 mod document;
 mod ecs;
 mod fields;
@@ -26,7 +26,7 @@ use std::sync::Arc;
 use super::{Context, Emit, Flow, Kind, Seen, Settings};
 use crate::field::Field;
 use crate::metrics::Levels;
-pub use document::{Document, Occurrence};
+pub use document::{Document, FIRST_BYTES, Occurrence};
 pub use fields::{ACTIONS, ANSWER_DATA, ANSWER_NAME, QUESTION_NAME, RESOLVED_IP};
 pub use framing::LengthPrefix;
 use lookup::Lookups;

@@ -20,6 +20,7 @@ use crate::schema::{Limits, Line};
 static CLASS: ocsf::Class = ocsf::Class { uid: 4003, name: "DNS Activity", category: "Network Activity" };
 
 const QUERY: Activity = Activity { id: 1, name: "Query", type_name: "DNS Activity: Query" };
+const UNKNOWN: Activity = Activity { id: 0, name: "Unknown", type_name: "DNS Activity: Unknown" };
 const RESPONSE: Activity = Activity { id: 2, name: "Response", type_name: "DNS Activity: Response" };
 
 pub(super) fn write(document: &Document<'_>, line: &mut Line<'_>) {
@@ -27,7 +28,11 @@ pub(super) fn write(document: &Document<'_>, line: &mut Line<'_>) {
     let (limits, event) = (line.limits, document.event(line.time));
     let base = Base {
         class: &CLASS,
-        activity: if dns.response { RESPONSE } else { QUERY },
+        activity: match (document.has_header(), dns.response) {
+            (false, _) => UNKNOWN,
+            (true, true) => RESPONSE,
+            (true, false) => QUERY,
+        },
         // Labels that only repeat what the query raised are no alert.
         severity: Severity::of(event.severity.filter(|_| alert)),
         status: match event.outcome {
@@ -126,7 +131,8 @@ fn times(json: &mut Json<'_>, document: &Document<'_>, event: &Event<'_>, time: 
         }
     };
     let response = document.message.response;
-    instant(key!("query_time"), if response { event.start } else { event.start.or(Some(time)) });
+    let is_query = document.has_header() && !response;
+    instant(key!("query_time"), event.start.or(is_query.then_some(time)));
     instant(key!("response_time"), response.then_some(time));
     instant(key!("start_time"), event.start);
     instant(key!("end_time"), event.end);

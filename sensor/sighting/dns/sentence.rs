@@ -35,6 +35,7 @@ impl Display for Sentence<'_> {
             Occurrence::Query => " asked for ",
             Occurrence::Answer { .. } => " got an answer for ",
             Occurrence::Timeout { .. } => " got no answer for ",
+            Occurrence::Malformed => " has a message that is not valid DNS, about ",
         })?;
         match document.question() {
             Some(question) => write!(formatter, "{} {}", Type(question.qtype), text(question.name))?,
