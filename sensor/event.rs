@@ -206,7 +206,7 @@ pub struct ConnectionId {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// The other end has accepted it.
+    /// The other end has accepted the connection.
     Opened,
     /// The connection was never open.
     Failed,
@@ -227,7 +227,7 @@ impl Clock {
     }
 }
 
-/// A record that is not what `event.h` says.
+/// A record that does not have the form of `event.h`.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DecodeError {
     #[error("a record of {0} bytes is shorter than its kind demands")]

@@ -46,7 +46,7 @@ pub fn regular(path: &Path) -> Result<File, Refusal> {
 /// As of [`regular`]; the file is larger, or not UTF-8.
 pub fn text(path: &Path, bound: u64) -> Result<String, Refusal> {
     let mut text = String::new();
-    // One byte more: a file may be larger than it says (`/proc`), or grow.
+    // One byte more is read: a file may be larger than it says (`/proc`), or grow.
     regular(path)?.take(bound + 1).read_to_string(&mut text)?;
     if text.len() as u64 > bound { Err(Refusal::TooLarge(bound)) } else { Ok(text) }
 }

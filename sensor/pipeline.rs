@@ -21,7 +21,7 @@ pub struct Pipeline {
     reassembler: Reassembler,
     kinds: Kinds,
     context: Context,
-    /// The last packet stood in a capture.
+    /// Whether the last packet stood in a capture.
     captured: bool,
     swept: u64,
     watch: Watch,

@@ -65,7 +65,7 @@ impl<T: Held> Held for Rc<T> {
     }
 }
 
-/// As of [`Rc`].
+/// A value behind an [`Arc`](std::sync::Arc) counts like one behind an [`Rc`].
 impl<T: Held> Held for Arc<T> {
     fn held(&self) -> usize {
         size_of::<T>() + 2 * size_of::<usize>() + (**self).held()

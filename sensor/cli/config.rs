@@ -16,7 +16,8 @@ use crate::sighting::Watch;
 
 /// The configuration file where no `--config` names another; it need not exist.
 const DEFAULT_FILE: &str = "/etc/dnstrail/dnstrail.toml";
-/// Bytes of a configuration file, which has some hundred; a larger file is another one.
+/// Bytes of a configuration file that are read. A configuration has some hundred bytes; a larger file is some other
+/// file.
 const LARGEST_FILE: u64 = 1 << 20;
 /// Ports that carry DNS, mDNS (RFC 6762) and LLMNR (RFC 4795).
 pub const PORTS: [u16; 3] = [53, 5353, 5355];
@@ -31,10 +32,10 @@ pub struct Run {
     pub observe: Observe,
     pub ready_file: Option<PathBuf>,
     pub duration: Option<Duration>,
-    /// Zero: each lookup raises its own alert.
+    /// Seconds of an alert window. Zero: each lookup raises its own alert.
     pub alert_window: Duration,
     pub metrics: Option<SocketAddr>,
-    /// Bytes.
+    /// The size of the ring in bytes.
     pub ring_bytes: u32,
 }
 
@@ -180,7 +181,7 @@ mod tests {
         assert!(error.starts_with("/nonexistent/dnstrail.toml: cannot be read: No such file"), "{error}");
     }
 
-    /// Opening a FIFO waits for its writer, and `/dev/zero` never ends.
+    /// Only a regular file is a configuration: opening a FIFO would wait for its writer, and `/dev/zero` never ends.
     #[test]
     fn only_a_regular_file_of_some_size_is_read() {
         let folder = tempfile::tempdir().unwrap();

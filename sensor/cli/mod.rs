@@ -28,8 +28,8 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Parses the arguments and the environment of this process. Help, and what cannot be understood, ends
-    /// the process here.
+    /// Parses the arguments and the environment of this process. A request for help, or an argument that cannot be
+    /// understood, ends the process here.
     #[must_use]
     pub fn typed() -> Self {
         Self::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit())

@@ -14,13 +14,13 @@ use crate::observe::Observe;
 use crate::probe::Hooks;
 use crate::sighting::{Name, Watch};
 
-/// Port 0 is none.
+/// Port 0 is not a port.
 pub type Port = NonZeroU16;
 
-/// `--timeout`: a query that waits longer than an hour waits for nothing.
+/// `--timeout`: the longest wait is an hour, because no program waits longer for an answer.
 pub type Timeout = Seconds<false, 3600>;
 
-/// `--alert-window`: repeated alerts are reported when it ends, which is of no use after a day.
+/// `--alert-window`: repeats are reported at the end of the window, and a report that is a day late is of no use.
 pub type AlertWindow = Seconds<true, 86_400>;
 
 /// A value outside its bounds.
@@ -93,7 +93,7 @@ impl FromStr for RingSize {
     }
 }
 
-/// `--metrics`: counts are no secret, but they are no business of the network's either.
+/// `--metrics`: a loopback address only, because the counts are of no concern to the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Loopback(pub SocketAddr);

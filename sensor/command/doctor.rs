@@ -147,7 +147,7 @@ impl Diagnosis {
 }
 
 impl Role {
-    /// Where another role failed, this one was not tried to the end: only its refusals are shown.
+    /// Where another role failed, this role was not tried to its end, so only its refusals are shown.
     fn write(&self, out: &mut impl Write, is_attached: bool) -> io::Result<()> {
         if !is_attached && self.refused.is_empty() {
             return Ok(());

@@ -81,7 +81,7 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
             }
         }
         report_sight(&mut probes, &mut chain, &metrics, before);
-        // Also where the ring is never empty.
+        // Losses are counted and outputs tended also while the ring is never empty.
         probes.count_losses(&metrics);
         chain.tend(before);
         rulebook.turn(before, &mut chain);
@@ -114,7 +114,7 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
     let patience = Instant::now() + DRAIN;
     let mut is_over = false;
     while probes.drain(&metrics, &mut |event, _| {
-        // The sensor must end: what is left in the ring is only counted.
+        // The sensor must end: records that are left in the ring are only counted.
         if is_over {
             metrics.losses.packet_abandoned.add(u64::from(matches!(event, Event::Packet(_))));
         } else {
@@ -127,7 +127,7 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
     super::all_arrived(chain.finish(now(), Some(reason)))
 }
 
-/// Says what the kernel side no longer sees, or sees again.
+/// Reports what the kernel side no longer sees, or that it sees everything again.
 fn report_sight(probes: &mut Probes, chain: &mut Chain, metrics: &Metrics, now: u64) {
     for sight in probes.check() {
         let (lost, attached_again) = match &sight {
@@ -142,7 +142,7 @@ fn report_sight(probes: &mut Probes, chain: &mut Chain, metrics: &Metrics, now: 
     }
 }
 
-/// Hands what happened to the pipeline, and what that asks for to the kernel side. True: there may be more.
+/// Gives events to the pipeline, and its commands to the kernel side. True: there may be more events.
 fn drain(probes: &mut Probes, chain: &mut Chain, metrics: &Metrics) -> bool {
     probes.drain(metrics, &mut |event, commands| {
         chain.push(event);

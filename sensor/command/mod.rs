@@ -26,7 +26,7 @@ use crate::sink::{PARAMETERS, Parameter};
 enum Failure {
     /// Exit code 1: something failed that may succeed on another try.
     AtRunTime(anyhow::Error),
-    /// Exit code 2: what was asked for cannot be done, on no other try either.
+    /// Exit code 2: wrong usage or configuration, which fails on every other try as well.
     Usage(anyhow::Error),
     /// Exit code 1: the answer itself is bad news, and was printed.
     Answered,
@@ -63,7 +63,8 @@ pub fn main() -> ExitCode {
         Err(Failure::AtRunTime(error)) => (error, 1),
         Err(Failure::Usage(error)) => (error, 2),
     };
-    // A path or a line of a file may hold what a terminal obeys; a line of its own may stand.
+    // A path or a line of a file may hold characters that a terminal obeys. A line break is kept where it stands
+    // alone.
     for line in format!("dnstrail: {}", sentence(&error)).lines() {
         eprintln!("{}", Shown(line));
     }

@@ -176,7 +176,7 @@ fn lookup(rules: &Rules, names: &[String], json: bool, out: &mut impl Write) -> 
 /// One name or address against a rule set.
 #[derive(Serialize)]
 struct Lookup<'a> {
-    /// As it was asked for.
+    /// The text that was asked for, as it was typed.
     name: &'a str,
     /// A lookup of this name would alert.
     listed: bool,

@@ -50,7 +50,7 @@ impl Service {
         self.notify("READY=1");
     }
 
-    /// Rules are read and files opened anew; [`Service::turn`] reports the end of it.
+    /// Reports that rules are read and files are opened anew; [`Service::turn`] reports the end of it.
     pub fn reloading(&mut self) {
         self.reloading = true;
         let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);

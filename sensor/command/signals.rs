@@ -46,7 +46,7 @@ impl Signals {
         matches!(self.renew.read_signal(), Ok(Some(_)))
     }
 
-    /// The same question for outputs that wait for a reader.
+    /// Whether a signal that ends the run came, as a question that outputs ask while they wait for a reader.
     pub fn stopping(&self) -> Stopping {
         let end = Arc::clone(&self.end);
         Arc::new(move || is_readable(end.as_fd()))

@@ -119,7 +119,7 @@ pub(super) struct Data {
     pub address: Option<IpAddr>,
 }
 
-/// Writes what `parser` holds and nothing else; on an error the caller takes back what was written.
+/// Writes all that `parser` holds. On an error the caller takes back what was written.
 pub(super) fn write(
     rtype: u16,
     class: u16,
@@ -287,7 +287,7 @@ impl<'a> Writer<'_, 'a> {
         Ok(())
     }
 
-    /// RFC 4025 2.
+    /// IPSECKEY (RFC 4025 2).
     fn gateway(&mut self) -> Result<(), Unreadable> {
         let kind = self.parser.parse_u8()?;
         self.text.number(kind);

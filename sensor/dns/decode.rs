@@ -100,7 +100,7 @@ fn is_dns(message: &Message, room: usize) -> bool {
     questions == 0 && counts_fit && something
 }
 
-/// Nothing more is read, for this reason.
+/// The reason why nothing more is read.
 struct Stop(&'static str);
 
 struct Decoder<'m, 'a> {
@@ -148,8 +148,8 @@ impl<'a> Decoder<'_, 'a> {
         Ok(())
     }
 
-    /// The header may count nothing although a question follows, and nothing else: what is asked for can
-    /// be read all the same.
+    /// Reads the question. The header may count none although one follows, and nothing else: the name that is asked
+    /// for can be read all the same.
     fn uncounted_question(&mut self) {
         let (parser, length) = (self.parser, self.text.len());
         let asks = self.parser.peek_all().first().is_some_and(|label| *label > 0);

@@ -10,7 +10,7 @@ use super::names::Unreadable;
 use super::numbers::ErrorInfo;
 use super::text::{Span, Text};
 
-/// A server gives one, a chain of forwarders a few.
+/// Extended errors of one message. A server gives one, a chain of forwarders a few.
 const MAX_ERRORS: usize = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct ClientSubnet {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExtendedError<'a> {
     pub code: ErrorInfo,
-    /// Escaped as strings are; often empty.
+    /// The server's text, escaped as strings are; often empty.
     pub text: &'a str,
 }
 

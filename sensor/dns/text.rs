@@ -108,7 +108,7 @@ impl Text {
         }
     }
 
-    /// Escaped, without quotes around it.
+    /// Bytes as text, escaped, without quotes around it.
     pub(super) fn escape(&mut self, bytes: &[u8]) {
         if bytes.iter().all(|byte| PLAIN[usize::from(*byte)] || *byte == b'.') {
             self.0.extend_from_slice(bytes);

@@ -1,5 +1,5 @@
-//! Names of the host's users and groups, from its own two files. Not by NSS: that may ask a
-//! directory server, whose name it would look up in the DNS, and wait.
+//! Names of the host's users and groups, from its own two files. NSS is not asked: it may ask a directory server,
+//! whose name it would look up in the DNS, and wait.
 
 use std::collections::HashMap;
 use std::fs::File;

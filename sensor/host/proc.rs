@@ -35,9 +35,9 @@ pub(super) struct ProcFs {
 /// Facts about a process; each part may be missing by itself.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
-    /// As the link has it, with [`DELETED`] behind what was unlinked.
+    /// The executable's path as the link has it, with [`DELETED`] behind a name that was unlinked.
     pub(crate) executable: Option<String>,
-    /// Each ended by NUL.
+    /// The arguments, each ended by NUL.
     pub(crate) arguments: Option<Vec<u8>>,
     pub(crate) arguments_total: u32,
     pub(crate) working_directory: Option<String>,
@@ -48,7 +48,8 @@ impl ProcFs {
         Self { root: root.to_owned() }
     }
 
-    /// `None` where the pid is free or another process's, before or after the reading.
+    /// The facts about a process. `None` where its pid is free, or is that of another process, before or after the
+    /// reading.
     pub(super) fn facts(&self, process: &TaskKey) -> Option<Facts> {
         let directory = self.directory(process.pid);
         if !is_process(&directory, process) {

@@ -36,7 +36,8 @@ impl schema::Document for Report<'_> {
         ecs::own(json, |json| self.own(json, limits));
     }
 
-    /// No model of CIM is about a sensor: the fields are its own, and those of the alert where it repeats one.
+    /// A report in CIM. No model of CIM is about a sensor: the fields are the report's own, and those of the alert
+    /// where a summary repeats one.
     fn cim(&self, line: &mut Line<'_>) {
         let (limits, event) = (line.limits, self.event());
         cim::begin(line, &event);

@@ -11,7 +11,7 @@ pub struct Losses {
 }
 
 impl Losses {
-    /// The report of all counts that grew; `None` where none did.
+    /// The report of all counts that grew since the last report; `None` where none did.
     pub fn report(&mut self, metrics: &Metrics) -> Option<Report<'_>> {
         self.growth.clear();
         for (place, (name, _, total)) in metrics.losses.each().enumerate() {

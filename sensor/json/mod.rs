@@ -1,6 +1,6 @@
-//! Writes JSON (RFC 8259) at the end of a byte buffer, one field after the other, in one pass. Commas and
-//! emptiness are looked after here: an object or a list that got nothing leaves nothing behind. A text that
-//! shows less than was there is marked in [`Cuts`]. Which fields there are is left to `schema`.
+//! Writes JSON (RFC 8259) at the end of a byte buffer, one field after the other, in one pass. The writer sets
+//! commas, and removes an object or a list that got no field. A text that shows less than was there is marked in
+//! [`Cuts`]. Which fields there are is left to `schema`.
 //!
 //! Each field ends in a comma, which the end of its object takes back: no state says whether a field is the
 //! first one.
@@ -77,7 +77,7 @@ pub struct Json<'a> {
     memory: &'a mut Memory,
 }
 
-/// Where an object within another one began.
+/// The place in the line where an object within another one began.
 #[derive(Debug)]
 pub struct Begun {
     start: usize,
@@ -101,7 +101,7 @@ impl<'a> Json<'a> {
         &mut self.memory.cuts
     }
 
-    /// Where the line ends now.
+    /// The number of bytes that the line has now.
     #[must_use]
     pub fn position(&self) -> usize {
         self.bytes.len()
@@ -205,7 +205,7 @@ impl<'a> Json<'a> {
         self.bytes.extend_from_slice(b"\",");
     }
 
-    /// A fraction, without an exponent; what is not finite leaves nothing behind.
+    /// A fraction, without an exponent; a number that is not finite leaves nothing behind.
     pub fn fraction(&mut self, name: impl Name, number: f64) {
         if number.is_finite() {
             name.push(self.bytes);

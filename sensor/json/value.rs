@@ -8,7 +8,7 @@ use chrono::{DateTime, Datelike};
 
 use super::digits::pair;
 
-/// A few bytes of JSON.
+/// A few bytes of JSON, at most `SIZE`.
 #[derive(Debug, Clone, Copy)]
 pub struct Piece<const SIZE: usize> {
     bytes: [u8; SIZE],
@@ -20,7 +20,7 @@ impl<const SIZE: usize> Piece<SIZE> {
         Self { bytes: [0; SIZE], length: 0 }
     }
 
-    /// Without effect where there is no space, which each user of this rules out by its `SIZE`.
+    /// Appends `bytes`. Without effect where there is no space, which each user of a piece rules out by its `SIZE`.
     #[inline]
     fn push(&mut self, bytes: &[u8]) {
         let space = self.bytes.get_mut(self.length..self.length + bytes.len());
@@ -43,7 +43,8 @@ impl<const SIZE: usize> Piece<SIZE> {
         }
     }
 
-    /// Copies all bytes, and takes back those that are not used: a copy of constant length is faster.
+    /// Appends the piece to a line: all `SIZE` bytes are copied, and those that are not used are taken back. A copy
+    /// of constant length is faster.
     #[inline]
     pub(super) fn push_to(&self, bytes: &mut Vec<u8>) {
         let end = bytes.len() + self.length;

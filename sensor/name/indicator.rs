@@ -45,7 +45,7 @@ impl<'a> Indicator<'a> {
                 Indicator::Network(network) => Ok(Self::Network(network)),
             };
         }
-        // Most words are bare names.
+        // Most lists hold bare names only.
         let mut host = word;
         if word.iter().any(|byte| matches!(byte, b':' | b'/' | b'?' | b'#' | b'@' | b'[')) {
             if let Some(network) = cidr(word) {

@@ -33,7 +33,7 @@ pub(super) struct Flow<F> {
     closed: bool,
     ahead: VecDeque<Piece>,
     ahead_bytes: usize,
-    /// The time at which the gap before `ahead` opened.
+    /// The time at which the gap before the first segment of `ahead` opened.
     gap_since: u64,
     /// The time of the last packet.
     heard: u64,
@@ -56,7 +56,7 @@ impl<F: Framing> Flow<F> {
         self.next = self.start;
     }
 
-    /// Gives the number of bytes that were lost or passed over.
+    /// Takes a segment, and returns the number of bytes that were lost or passed over.
     pub(super) fn push(&mut self, time: u64, segment: &Tcp<'_>, message: &mut dyn FnMut(&[u8])) -> (u64, Verdict) {
         self.heard = time;
         let sequence = data_sequence(segment);
@@ -69,7 +69,7 @@ impl<F: Framing> Flow<F> {
             self.reset(segment);
         }
 
-        // An RST elsewhere is none to the receiver either (RFC 5961 3.2), but for a gap that only we have.
+        // A receiver ignores an RST at another place, too (RFC 5961 3.2), unless only the sensor has a gap before it.
         if let Some(urgent) = segment.urgent.filter(|urgent| after(*urgent, self.next) >= 0) {
             self.readings.announce(urgent);
         }
@@ -103,7 +103,7 @@ impl<F: Framing> Flow<F> {
         self.close(message)
     }
 
-    /// Nothing is lost by forgetting it.
+    /// Whether the flow holds nothing, so that nothing is lost when it is forgotten.
     pub(super) fn is_stale(&self, time: u64) -> bool {
         let patience = if self.closed { LINGER } else { IDLE };
         self.unread() == 0 && time.saturating_sub(self.heard) > patience
@@ -114,7 +114,7 @@ impl<F: Framing> Flow<F> {
         self.readings.capacity() + self.ahead_bytes + self.ahead.capacity() * size_of::<Piece>()
     }
 
-    /// Segments wait behind a gap.
+    /// Whether segments wait behind a gap.
     pub(super) fn has_gap(&self) -> bool {
         !self.ahead.is_empty()
     }
@@ -187,7 +187,7 @@ impl<F: Framing> Flow<F> {
         self.ahead.insert(index, Piece { sequence, bytes: bytes.to_vec() });
     }
 
-    /// Goes on with what waits and is next.
+    /// Hands out the waiting segments that are next in order.
     fn drain(&mut self, message: &mut dyn FnMut(&[u8])) -> u64 {
         let mut lost = 0;
         while let Some(old) = self.ahead.front().map(|first| after(self.next, first.sequence)).filter(|old| *old >= 0) {
@@ -210,7 +210,7 @@ impl<F: Framing> Flow<F> {
                 || time.saturating_sub(self.gap_since) > GAP_PATIENCE)
     }
 
-    /// Goes on behind the gap. `time` is when the next one begins to be waited for.
+    /// Goes on behind the gap. `time` is the time from which the next gap is waited for.
     fn give_up_gap(&mut self, time: u64, message: &mut dyn FnMut(&[u8])) -> u64 {
         let Some(first) = self.ahead.front() else {
             return 0;
@@ -222,8 +222,8 @@ impl<F: Framing> Flow<F> {
         lost + self.drain(message)
     }
 
-    /// The connection is over. Its numbers stay known, so that copies of its segments are
-    /// recognised, and if it goes on all the same, nothing is missed.
+    /// Ends the connection. Its sequence numbers stay known, so that copies of its segments are recognised; and if
+    /// the connection goes on all the same, nothing of it is missed.
     fn close(&mut self, message: &mut dyn FnMut(&[u8])) -> u64 {
         let mut lost = 0;
         while !self.ahead.is_empty() {
@@ -253,7 +253,8 @@ pub(super) fn after(a: u32, b: u32) -> i32 {
     a.wrapping_sub(b).cast_signed()
 }
 
-/// No packet is longer than that: the length of a datagram is a u32 itself (RFC 2675).
+/// The length of a segment. No packet is longer than a `u32` counts: the length of a datagram is a `u32` itself (RFC
+/// 2675).
 fn length32(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }

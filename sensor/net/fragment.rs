@@ -1,9 +1,9 @@
 //! Fragments of IPv4 and IPv6 datagrams until they are whole, in bounded memory. Live packets are
 //! whole; captures are not.
 //!
-//! Fragments that overlap with different bytes, or in part, end their datagram, for IPv6 as
-//! RFC 5722 asks and for IPv4 as Linux does since 2018 (commit 7969e5c40dfd): what the host's own
-//! kernel refuses, no program was answered with. Exact copies are ignored (RFC 8200 4.5).
+//! Fragments that overlap with different bytes, or in part, end their datagram, for IPv6 as RFC 5722 asks and for
+//! IPv4 as Linux does since 2018 (commit 7969e5c40dfd): a datagram that the host's own kernel refuses reached no
+//! program. Exact copies are ignored (RFC 8200 4.5).
 
 use std::collections::VecDeque;
 use std::mem;
@@ -35,7 +35,7 @@ pub(super) struct Fragments {
     waiting: VecDeque<Incomplete>,
     /// Sum of the buffers of `waiting`.
     held: usize,
-    /// The last one that became whole: its bytes are lent out.
+    /// The last datagram that became whole, whose bytes are lent out.
     whole: Incomplete,
     spare: Vec<Incomplete>,
     metrics: Arc<Metrics>,
@@ -60,9 +60,9 @@ struct Incomplete {
     bytes: Vec<u8>,
     /// The parts of `bytes` that have come: sorted, and apart from each other.
     stretches: Vec<Range<usize>>,
-    /// Known from the last fragment.
+    /// The length of the whole datagram, which the last fragment shows.
     total: Option<usize>,
-    /// Counted as lost; kept so that its later fragments are recognised.
+    /// The datagram was counted as lost; it is kept so that its later fragments are recognised.
     given_up: bool,
 }
 

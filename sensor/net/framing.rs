@@ -26,7 +26,7 @@ pub trait Framing: Default + Clone {
     /// Gives back memory beyond `capacity` bytes.
     fn shrink(&mut self, capacity: usize);
 
-    /// Begins to count for [`trial`](Self::trial).
+    /// Begins the count that [`trial`](Self::trial) returns.
     fn begin_trial(&mut self) {}
 
     /// How many messages since [`begin_trial`](Self::begin_trial) did not begin as messages do, counted as

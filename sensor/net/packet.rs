@@ -70,14 +70,14 @@ pub enum PacketError {
     ExtensionHeaders,
     #[error("a fragment that cannot be part of a datagram")]
     Fragment,
-    /// Nothing is wrong with the packet, it carries something else.
+    /// The packet is well-formed and carries another protocol.
     #[error("IP protocol {0} is neither TCP nor UDP")]
     Protocol(u8),
 }
 
 impl PacketError {
-    /// The packet could not be read, which is a loss (`packet_malformed`); else it was read and
-    /// is of no interest.
+    /// Whether the packet could not be read, which is a loss (`packet_malformed`). Any other packet was read and is
+    /// of no interest.
     #[must_use]
     pub fn is_malformed(self) -> bool {
         !matches!(self, Self::Protocol(_))

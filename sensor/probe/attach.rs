@@ -95,10 +95,10 @@ pub struct Probes {
     ring: Ring,
     /// Attached as long as they are held.
     links: Links,
-    /// Those of them that read packets and that the kernel may skip: the functions', where no cgroup v2 is
-    /// mounted. Their counts are read also when they are detached.
+    /// The links of those programs that read packets and that the kernel may skip: the ones of traced functions,
+    /// where no cgroup v2 is mounted. Their counts are read also when the programs are detached.
     traced: Vec<&'static Program>,
-    /// The one that sees connections, if it was taken; and its skipped runs that are counted or did not matter.
+    /// The program that sees connections, if it was taken; and its skipped runs that are counted or did not matter.
     connects: Option<&'static Program>,
     skipped: Cell<u64>,
     /// Records of the processes that ran before, until they are handed out.
@@ -353,7 +353,7 @@ fn attach(
     Ok(links)
 }
 
-/// `None`: it was not loaded.
+/// The attached program. `None`: the program was not loaded.
 fn attach_one(skeleton: &Skeleton, program: &'static Program, cgroup: Option<&Path>) -> Option<Result<Link, Refusal>> {
     let loaded = find(skeleton, program)?;
     let link = listen(|| match (program.attach, cgroup) {
@@ -367,7 +367,8 @@ fn find<'a>(skeleton: &'a Skeleton, program: &Program) -> Option<ProgramMut<'a>>
     skeleton.object().progs_mut().find(|loaded| loaded.name() == program.name)
 }
 
-/// Runs the iterators: who runs already, and who holds the sockets that are open. Appends process records.
+/// Runs the iterators, which list the processes that run already and the holders of open sockets. Appends process
+/// records.
 fn iterate(skeleton: &Skeleton, refused: &mut Vec<Refusal>, records: &mut Vec<u8>) -> Vec<&'static Program> {
     let mut taken = Vec::new();
     for program in PROGRAMS.iter().filter(|program| program.attach == Attach::Iterator) {

@@ -151,13 +151,13 @@ impl Canary {
             .ok()
             .and_then(|_| self.answers.recv_from(&mut buffer).ok())
             .map(|(_, from)| from);
-        // On a host without its loopback interface it goes nowhere, which says nothing of the probes.
+        // A host without its loopback interface sends the datagram nowhere, which says nothing about the probes.
         let is_back = from.is_some_and(|from| self.answers.send_to(&self.token, from).is_ok());
         let _ = self.asks.recv(&mut buffer);
         self.sent = is_back.then_some(now);
     }
 
-    /// `None`: there is nothing to be judged yet; else what is not seen.
+    /// The outcome of the datagram. `None`: there is nothing to be judged yet; else the facts that are not seen.
     #[allow(clippy::option_option, reason = "whether there is a verdict, and the verdict")]
     fn judge(&mut self, now: u64) -> Option<Option<&'static str>> {
         let sent = self.sent?;

@@ -105,7 +105,7 @@ fn release(connections: &impl MapCore, id: ConnectionId) {
     }
 }
 
-/// When a connection was begun, of a record of the kernel side.
+/// The time at which a connection was begun, from a record of the kernel side.
 fn start_of(record: &[u8]) -> Option<u64> {
     let start = std::mem::offset_of!(connection_record, start);
     record.get(start..)?.first_chunk().map(|bytes| u64::from_ne_bytes(*bytes))

@@ -45,7 +45,8 @@ pub(super) fn listen<T>(attempt: impl FnOnce() -> libbpf_rs::Result<T>) -> Resul
     outcome.map_err(|error| (SAID.take(), error))
 }
 
-/// Whether even the plainest map is refused, which every kernel knows: then it is not about the probes.
+/// Whether the kernel refuses even the plainest map, which every kernel knows: then the refusal is not about the
+/// probes.
 pub(super) fn is_bpf_refused() -> bool {
     !MapType::Array.is_supported().is_ok_and(|supported| supported)
 }
@@ -95,7 +96,7 @@ pub(super) fn load(settings: &Settings, place: Place, refused: &mut Vec<Refusal>
             Err(failure) => failure,
         };
         let culprit = PROGRAMS.iter().find(|program| said.contains(&format!("prog '{}': failed", program.name)));
-        // Where it is not about one program (no memory) it is about the way.
+        // A refusal that is not about one program (no memory) is about the whole way.
         let refusal = Refusal::new(culprit.unwrap_or(place.way.first_program()), &said, &error);
         if !refusal.program.is_optional() || is_left_out(refusal.program, refused) {
             return Err(refusal);

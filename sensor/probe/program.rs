@@ -29,7 +29,7 @@ impl Role {
     }
 }
 
-/// A family of hooks for those who send, and for what leaves and comes back where no cgroup v2 is mounted.
+/// A family of hooks that find the sender, and the packets that leave and come back where no cgroup v2 is mounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     Fentry,
@@ -56,7 +56,7 @@ impl Way {
         }
     }
 
-    /// Stands for the way where it is refused as a whole.
+    /// The first program of the way, which stands for the way where the kernel refuses it as a whole.
     pub fn first_program(self) -> &'static Program {
         let is_first = |program: &&Program| program.when == When::Way(self) && !program.is_optional();
         PROGRAMS.iter().find(is_first).unwrap_or(&PROGRAMS[0])
@@ -102,7 +102,7 @@ pub(super) enum Attach {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Program {
-    /// In the object.
+    /// The name of the program in the object.
     pub name: &'static str,
     pub hook: &'static str,
     pub role: Role,

@@ -36,7 +36,7 @@ impl Refusal {
         self.program.hook
     }
 
-    /// The reason, and who has the rest of it.
+    /// The reason, and the command that shows the rest of it.
     #[must_use]
     pub fn shown(&self) -> String {
         let rest = if self.log.is_some() { "; `dnstrail doctor --json` has the whole log" } else { "" };

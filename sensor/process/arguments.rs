@@ -16,7 +16,8 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// `bytes` as the kernel keeps them, each ended by NUL. The process has `total` bytes of them.
+    /// Reads the arguments from `bytes` as the kernel keeps them, each ended by NUL. The process has `total` bytes of
+    /// them.
     pub(super) fn new(bytes: &[u8], total: u32) -> Self {
         let cut = total.saturating_sub(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
         if bytes.is_empty() {
@@ -26,7 +27,7 @@ impl Arguments {
         Self { cut, ..text.split('\0').collect() }
     }
 
-    /// The same of a process that may have written a title over its arguments: NULs behind the title are no
+    /// Reads the arguments of a process that may have written a title over them: NULs behind the title are not
     /// arguments.
     pub(super) fn with_title(bytes: &[u8], total: u32) -> Self {
         let end = bytes.iter().rposition(|byte| *byte != 0).map_or(bytes.len().min(1), |last| last + 1);
@@ -70,7 +71,7 @@ impl Arguments {
         self.cut
     }
 
-    /// The same, known to lack so many bytes.
+    /// These arguments, known to lack so many bytes.
     #[must_use]
     pub fn with_cut(self, cut: u32) -> Self {
         Self { cut, ..self }
@@ -83,7 +84,7 @@ impl Arguments {
 }
 
 impl Default for Arguments {
-    /// Known to be none.
+    /// Whether the process is known to have no arguments.
     fn default() -> Self {
         Self { text: Box::default(), ends: Box::default(), count: 0, cut: 0 }
     }

@@ -50,7 +50,7 @@ pub(super) struct Lineage {
     /// The parent's image, without a lineage of its own.
     pub(super) parent: Option<Rc<Process>>,
     pub(super) ancestors: Option<Rc<[Ancestor]>>,
-    /// Another process than `parent` forked this one.
+    /// Whether another process than `parent` forked this one.
     pub(super) adopted: bool,
 }
 

@@ -44,19 +44,19 @@ impl Namespaces {
         }
     }
 
-    /// `Unknown` also for a namespace without processes.
+    /// The knowledge of a namespace; `Unknown` also for one without processes.
     pub(super) fn sight(&self, number: u32) -> Sight {
         self.0.get(&number).map_or(Sight::Unknown, |namespace| namespace.sight)
     }
 
-    /// Nothing is kept of a namespace without processes.
+    /// Notes the knowledge of a namespace. Nothing is kept for one without processes.
     pub(super) fn set(&mut self, number: u32, sight: Sight) {
         if let Some(namespace) = self.0.get_mut(&number) {
             namespace.sight = sight;
         }
     }
 
-    /// The account files were replaced: a mount of an old file shows that one still.
+    /// Forgets all knowledge, because the account files were replaced: a mount of the old file shows that file still.
     pub(super) fn doubt(&mut self) {
         for namespace in self.0.values_mut() {
             namespace.sight = Sight::Unknown;

@@ -61,7 +61,7 @@ struct Slot {
     lineage: Option<Lineage>,
     bytes: usize,
     live: bool,
-    /// Asked for since the hand last came by.
+    /// The image was asked for since the hand last came by.
     used: bool,
 }
 
@@ -106,7 +106,7 @@ impl Processes {
         self.namespaces.leave(record.mount_namespace);
     }
 
-    /// The child runs what its parent runs. Nothing is made up where the parent is not known.
+    /// Takes a fork: the child runs the program of its parent. Nothing is made up where the parent is not known.
     pub fn fork(&mut self, fork: &Fork) {
         let Some(Lineage { parent: Some(parent), ancestors, .. }) = self.lineage(&fork.parent) else { return };
         let image = Process {
@@ -361,7 +361,7 @@ impl Processes {
     }
 }
 
-/// The record has not all that is known of its image.
+/// Whether the record lacks something that is known of its image.
 fn lacks_something(record: &ProcessRecord<'_>, known: &Process) -> bool {
     let had_arguments = known.arguments.as_ref().is_some_and(|arguments| arguments.count() > 0);
     known.executable.is_some() && record.executable.is_empty()

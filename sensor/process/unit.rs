@@ -42,7 +42,7 @@ impl Unit {
     }
 }
 
-/// Passes over slices; the last of them, and the unit behind them.
+/// Passes over slices; returns the last slice, and the unit behind it.
 fn inside_slices<'a>(components: &mut impl Iterator<Item = &'a str>) -> (Option<&'a str>, Option<&'a str>) {
     let mut slice = None;
     for component in components {

@@ -86,7 +86,8 @@ impl Clock {
         0
     }
 
-    /// There are no more frames: those that nothing contradicts keep their times. Whether any was held.
+    /// Settles the frames at the end of the capture: those that nothing contradicts keep their times. Returns whether
+    /// any was held.
     pub(super) fn finish(&mut self) -> bool {
         let any = !self.held.is_empty();
         self.settle();
@@ -98,7 +99,7 @@ impl Clock {
         self.ready.pop_front()
     }
 
-    /// The jump was one of the clock.
+    /// Trusts the held frames: the jump was one of the clock.
     fn settle(&mut self) {
         if let Some(last) = self.held.back() {
             self.now = Some(last.time);
@@ -106,7 +107,7 @@ impl Clock {
         self.ready.append(&mut self.held);
     }
 
-    /// The jump was an error of the frames that are held: they have the time of the frame before them.
+    /// Distrusts the held frames: the jump was an error, and they get the time of the frame before them.
     fn set_right(&mut self) -> u64 {
         let wrong = self.held.len() as u64;
         let now = self.now();

@@ -33,7 +33,7 @@ pub(super) fn by_type_at(frame: &[u8], mut place: usize, mut next: usize) -> Fra
     }
 }
 
-/// Protocols between neighbours, which carry nothing of anyone else.
+/// Protocols between neighbours, which carry no packets of other protocols.
 fn carries_no_ip(kind: u16) -> bool {
     // ARP, RARP, wake-on-LAN, AppleTalk, IPX, EtherCAT, pause, slow protocols, PPPoE discovery, EAPOL, profinet,
     // AoE, LLDP, PTP, connectivity faults, FCoE initialisation, loopback tests.
@@ -60,7 +60,7 @@ fn carries_no_ip(kind: u16) -> bool {
     )
 }
 
-/// RFC 3032: labels of four bytes up to the one with the bit of the bottom. No type stands behind them.
+/// MPLS (RFC 3032): labels of four bytes up to the one with the bit of the bottom. No type stands behind them.
 pub(super) fn labels(frame: &[u8], mut place: usize) -> Frame {
     loop {
         let Some([.., bottom, _]) = array::<4>(frame, place) else { return Frame::Short };

@@ -12,7 +12,7 @@ pub(super) enum Link {
     TokenRing,
     /// The Point-to-Point Protocol (RFC 1661), with or without the bytes of its HDLC frame.
     Ppp,
-    /// The same behind a byte that says which end has sent the frame.
+    /// PPP behind a byte that says which end has sent the frame.
     PppWithDirection,
     Fddi,
     /// A header of so many bytes, then LLC (IEEE 802.2).
@@ -136,7 +136,7 @@ fn token_ring(frame: &[u8]) -> Frame {
     route.map_or(Frame::Short, |route| llc(frame, 14 + route))
 }
 
-/// RFC 2427: a control byte and the protocol's NLPID behind the two bytes of the address.
+/// Frame Relay (RFC 2427): a control byte and the protocol's NLPID behind the two bytes of the address.
 fn frame_relay(frame: &[u8]) -> Frame {
     match array::<2>(frame, 2) {
         None => Frame::Short,

@@ -39,7 +39,7 @@ impl<R: Read> Read for Counted<R> {
 }
 
 impl Source {
-    /// `-` is standard input.
+    /// Opens a capture; `-` is standard input.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         if path.as_os_str() == "-" {
             return Self::new(io::stdin(), None);

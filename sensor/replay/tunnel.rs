@@ -76,7 +76,7 @@ fn upper(frame: &[u8], start: usize) -> Option<(u8, usize)> {
     None
 }
 
-/// RFC 2784 and RFC 2890, with what ERSPAN and PPTP put behind the header.
+/// GRE (RFC 2784 and RFC 2890), with the headers that ERSPAN and PPTP put behind its own.
 fn gre(frame: &[u8], place: usize) -> Frame {
     let (Some(flags), Some(kind)) = (be16(frame, place), be16(frame, place + 2)) else { return Frame::Short };
     let field = |bit: u16| if flags & bit == 0 { 0 } else { 4 };
@@ -113,7 +113,7 @@ fn udp(frame: &[u8], place: usize) -> Option<Frame> {
     }
 }
 
-/// RFC 8926 3.4: version 0, options in words of four bytes, and an EtherType.
+/// Geneve (RFC 8926 3.4): version 0, options in words of four bytes, and an EtherType.
 fn geneve(frame: &[u8], header: usize) -> Option<Frame> {
     let [first, flags] = array(frame, header)?;
     if first & 0xc0 != 0 || flags & 0x3f != 0 {
@@ -122,7 +122,7 @@ fn geneve(frame: &[u8], header: usize) -> Option<Frame> {
     Some(ether::by_type_at(frame, header + 2, header + 8 + usize::from(first & 0x3f) * 4))
 }
 
-/// 3GPP TS 29.281 5.1: version 1, a packet of a user (255), and optional parts.
+/// GTP (3GPP TS 29.281 5.1): version 1, a packet of a user (255), and optional parts.
 fn gtp(frame: &[u8], header: usize) -> Option<Frame> {
     let [flags, kind] = array(frame, header)?;
     if flags & 0xf0 != 0x30 || kind != 255 {

@@ -35,7 +35,7 @@ fn avs(frame: &[u8]) -> Option<usize> {
     usize::try_from(u32::from_be_bytes(array(frame, 4)?)).ok()
 }
 
-/// IEEE 802.11-2020 9.2.3.
+/// A frame of IEEE 802.11-2020 9.2.3.
 fn data(frame: &[u8], start: usize) -> Frame {
     let Some([kind, flags]) = array::<2>(frame, start) else { return Frame::Short };
     // Version 0, type 2: data. Beacons and acknowledgements carry no packets.

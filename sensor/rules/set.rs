@@ -176,7 +176,7 @@ impl Exceptions {
         }
     }
 
-    /// Takes out what they cover, and themselves.
+    /// Takes out the entries that exceptions cover, and the exceptions themselves.
     #[inline]
     fn apply(&self, before: usize, found: &mut Vec<EntryRef>) {
         if self.all {

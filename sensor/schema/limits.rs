@@ -1,5 +1,5 @@
-//! How long a line may become, and what gives way when it is longer: first arguments, then answers, then
-//! everything else, in fixed steps, so that one document always gives one line.
+//! The limits of a line, and the parts that are cut when it is longer: first arguments, then answers, then everything
+//! else, in fixed steps, so that one document always gives one line.
 
 /// Bytes of a line, its newline included, unless the configuration says otherwise. Splunk cuts a line at
 /// 10,000 bytes (`TRUNCATE` in props.conf), rsyslog and syslog-ng take 8,192 to 65,536, and a syslog
@@ -47,7 +47,7 @@ const STEPS: [(usize, usize, usize, usize); 13] = [
 ];
 
 impl Limits {
-    /// Widest first.
+    /// The limits in the order in which they are tried, the widest first.
     pub fn steps(line: usize) -> impl Iterator<Item = Self> {
         STEPS.into_iter().map(move |step| Self::step(line, step))
     }

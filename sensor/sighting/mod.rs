@@ -71,8 +71,8 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// DNS, multicast DNS and LLMNR; and the time after which the resolvers of glibc and musl, and
-    /// `dig`, ask again (`timeout` in resolv.conf(5)): no client waits for a later answer.
+    /// The default settings: DNS, multicast DNS and LLMNR; and the time after which the resolvers of glibc and musl,
+    /// and `dig`, ask again (`timeout` in resolv.conf(5)), because no client waits for a later answer.
     fn default() -> Self {
         Self {
             watch: Watch::default(),

@@ -305,7 +305,8 @@ pub(super) struct Orders {
 }
 
 impl Orders {
-    /// Everything is to leave, and a thread that cannot write now will not be able to later.
+    /// Whether this is the last call: every line is to leave, and a thread that cannot write now will not be able to
+    /// later.
     pub fn is_last_call(&self) -> bool {
         self.drain.is_some() || self.close.is_some()
     }

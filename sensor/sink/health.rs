@@ -24,7 +24,7 @@ const CHANGES: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     pub tally: Tally,
-    /// The only reader that there can be has left by itself.
+    /// The only possible reader has left by itself.
     pub reader_left: bool,
     /// The present failure.
     failing: Option<String>,

@@ -13,9 +13,9 @@ use std::path::Path;
 
 use nix::libc::{O_NOCTTY, O_NONBLOCK};
 
-/// Records of who resolved what are for the administrators of a host only.
+/// The mode of a new file: records of lookups are for the administrators of the host only.
 const FILE_MODE: u32 = 0o640;
-/// Certificates and keys are far smaller.
+/// Bytes of a small file that are read: certificates and keys are far smaller.
 const SMALL: u64 = 1 << 20;
 
 /// A file that lines are appended to; a missing one is made.

@@ -143,7 +143,7 @@ impl Outputs {
         self.count();
     }
 
-    /// Every output is over (the reader of stdout has gone): the run is done.
+    /// Whether every output is over, as when the reader of stdout has gone: then the run is done.
     #[must_use]
     pub fn are_over(&self) -> bool {
         self.all.iter().all(|output| output.sink.is_over())
@@ -169,7 +169,7 @@ impl Outputs {
         })
     }
 
-    /// The outputs that have lost lines, or may have. A reader of stdout that left took all it wanted.
+    /// The outputs that have lost lines, or may have. A reader of stdout that left has lost nothing.
     pub fn losses(&mut self) -> impl Iterator<Item = Loss<'_>> {
         self.all.iter_mut().filter_map(|output| {
             let health = output.sink.health();

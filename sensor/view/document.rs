@@ -141,7 +141,7 @@ pub struct Answer<'a> {
 /// Why a line gives no document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// Torn, or of another program.
+    /// A torn line, or a line of another program.
     NotOurs,
     /// Ours, in a format that is not read back; its name in `format=`.
     Format(&'static str),

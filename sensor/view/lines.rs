@@ -38,7 +38,7 @@ pub enum Entry<'a> {
 }
 
 impl Lines {
-    /// `-` is the standard input.
+    /// Opens a file; `-` is the standard input.
     ///
     /// # Errors
     /// [`ViewError::Open`].
@@ -60,7 +60,7 @@ impl Lines {
         &self.name
     }
 
-    /// 1-based, of the line that was read last.
+    /// The number of the line that was read last, from 1.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number

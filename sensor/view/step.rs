@@ -19,7 +19,7 @@ pub(super) enum Relation {
     Connected,
     /// A later lookup, or a connection elsewhere, by a process that had resolved an indicator.
     Then,
-    /// The same by a process that such a process started.
+    /// A later lookup, or a connection elsewhere, by a process that such a process started.
     Child,
 }
 

@@ -1,5 +1,6 @@
-//! The trail of indicators through documents: the lookups that resolved them, the connections to what they
-//! resolved to, and what the processes behind these, and the processes that they started, did after that.
+//! The trail of indicators through documents: the lookups that resolved them; the connections to the addresses that
+//! they resolved to; and the later lookups and connections of the processes behind these, and of the processes that
+//! they started.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
@@ -163,7 +164,7 @@ impl Trail {
         self.followed.resolvers.len()
     }
 
-    /// A document without a readable time is outside of any.
+    /// Whether a document is outside the time that was asked for, as every document without a readable time is.
     fn is_outside(&self, time: &str) -> bool {
         if self.since.is_none() && self.until.is_none() {
             return false;
@@ -280,7 +281,7 @@ impl Followed {
         !self.addresses.is_empty() && address(text).is_some_and(|address| self.addresses.contains(&address))
     }
 
-    /// The relation of what a followed process, or a child of one, did next.
+    /// The relation of a later lookup or connection of a followed process, or of a child of one.
     fn relate(&mut self, document: &Document<'_>) -> Option<Relation> {
         let process = &document.process;
         if self.resolvers.contains(&*process.entity_id) {

@@ -46,7 +46,8 @@ impl Processes {
         (passwd.then(|| self.accounts.user(uid)).flatten(), group.then(|| self.accounts.group(gid)).flatten())
     }
 
-    /// Asked about once for each namespace, as soon as a process lives long enough for that.
+    /// Whether a process sees each of the host's account files. A namespace is asked about once, as soon as one of
+    /// its processes lives long enough for the question.
     fn accounts_seen(&mut self, process: &TaskKey, mount_namespace: u32) -> [bool; 2] {
         match self.namespaces.sight(mount_namespace) {
             Sight::Known(seen) => seen,
@@ -62,7 +63,7 @@ impl Processes {
         }
     }
 
-    /// The names were not known when the image was made, and are by now.
+    /// Whether names of user and group that were not known when the image was made may be known now.
     pub(super) fn may_be_named(&self, image: &Process) -> bool {
         image.foreign_mounts
             && image.user_name.is_none()

@@ -41,7 +41,7 @@ pub(in crate::rules) struct Builder {
     networks: Vec<(Network, Origin)>,
     classes: Vec<Class>,
     class_numbers: HashMap<Class, u16>,
-    /// The class of the entry before: mostly that of the next, too.
+    /// The class of the entry before, which mostly is that of the next one, too.
     last_class: Option<(Class, u16)>,
     details: DetailsWriter,
     depths: u128,
@@ -49,7 +49,7 @@ pub(in crate::rules) struct Builder {
     repeated: Vec<Repeated>,
     /// The state when the list at hand began.
     list_start: Mark,
-    /// In bytes.
+    /// The bound of all entries in bytes.
     limit: usize,
 }
 
@@ -63,7 +63,7 @@ struct Mark {
     depths: u128,
 }
 
-/// A finished set.
+/// A finished set of entries.
 #[derive(Default)]
 pub(in crate::rules) struct Compiled {
     pub names: Names,

@@ -57,12 +57,12 @@ pub(in crate::rules) struct Class {
 }
 
 impl Class {
-    /// Whether what its entries match is not listed.
+    /// Whether the entries of the class are exceptions.
     pub(in crate::rules) fn is_exception(self) -> bool {
         self.allow != Allow::No
     }
 
-    /// Whether both speak for the same list, to the same end.
+    /// Whether both classes are of the same list and have the same effect.
     pub(in crate::rules) fn is_alike(self, other: Self) -> bool {
         (self.list, self.allow) == (other.list, other.allow)
     }
@@ -80,7 +80,7 @@ pub(in crate::rules) struct Repeated {
 pub(in crate::rules) struct Origin {
     /// Number of its class.
     pub class: u16,
-    /// The line; of a class with details the place of those, which begin with the line.
+    /// The line; for a class with details the place of the details, which begin with the line.
     pub at: u32,
 }
 
@@ -107,7 +107,7 @@ impl Record {
         self.place == other.place && self.check == other.check
     }
 
-    /// The same name in another set.
+    /// The record of the same name in another set.
     pub(in crate::rules) fn with(self, origin: Origin) -> Self {
         Self { class: origin.class, at: origin.at, ..self }
     }
@@ -124,7 +124,7 @@ pub struct EntryRef {
 }
 
 impl EntryRef {
-    /// Whether both are of the same list, to the same end.
+    /// Whether both entries are of the same list and have the same effect.
     #[inline]
     pub(in crate::rules) fn is_like(self, other: Self) -> bool {
         self.class.is_alike(other.class)

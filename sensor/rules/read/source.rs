@@ -20,7 +20,7 @@ const RUNAWAY_LINE: usize = 16 << 20;
 const LARGEST_LIST: u64 = 2 << 30;
 /// Lists shrink to a tenth when they are packed; what shrinks to less than a hundredth repeats itself.
 const MOST_PACKED: u64 = 100;
-/// A short list may repeat itself as it likes.
+/// Unpacked bytes up to which a list may repeat itself as it likes.
 const SMALL: u64 = 16 << 20;
 /// The beginning that the format is recognised by.
 const SAMPLE: u64 = 1 << 16;
@@ -204,7 +204,7 @@ fn is_remark(line: &[u8]) -> bool {
     line.is_empty() || matches!(line.first(), Some(b'#' | b'!' | b';' | b'[')) || line.starts_with(b"//")
 }
 
-/// The first 16 hexadecimal digits.
+/// The first 16 hexadecimal digits of a digest.
 fn version(digest: impl AsRef<[u8]>) -> String {
     use std::fmt::Write;
     digest.as_ref().iter().take(8).fold(String::with_capacity(16), |mut text, byte| {

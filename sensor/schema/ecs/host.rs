@@ -1,5 +1,5 @@
-//! `host.*`, `agent.*` and `ecs.version`: the same in every line, so they are written once. They stand last,
-//! since they never say what happened.
+//! `host.*`, `agent.*` and `ecs.version`. They are the same in every line, so they are written once. They stand last
+//! in the line, because they never say what happened.
 
 use super::VERSION;
 use crate::host::Host;

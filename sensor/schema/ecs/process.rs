@@ -135,7 +135,7 @@ impl<'a> User<'a> {
     }
 }
 
-/// `dnstrail.process`: what ECS has no field for.
+/// `dnstrail.process`: facts about the process that ECS has no field for.
 pub fn own_process(json: &mut Json<'_>, actor: &Actor) {
     let Some(image) = actor.process.as_deref() else { return };
     json.object(key!("process"), |json| {

@@ -44,7 +44,7 @@ pub(super) fn write(document: &Document<'_>, line: &mut Line<'_>) {
     ecs::own(json, |json| own(json, document, limits));
 }
 
-/// `dnstrail`: what ECS has no field for.
+/// `dnstrail`: facts about a connection that ECS has no field for.
 pub(super) fn own(json: &mut Json<'_>, document: &Document<'_>, limits: Limits) {
     ecs::own_process(json, document.actor);
     if document.event.network_namespace != 0 {

@@ -94,7 +94,7 @@ fn question(json: &mut Json<'_>, question: Question<'_>, limits: Limits) {
     json.cut(key!("top_level_domain"), suffix.top_level_domain, limits.text, "dns.question.top_level_domain");
 }
 
-/// `dnstrail`: what ECS has no field for.
+/// `dnstrail`: facts about a message that ECS has no field for.
 pub(super) fn own(json: &mut Json<'_>, document: &Document<'_>, limits: Limits) {
     json.object(key!("dns"), |json| own_dns(json, document, limits));
     ecs::own_process(json, document.actor);

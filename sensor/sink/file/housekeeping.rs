@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// Deletes and compresses after each rotation.
 pub(super) struct Housekeeper {
-    /// One call is enough: a round looks after all files there are.
+    /// Starts a round, which looks after all files there are: one call is enough.
     calls: SyncSender<()>,
     stop: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<()>,

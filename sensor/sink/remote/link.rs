@@ -39,7 +39,7 @@ pub(in crate::sink) trait Link {
     fn is_datagram(&self) -> bool {
         false
     }
-    /// True once it is known that someone receives.
+    /// True once it is known that a receiver takes the lines.
     fn is_proven(&self) -> bool {
         true
     }
@@ -52,7 +52,7 @@ pub(in crate::sink) trait Link {
 pub(in crate::sink) enum Lost {
     /// The receiver closed it in order, which says that it had read everything.
     Ended,
-    /// Anything else.
+    /// The connection was lost in any other way.
     Broken,
 }
 

@@ -58,7 +58,7 @@ impl Pipe {
         }
     }
 
-    /// Writes what fits; `WouldBlock` if nothing does.
+    /// Writes as much as fits; `WouldBlock` if nothing does.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.way {
             Way::Plain | Way::Own => self.file.write(bytes),

@@ -9,7 +9,7 @@ use crate::sighting::Side;
 const MDNS: u16 = 5353;
 const LLMNR: u16 = 5355;
 
-/// Between whom, over what, and seen from where.
+/// The ends of a conversation, its transport, and the place where it was seen.
 #[derive(Debug, Clone, Copy)]
 pub struct Conversation {
     pub client: SocketAddr,
@@ -63,14 +63,14 @@ impl Key {
         Self::new(conversation.client, conversation.server, conversation.id, conversation, 0)
     }
 
-    /// With the socket in the place of the client.
+    /// The key with the socket in the place of the client.
     fn of_socket(conversation: &Conversation) -> Self {
         let client = SocketAddr::new(Ipv6Addr::from(u128::from(conversation.socket)).into(), 0);
         Self::new(client, conversation.server, conversation.id, conversation, OF_SOCKET)
     }
 
-    /// Without the server, which is not known yet. A full multicast DNS client, which asks from port
-    /// 5353, gets its answers through the group too, and its ids mean nothing (RFC 6762 18.1).
+    /// The key without the server, which is not known yet. A full multicast DNS client, which asks from port 5353,
+    /// gets its answers through the group too, and its ids mean nothing (RFC 6762 18.1).
     fn multicast(conversation: &Conversation) -> Self {
         let anyone = |port| SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port);
         let server = anyone(conversation.server.port());
