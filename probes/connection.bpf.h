@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * TCP connections to addresses that a listed name resolved to: opened, failed,
- * closed, and by whom. Which addresses those are the sensor says, when it has
- * read an answer; a program may connect before that. So a connection is
- * followed also while the ring holds anything that is not read yet: its own
- * record stands behind the answer there, and the sensor decides.
+ * TCP connections to addresses that a listed name resolved to: opened, failed
+ * and closed, with the task that connected. The sensor adds such an address
+ * when it has read the answer, and a program may connect before that. So a
+ * connection is also followed while the ring holds records that are not read
+ * yet: the record of the connection stands behind the answer in the ring, and
+ * the sensor decides.
  */
 #ifndef DNSTRAIL_CONNECTION_BPF_H
 #define DNSTRAIL_CONNECTION_BPF_H
@@ -38,9 +39,10 @@ struct {
 } connections SEC(".maps");
 
 /*
- * Those that were begun while the ring held records that were not read, so
- * that it is not known yet whether they are meant. A table of their own, so
- * that they take no space from those that are. The sensor empties it.
+ * Connections that were begun while the ring held records that were not read:
+ * it is not known yet whether their addresses are watched. They have a table of
+ * their own, to take no space from connections to watched addresses. The sensor
+ * empties it.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -78,7 +80,7 @@ static __always_inline void fill_ends(struct connection_record *record, const st
 	record->destination_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 }
 
-/* In the context of who connects. */
+/* Runs in the context of the task that connects. */
 static __always_inline void connection_begins(const struct sock *sk, u64 socket)
 {
 	const struct task_struct *task = (const void *)bpf_get_current_task();
@@ -87,7 +89,7 @@ static __always_inline void connection_begins(const struct sock *sk, u64 socket)
 	bool is_waiting;
 	long failed;
 
-	/* An earlier socket's, whose end was not seen. */
+	/* An earlier socket may have had this address, and its end was not seen. */
 	bpf_map_delete_elem(&connections, &socket);
 	bpf_map_delete_elem(&unjudged, &socket);
 	fill_ends(&record, sk);
@@ -136,7 +138,10 @@ static __always_inline void emit_connection(const struct connection_record *conn
 	bpf_ringbuf_submit(record, wakeup());
 }
 
-/* One whose answer may not have been read when it was begun: it is followed on only if it may be meant still. */
+/*
+ * Judges a connection that was begun before its answer may have been read: it
+ * is followed on only if its address may be watched.
+ */
 static __always_inline void judge_connection(const struct sock *sk, u64 socket, int state)
 {
 	struct connection_record *connection = bpf_map_lookup_elem(&unjudged, &socket);
@@ -154,7 +159,7 @@ static __always_inline void judge_connection(const struct sock *sk, u64 socket, 
 	bpf_map_delete_elem(&unjudged, &socket);
 }
 
-/* Runs before the state changes. The current task may be anyone. */
+/* Runs before the state changes. The current task may be any task. */
 static __always_inline void connection_changes(const struct sock *sk, int state)
 {
 	struct connection_record *connection;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Which end of a conversation a socket is, and whether anyone wants to know. */
+/* The end of a conversation that a socket is, and whether sightings of that end are wanted. */
 #ifndef DNSTRAIL_CONVERSATION_BPF_H
 #define DNSTRAIL_CONVERSATION_BPF_H
 
@@ -30,10 +30,11 @@ static __always_inline u32 peer_hash(const u8 *address, u16 port)
 }
 
 /*
- * Which end of a datagram's conversation is this socket, where both ports are
- * of DNS (mDNS, a resolver that asks from port 53, a client that hides)? The
- * one that asks, by the message's QR bit; but who answers what was never asked
- * asks, too, and who is asked by whom it asked is answered.
+ * Is this socket the client or the server of a datagram's conversation, where
+ * both ports are DNS ports (mDNS, a resolver that asks from port 53, a client
+ * that hides)? The QR bit of the message decides, with two exceptions: a socket
+ * that sends an answer to a peer that never asked it is a client, and so is a
+ * socket that gets a query from a peer that it asked.
  */
 static __always_inline u32 datagram_end(const struct packet *packet, const struct transport *transport,
 					const struct ends_record *ends, struct socket_state *state, bool egress)
@@ -63,8 +64,9 @@ static __always_inline u32 datagram_end(const struct packet *packet, const struc
 }
 
 /*
- * Which end of the conversation is this socket? The ports say it where one of
- * them is of DNS; of TCP, where both are, who sent the SYN. 0: not known.
+ * Is this socket the client or the server of the conversation? The ports show
+ * it where only one of them is a DNS port; else the SYN does for TCP. 0: not
+ * known.
  */
 static __always_inline u32 conversation_end(const struct packet *packet, const struct transport *transport,
 					    const struct ends_record *ends, struct socket_state *state, bool egress)

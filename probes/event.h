@@ -2,7 +2,7 @@
 /*
  * The records that cross the ring: plain C types in host byte order, the one
  * truth for the kernel and the sensor. The sensor's types are generated from
- * the BTF of the built object; tests/layout.rs checks them again.
+ * the BTF of the built object; tests/event/mod.rs checks them again.
  */
 #ifndef DNSTRAIL_EVENT_H
 #define DNSTRAIL_EVENT_H
@@ -26,7 +26,7 @@ enum record_flag {
 	PACKET_SERVER = 1 << 7,      /* this socket is the end that answers; neither: not known */
 	PACKET_HOLDER = 1 << 8,      /* the task was found to hold the socket; it has sent nothing since the start */
 	PACKET_ZEROCOPY = 1 << 9,    /* the bytes lie in pages of the sender's, which may change them until they leave */
-	PACKET_SEVERAL = 1 << 10,    /* several processes wrote these bytes; the task is who wrote the first */
+	PACKET_SEVERAL = 1 << 10,    /* several processes wrote these bytes; the task wrote the first of them */
 	PACKET_TRANSLATED = 1 << 11, /* NAT: struct ends_record stands before the bytes */
 };
 
@@ -136,7 +136,7 @@ enum connection_stage {
  */
 struct connection_record {
 	struct record_header header;
-	struct task_record task; /* who connected */
+	struct task_record task; /* the task that connected */
 	__u64 socket;            /* the kernel's own address of it: unique while it is open */
 	__u64 start;             /* ns, CLOCK_MONOTONIC, of the connect */
 	__u64 sent;              /* bytes of payload, without retransmissions */

@@ -170,7 +170,7 @@ static __always_inline void fill_owner(struct packet_record *head, const struct 
 		head->header.flags |= PACKET_HOLDER;
 }
 
-/* Bytes that are known to be written already, up to `until`. */
+/* Fills in the writer of bytes up to `until`, which are known to be written already. */
 static __always_inline void fill_known_writer(struct packet_record *head, const struct sock *sk,
 					      const struct socket_state *state, u32 begin, u32 end)
 {
@@ -178,7 +178,7 @@ static __always_inline void fill_known_writer(struct packet_record *head, const 
 	struct task_key key;
 
 	if (sequence_distance(begin, state->from) > 0) {
-		/* Bytes of a third writer, further before, have no known owner. */
+		/* Bytes before `before_from` have a third writer, which is not known. */
 		if (sequence_distance(begin, state->before_from) <= 0)
 			take_task(&head->task, &state->before);
 		if (sequence_distance(end, state->from) < 0)
@@ -235,7 +235,7 @@ static __always_inline bool fill_sender(struct packet_record *head, const struct
 	return false;
 }
 
-/* The same, and the sensor knows the sender from then on. */
+/* Fills in the sender of a datagram, and introduces it to the sensor. */
 static __always_inline void fill_asker(struct packet_record *head, const struct sock *sk, struct socket_state *state)
 {
 	if (fill_sender(head, sk, state) && !is_introduced(&head->task.process))
@@ -255,7 +255,7 @@ static __always_inline bool is_muted(struct socket_state *state, u64 socket)
 	return true;
 }
 
-/* Where the bytes may still change: only pages are shared with the sender. */
+/* The flag of a packet whose bytes may still change: only pages are shared with the sender. */
 static __always_inline u32 zerocopy_flag(const struct sk_buff *buffer)
 {
 	const struct skb_shared_info *shared;
@@ -295,7 +295,7 @@ static __always_inline void segment_goes(const struct packet *packet, const stru
 	leaves(packet, ends, is_translated, sk, state, head);
 }
 
-/* A packet reaches the socket `sk`, which `head` names already. The current task is anyone's. */
+/* A packet reaches the socket `sk`, which `head` names already. The current task may be any task. */
 static __always_inline void packet_arrives(const struct packet *packet, const struct transport *transport,
 					   const struct ends_record *ends, const struct sock *sk,
 					   struct socket_state *state, struct packet_record *head)
@@ -310,7 +310,7 @@ static __always_inline void packet_arrives(const struct packet *packet, const st
 			head->header.flags |= state->is_holder ? PACKET_HOLDER : 0;
 		}
 	}
-	/* A raw socket, or one of many in a multicast group, gets copies: its own only if it asked. */
+	/* A raw socket, or one of many in a multicast group, gets copies: they count only if the socket asked. */
 	if (!has_asked && (is_multicast(ends->destination) || BPF_CORE_READ(sk, sk_type) == SOCK_RAW))
 		return;
 	head->network_namespace = packet_namespace(sk, state);

@@ -261,14 +261,14 @@ static __always_inline void bytes_queued(struct sock *sk, u32 length)
 	}
 }
 
-/* Where no cgroup v2 is mounted: what is kept is forgotten with the socket; of TCP when its state says so. */
+/* Where no cgroup v2 is mounted: the record of a socket is forgotten with the socket; for TCP, by its state. */
 static __always_inline void socket_released(const struct sock *sk)
 {
 	if (sk && BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
 		forget_socket(socket_id(sk));
 }
 
-/* udp_sendmsg, udpv6_sendmsg: where an unconnected socket sends to. The datagram itself is read where it leaves. */
+/* udp_sendmsg, udpv6_sendmsg: the end that an unconnected socket sends to. The datagram is read where it leaves. */
 static __always_inline void udp_sends(struct sock *sk, const struct msghdr *msg)
 {
 	const void *name = BPF_CORE_READ(msg, msg_name);
@@ -277,7 +277,7 @@ static __always_inline void udp_sends(struct sock *sk, const struct msghdr *msg)
 	struct end target = {};
 	bool is_wanted;
 
-	/* The kernel's own copy of what the program gave. */
+	/* The kernel's own copy of the address that the program gave. */
 	if (!name || bpf_probe_read_kernel(&peer, 8, name))
 		return;
 	target.port = bpf_ntohs(peer.port);

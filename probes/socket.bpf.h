@@ -9,10 +9,10 @@
 #include "port.bpf.h"
 #include "task.bpf.h"
 
-/* A task that several processors may write at once. One that was read in between shows by its sum, and is none. */
+/* A task that several processors may write at once. Its sum shows one that was read half-written, which is ignored. */
 struct shared_task {
 	struct task_record task;
-	u64 sum; /* of its words, by exclusive or, and not 0 */
+	u64 sum; /* exclusive or of the words of the task, never 0 */
 };
 
 /* An address and a port as numbers. */
@@ -30,9 +30,9 @@ struct end {
 #define HOLDERS 2 /* several were, and none is the asker */
 
 struct socket_state {
-	/* UDP: who sent last. TCP: who wrote last, the bytes from `from` until `until`. */
+	/* UDP: the last sender. TCP: the last writer, whose bytes are those from `from` until `until`. */
 	struct shared_task asker;
-	/* UDP: who began the datagram that is being put together. TCP: who wrote the bytes from `before_from` until `from`. */
+	/* UDP: the task that began the datagram being put together. TCP: the writer of `before_from` until `from`. */
 	struct shared_task before;
 	u32 before_from, from, until; /* sequence numbers */
 	u32 network_namespace;
@@ -43,11 +43,11 @@ struct socket_state {
 	u8 next_asked, next_heard;
 	u16 reserved;
 	struct end targets[TARGETS];
-	u32 asked[PEERS]; /* whom this end asked first, and who asked it first, where the ports do not say it */
+	u32 asked[PEERS]; /* peers that this end asked first, and peers that asked it first, where both ports are of DNS */
 	u32 heard[PEERS];
 };
 
-/* The same record in one of two maps: with the socket, where every hook that is taken may reach it; else by its id. */
+/* The record is in one of two maps: with the socket, where every hook that is taken may reach it; else by its id. */
 const volatile bool states_are_stored = false;
 
 struct {
@@ -134,7 +134,7 @@ static __always_inline void share_task(struct shared_task *shared, const struct 
 	shared->sum = task_sum(task);
 }
 
-/* False: there is none. */
+/* Copies a shared task. False: there is none. */
 static __always_inline bool take_task(struct task_record *task, const struct shared_task *shared)
 {
 	u64 sum = *(const volatile u64 *)&shared->sum;
@@ -169,7 +169,7 @@ static __always_inline bool becomes_asker(struct socket_state *state, const stru
 	return !is_known;
 }
 
-/* The same, and the sensor knows the task from then on. */
+/* `task` becomes the asker of this socket, and is introduced to the sensor. */
 static __always_inline void task_asks(struct socket_state *state, const struct task_record *task)
 {
 	if (becomes_asker(state, task) && !is_introduced(&task->process))

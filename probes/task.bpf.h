@@ -69,7 +69,7 @@ static __always_inline u32 current_tid(void)
 	return BPF_CORE_READ(task, pid);
 }
 
-/* The same in fewer reads: numbers that lie side by side are read at once. */
+/* Fills in the current task in fewer reads: numbers that lie side by side are read at once. */
 static __always_inline void fill_current(struct task_record *record, const struct task_struct *task)
 {
 	const struct cred *cred = BPF_CORE_READ(task, cred);
@@ -302,7 +302,7 @@ __noinline int introduce(u32 flags)
 	const struct task_struct *task = (const void *)bpf_get_current_task();
 	struct process_record *record;
 
-	/* One that exits has lost its image, and was introduced when it had it; what the kernel's threads are is read. */
+	/* A task that exits has lost its image, and was introduced while it had one. Kernel threads never have one. */
 	if (!BPF_CORE_READ(task, mm) && !(BPF_CORE_READ(task, flags) & PF_KTHREAD))
 		return 0;
 	record = bpf_ringbuf_reserve(&ring, PROCESS_SIZE(SMALL_PATHS, SMALL_ARGUMENTS), 0);

@@ -49,8 +49,8 @@ const FOLDERS: &str = "
 /// Crates that are part of how Rust is written here, not of what one module does.
 const EVERYWHERE: [&str; 4] = ["anyhow", "serde", "serde_json", "thiserror"];
 
-/// A crate enters in one module. These enter in several, each for a reason of its own; who is not
-/// named here, or no longer uses it, fails the test.
+/// A crate enters in one module. These crates enter in several, each for a reason of its own; a module that is not
+/// named here, or that no longer uses the crate, fails the test.
 const SHARED: [(&str, &[(&str, &str)]); 6] = [
     (
         "chrono",

@@ -64,7 +64,7 @@ fn the_query_alerts_and_what_follows_is_labelled() {
     assert_eq!(scene.metrics.traffic.alerts.get(), 2);
 }
 
-/// A name that is not the first question must not pass by (U10).
+/// A listed name that is not the first question raises an alert, too (U10).
 #[test]
 fn every_question_is_matched() {
     let mut scene = scene(&[("list.txt", "evil.example\n")]);

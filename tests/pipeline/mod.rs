@@ -33,7 +33,7 @@ pub struct Shown {
     pub time: u64,
     /// `query`, `answer`, `late`, `duplicate`, `late duplicate`, `timeout`, `malformed`, or the name of a loss.
     pub what: String,
-    /// The name of the first question, or of the query's.
+    /// The name of the first question of the message, or of the query.
     pub name: String,
     pub pid: Option<u32>,
     pub tid: Option<u32>,
@@ -43,9 +43,9 @@ pub struct Shown {
     pub transport: Option<Transport>,
     pub bytes: usize,
     pub alert: bool,
-    /// Field and entry.
+    /// The field and the entry of each match.
     pub matches: Vec<(String, String)>,
-    /// The list of each.
+    /// The list of each match.
     pub lists: Vec<String>,
 }
 
@@ -137,7 +137,7 @@ impl Shown {
     }
 }
 
-/// A pipeline, with what it said since the last look.
+/// A pipeline, with the documents that it emitted since the last look.
 pub struct Scene {
     pub pipeline: Pipeline,
     pub metrics: Arc<Metrics>,
@@ -199,7 +199,7 @@ impl Scene {
         std::mem::take(&mut self.stream.shown)
     }
 
-    /// The same, as far as there is one document.
+    /// The document since the last look, where there is one alone.
     pub fn one(&mut self) -> Shown {
         let mut shown = self.shown();
         assert_eq!(shown.len(), 1, "{shown:#?}");

@@ -40,7 +40,7 @@ proptest! {
         prop_assert_eq!(reader.lost(), 0);
     }
 
-    /// Segments are missing: what comes out and what is counted is all that was sent.
+    /// Segments are missing: the bytes that come out and the bytes that are counted are together all that was sent.
     #[test]
     fn what_is_missing_is_counted((messages, parts, start) in pieces(), missing in any::<prop::sample::Index>()) {
         let bytes = stream(&messages);
@@ -59,7 +59,7 @@ proptest! {
         prop_assert_eq!(handed_out as u64 + reader.lost(), end as u64);
     }
 
-    /// No start was seen: the same.
+    /// No start was seen: the bytes that come out and the bytes that are counted are together all that was sent.
     #[test]
     fn what_is_passed_over_is_counted(
         (messages, mut parts, start) in pieces(),

@@ -1,5 +1,5 @@
-//! Connections to what a listed name resolved to: by whom, for how long, how much; and none to what
-//! only unlisted names resolved to.
+//! Connections to addresses that a listed name resolved to: the process, the duration and the bytes of each; and no
+//! document for addresses that only unlisted names resolved to.
 
 use std::fs;
 

@@ -10,7 +10,7 @@ use super::lab::{Lab, until};
 use super::sensor::Sensor;
 use super::servers::misbehaving;
 
-/// A client in whose place for `/etc/passwd` nothing answers. It asks when the file is there.
+/// A client that sees a file without answers in the place of `/etc/passwd`. It asks when the file is there.
 fn stalled(lab: &Lab, file: &str) -> Running {
     let go = lab.path(file);
     let arguments = ["early", "127.0.0.1", "53", &lab.suffix, &*go.to_string_lossy()];

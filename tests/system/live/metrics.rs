@@ -85,12 +85,12 @@ fn live_metrics_endure_hostile_clients() {
     // Far more than is read: the connection is closed on it.
     ask(address, &vec![b'x'; 16 << 20]);
 
-    // Many who say nothing: a scraper is served all the same.
+    // Many clients that send nothing: a scraper is served all the same.
     let silent: Vec<TcpStream> = (0..300).map(|_| connect(address)).collect();
     scrape(address);
     drop(silent);
 
-    // One who is never done: let go after two seconds.
+    // A client that is never done: it is let go after two seconds.
     let mut slow = connect(address);
     let started = Instant::now();
     while slow.write_all(b"x").is_ok() {

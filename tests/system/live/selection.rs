@@ -139,8 +139,8 @@ fn live_start_document_says_which_ways_in_were_taken() {
     assert_ways_in(&recording);
 }
 
-/// Every role is filled, by the way in that was asked for: who sends always, and what leaves where there
-/// is no cgroup v2.
+/// Every role is filled by the way in that was asked for: the sender always, and the packets that leave where no
+/// cgroup v2 is mounted.
 pub fn assert_ways_in(recording: &Recording) {
     let start = &recording.documents[0];
     let ways = start.get("dnstrail.ways_in").and_then(Value::as_array).expect("ways in");

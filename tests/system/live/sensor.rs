@@ -42,7 +42,7 @@ pub fn program() -> PathBuf {
     std::env::var_os("DNSTRAIL_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_dnstrail").into(), PathBuf::from)
 }
 
-/// After a way in: the sensor finds no cgroup v2 mounted, and sees packets by that way alone.
+/// The option that adds to a way in: the sensor finds no cgroup v2 mounted, and sees packets by that way alone.
 const ALONE: &str = "-alone";
 
 fn way_in() -> String {

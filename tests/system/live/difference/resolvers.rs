@@ -1,4 +1,4 @@
-//! unbound, dnsmasq, BIND and systemd-resolved in a namespace, each with a log of what it was asked.
+//! unbound, dnsmasq, BIND and systemd-resolved in a namespace, each with a log of its queries.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
