@@ -78,7 +78,7 @@ fn stream(bytes: &[u8]) {
         time += 1_000_000 << (flags >> 5 << 1);
         let urgent = (flags & 0b110_0000 == 0b110_0000).then(|| sequence.wrapping_add(u32::from(*low)));
         let segment = Tcp { sequence, syn: is(0), fin: is(1), rst: is(2), urgent, bytes };
-        streams.push(&key, time, &segment, message_of_stream);
+        streams.push(&key, time, (&segment, ()), |message, ()| message_of_stream(message));
         streams.expire(time, |_, message| message_of_stream(message));
     }
     streams.finish(|_, message| message_of_stream(message));

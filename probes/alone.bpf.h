@@ -47,7 +47,7 @@ static __always_inline void tcp_control_leaves(const struct segment *segment, co
 	if (!(segment->flags & (TCP_SYN | TCP_FIN | TCP_RST)))
 		return;
 	if (state)
-		fill_owner(head, state);
+		take_task(&head->task, &state->asker);
 	head->network_namespace = packet_namespace(sk, state);
 	fill_header(&head->header, RECORD_PACKET, head->header.flags | PACKET_EGRESS);
 	/* FIN stands behind the payload, which is not sent again. */

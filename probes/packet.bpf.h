@@ -164,12 +164,6 @@ static __always_inline bool sends_now(const struct sock *sk, const struct task_s
 	return protocol != IPPROTO_TCP || BPF_CORE_READ(sk, sk_lock.owned);
 }
 
-static __always_inline void fill_owner(struct packet_record *head, const struct socket_state *state)
-{
-	if (take_task(&head->task, &state->asker) && state->is_holder)
-		head->header.flags |= PACKET_HOLDER;
-}
-
 /* Fills in the writer of bytes up to `until`, which are known to be written already. */
 static __always_inline void fill_known_writer(struct packet_record *head, const struct sock *sk,
 					      const struct socket_state *state, u32 begin, u32 end)
@@ -185,7 +179,7 @@ static __always_inline void fill_known_writer(struct packet_record *head, const 
 			head->header.flags |= PACKET_SEVERAL;
 		return;
 	}
-	fill_owner(head, state);
+	take_task(&head->task, &state->asker);
 	/* The rest is being written right now. */
 	if (sequence_distance(end, state->until) < 0 && sends_now(sk, task, IPPROTO_TCP)) {
 		fill_key(&key, task);
@@ -204,7 +198,7 @@ static __always_inline void fill_writer(struct packet_record *head, const struct
 	if (segment->payload && state->has_written && sequence_distance(begin, state->until) > 0) {
 		fill_known_writer(head, sk, state, begin, end);
 	} else if (!sends_now(sk, task, IPPROTO_TCP) || (!segment->payload && state->asker.sum)) {
-		fill_owner(head, state);
+		take_task(&head->task, &state->asker);
 	} else {
 		fill_current(&head->task, task);
 		if (segment->payload)
@@ -231,7 +225,7 @@ static __always_inline bool fill_sender(struct packet_record *head, const struct
 		return state ? becomes_asker(state, &head->task) : true;
 	}
 	if (state)
-		fill_owner(head, state);
+		take_task(&head->task, &state->asker);
 	return false;
 }
 
@@ -305,10 +299,7 @@ static __always_inline void packet_arrives(const struct packet *packet, const st
 	if (state) {
 		if (transport->protocol == IPPROTO_TCP && is_muted(state, head->socket))
 			return;
-		if (take_task(&head->task, &state->asker)) {
-			has_asked = !state->is_holder;
-			head->header.flags |= state->is_holder ? PACKET_HOLDER : 0;
-		}
+		has_asked = take_task(&head->task, &state->asker) && !state->is_holder;
 	}
 	/* A raw socket, or one of many in a multicast group, gets copies: they count only if the socket asked. */
 	if (!has_asked && (is_multicast(ends->destination) || BPF_CORE_READ(sk, sk_type) == SOCK_RAW))

@@ -83,9 +83,6 @@ pub struct Packet<'a> {
     /// The end of the conversation that this host's socket is: the one that opened it asks. `None` in a capture,
     /// and where the kernel side cannot know; then the ports and the message must say it.
     pub end: Option<End>,
-    /// The task was found to hold the socket when the sensor started, and has sent nothing since: it need not
-    /// have asked for what arrives.
-    pub is_holder: bool,
     /// Several processes wrote these bytes of a TCP stream. `task` is the one that wrote the first of them.
     pub several_writers: bool,
     /// The bytes lay in pages of the sender's memory (MSG_ZEROCOPY), which may have changed them before they
@@ -295,7 +292,6 @@ fn packet(bytes: &[u8], clock: Clock) -> Result<Packet<'_>, DecodeError> {
             (false, true) => Some(End::Server),
             (false, false) => None,
         },
-        is_holder: has(header, record_flag::PACKET_HOLDER),
         several_writers: has(header, record_flag::PACKET_SEVERAL),
         is_zero_copy: has(header, record_flag::PACKET_ZEROCOPY),
         before_nat,

@@ -4,16 +4,19 @@
 use std::sync::Arc;
 
 use crate::alert::{WatchList, Windows};
-use crate::event::{self, Command, Event, MuteReason};
+use crate::event::{self, Command, Event, MuteReason, TaskKey};
 use crate::host::Host;
 use crate::metrics::Metrics;
 use crate::net::{Payload, Reassembler};
 use crate::process::Processes;
 use crate::rules::Rules;
-use crate::sighting::{Context, Document, Emit, Flow, Kinds, Packet, Routed, Seen, Settings, Watch};
+use crate::sighting::{Context, Culprit, Document, Emit, Flow, Kinds, Packet, Routed, Seen, Settings, Watch};
 
 /// Nanoseconds between two sweeps: losses, streams with a gap, processes and addresses to be forgotten.
 const SWEEP: u64 = 1_000_000_000;
+
+/// The count of packets of muted connections.
+const MUTED: &str = "kernel_packet_muted";
 
 /// The one chain that every event goes down.
 #[derive(Debug)]
@@ -38,6 +41,7 @@ impl Pipeline {
             observe: settings.observe,
             metrics: Arc::clone(&metrics),
             commands: Vec::new(),
+            culprits: Vec::new(),
         };
         Self {
             reassembler: Reassembler::new(metrics),
@@ -79,6 +83,7 @@ impl Pipeline {
         self.reassembler.finish();
         self.kinds.finish(now, self.captured, &mut self.context, out);
         self.context.finish(now, out);
+        self.context.report_losses(now, out);
     }
 
     /// Replaces all rules at once.
@@ -90,6 +95,11 @@ impl Pipeline {
     /// tick.
     pub fn take_commands(&mut self) -> impl Iterator<Item = Command> {
         self.context.commands.drain(..)
+    }
+
+    /// The next report of losses says that `count` of a loss are due to a process.
+    pub fn blame(&mut self, loss: &'static str, process: TaskKey, count: u64) {
+        self.context.blame(loss, process, count);
     }
 
     /// Publishes the sizes of all tables.
@@ -127,6 +137,9 @@ impl Pipeline {
             let streams = matches!(payload, Payload::Tcp(_)) && packet.socket != 0;
             if routed == Routed::Foreign && streams {
                 context.commands.push(Command::Mute { socket: packet.socket, reason: MuteReason::NotDns });
+                if let Some(task) = packet.task {
+                    context.blame(MUTED, task.process, 1);
+                }
             }
         }
     }
@@ -138,7 +151,7 @@ impl Pipeline {
         if swept.abs_diff(now) >= SWEEP {
             *swept = now;
             kinds.sweep(now, *captured, context, out);
-            out.tick(now);
+            context.report_losses(now, out);
         }
     }
 }
@@ -156,7 +169,7 @@ impl Emit for Watching<'_> {
         }
     }
 
-    fn tick(&mut self, now: u64) {
-        self.out.tick(now);
+    fn tick(&mut self, now: u64, culprits: &[Culprit]) {
+        self.out.tick(now, culprits);
     }
 }

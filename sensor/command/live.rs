@@ -82,7 +82,7 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
         }
         report_sight(&mut probes, &mut chain, &metrics, before);
         // Losses are counted and outputs tended also while the ring is never empty.
-        probes.count_losses(&metrics);
+        count_losses(&mut probes, &mut chain, &metrics);
         chain.tend(before);
         rulebook.turn(before, &mut chain);
         follow_connections(settings, &rulebook, &mut probes);
@@ -123,8 +123,16 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
     }) {
         is_over = Instant::now() >= patience;
     }
-    probes.count_losses(&metrics);
+    count_losses(&mut probes, &mut chain, &metrics);
     super::all_arrived(chain.finish(now(), Some(reason)))
+}
+
+/// Takes the losses of the kernel side, and the processes to which they are due.
+fn count_losses(probes: &mut Probes, chain: &mut Chain, metrics: &Metrics) {
+    probes.count_losses(metrics);
+    for (process, count) in probes.take_sampled(metrics) {
+        chain.pipeline().blame("kernel_packet_budget", process, count);
+    }
 }
 
 /// Reports what the kernel side no longer sees, or that it sees everything again.

@@ -9,6 +9,7 @@ use crate::json::{Json, List, key};
 use crate::metrics::Metrics;
 use crate::schema::event::{Category, Event, Kind, Outcome, Type};
 use crate::schema::{self, Limits, Line, Writer, cim, ecs, ocsf};
+use crate::sighting::Culprit;
 
 impl Document<'_> {
     /// Appends the document as one line.
@@ -146,14 +147,18 @@ impl Report<'_> {
                 json.list("ways_in", |list| shown.iter().for_each(|way| way.write(list, limits)));
             }
             Self::Stop { metrics, .. } => totals(json, metrics),
-            Self::Loss { losses } => json.object("loss", |json| {
-                for (name, growth, total) in *losses {
-                    json.object(*name, |json| {
-                        json.number("growth", *growth);
-                        json.number("total", *total);
-                    });
-                }
-            }),
+            Self::Loss { losses, culprits } => {
+                json.object("loss", |json| {
+                    for (name, growth, total) in *losses {
+                        json.object(*name, |json| {
+                            json.number("growth", *growth);
+                            json.number("total", *total);
+                        });
+                    }
+                });
+                let shown = json.cuts().elements(culprits, limits.elements, CULPRITS);
+                json.list("culprits", |list| shown.iter().for_each(|culprit| self::culprit(list, culprit, limits)));
+            }
             Self::RulesLoaded { lists, .. } => json.object("rules", |json| rules(json, lists, limits)),
             Self::AlertSummary(summary) => {
                 json.object("alert", |json| json.number("repeats", summary.repeats));
@@ -178,6 +183,21 @@ fn totals(json: &mut Json<'_>, metrics: &Metrics) {
         for (name, _, total) in metrics.losses.each() {
             json.object(name, |json| json.number("total", total));
         }
+    });
+}
+
+const CULPRITS: &str = "dnstrail.culprits";
+
+fn culprit(list: &mut List<'_, '_>, culprit: &Culprit, limits: Limits) {
+    list.object(|json| {
+        json.text("loss", culprit.loss);
+        json.number("count", culprit.count);
+        json.number("pid", culprit.key.pid);
+        let Some(image) = culprit.process.as_deref() else { return };
+        json.cut("name", &*image.name, limits.text, CULPRITS);
+        json.cut("executable", image.executable.as_deref(), limits.text, CULPRITS);
+        json.cut("entity_id", &*image.entity_id, limits.text, CULPRITS);
+        json.keyword("user_id", image.uid);
     });
 }
 

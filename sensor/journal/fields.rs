@@ -34,6 +34,14 @@ pub const FIELDS: Fields = &[
     own("dnstrail.traffic.*", COUNT, "Totals since the start, by the names of the metrics"),
     own("dnstrail.loss.*.growth", COUNT, "Since the last report, by the names of the metrics"),
     own("dnstrail.loss.*.total", COUNT, "Since the start").always(),
+    own("dnstrail.culprits", Object, "The processes to which most of the losses are due, the worst first").list(),
+    own("dnstrail.culprits.loss", Text, "The name below `dnstrail.loss`").always(),
+    own("dnstrail.culprits.count", COUNT, "How many packets, or how many connections that were muted").always(),
+    own("dnstrail.culprits.pid", COUNT, "").always(),
+    own("dnstrail.culprits.name", Text, "As `process.name`"),
+    own("dnstrail.culprits.executable", Text, "As `process.executable`"),
+    own("dnstrail.culprits.entity_id", Text, "As `process.entity_id`"),
+    own("dnstrail.culprits.user_id", Holds::Form("^[0-9]+$"), "As `process.user.id`"),
     own(
         "dnstrail.alert.repeats",
         Holds::POSITIVE,
@@ -96,6 +104,7 @@ pub const ACTIONS: &[Action] = &[
             "dnstrail.output",
             "dnstrail.traffic",
             "dnstrail.loss",
+            "dnstrail.culprits",
         ],
         lists: &[("event.type", &[&["info"]])],
         ..REPORT
@@ -104,7 +113,7 @@ pub const ACTIONS: &[Action] = &[
         name: "sensor-start",
         meaning: "the hooks that were taken, and those that were refused",
         always: &[&["message", "dnstrail.sensor"]],
-        never: without!("error", "dnstrail.rules", "dnstrail.output", "dnstrail.traffic", "dnstrail.loss", "dnstrail.alert"; "event.reason"),
+        never: without!("error", "dnstrail.rules", "dnstrail.output", "dnstrail.traffic", "dnstrail.loss", "dnstrail.culprits", "dnstrail.alert"; "event.reason"),
         lists: &[("event.type", &[&["start"]])],
         ..REPORT
     },
@@ -118,6 +127,7 @@ pub const ACTIONS: &[Action] = &[
             "dnstrail.ways_in",
             "dnstrail.rules",
             "dnstrail.output",
+            "dnstrail.culprits",
             "dnstrail.alert"
         ),
         lists: &[("event.type", &[&["end"]])],
@@ -147,6 +157,7 @@ pub const ACTIONS: &[Action] = &[
             "dnstrail.output",
             "dnstrail.traffic",
             "dnstrail.loss",
+            "dnstrail.culprits",
             "dnstrail.alert",
         ],
         lists: &[("event.type", &[&["change"]]), ("event.category", &[&["configuration"]])],
@@ -156,7 +167,7 @@ pub const ACTIONS: &[Action] = &[
         name: "output-failing",
         meaning: "an output fails",
         always: &[&["message", "dnstrail.output"]],
-        never: without!("dnstrail.sensor", "dnstrail.ways_in", "dnstrail.rules", "dnstrail.traffic", "dnstrail.loss", "dnstrail.alert"; "event.reason"),
+        never: without!("dnstrail.sensor", "dnstrail.ways_in", "dnstrail.rules", "dnstrail.traffic", "dnstrail.loss", "dnstrail.culprits", "dnstrail.alert"; "event.reason"),
         lists: &[("event.type", &[&["error"]])],
         ..REPORT
     },
@@ -164,7 +175,7 @@ pub const ACTIONS: &[Action] = &[
         name: "output-back",
         meaning: "an output works again",
         always: &[&["message", "dnstrail.output"]],
-        never: without!("dnstrail.sensor", "dnstrail.ways_in", "dnstrail.rules", "dnstrail.traffic", "dnstrail.loss", "dnstrail.alert"; "event.reason"),
+        never: without!("dnstrail.sensor", "dnstrail.ways_in", "dnstrail.rules", "dnstrail.traffic", "dnstrail.loss", "dnstrail.culprits", "dnstrail.alert"; "event.reason"),
         lists: &[("event.type", &[&["info"]])],
         ..REPORT
     },
@@ -172,7 +183,7 @@ pub const ACTIONS: &[Action] = &[
         name: "sensor-blind",
         meaning: "the kernel side lost sight of what `error.message` says: a hook lost its program, or a datagram of the sensor's own did not come back",
         always: &[&["message", "error.message"]],
-        never: without!("dnstrail.sensor", "dnstrail.ways_in", "dnstrail.rules", "dnstrail.traffic", "dnstrail.loss", "dnstrail.alert", "dnstrail.output"; "event.reason"),
+        never: without!("dnstrail.sensor", "dnstrail.ways_in", "dnstrail.rules", "dnstrail.traffic", "dnstrail.loss", "dnstrail.culprits", "dnstrail.alert", "dnstrail.output"; "event.reason"),
         lists: &[("event.type", &[&["error"]])],
         ..REPORT
     },
@@ -180,7 +191,7 @@ pub const ACTIONS: &[Action] = &[
         name: "sensor-sees",
         meaning: "the kernel side sees everything again",
         always: &[&["message"]],
-        never: without!("dnstrail.sensor", "dnstrail.ways_in", "dnstrail.rules", "dnstrail.traffic", "dnstrail.loss", "dnstrail.alert", "dnstrail.output"; "event.reason"),
+        never: without!("dnstrail.sensor", "dnstrail.ways_in", "dnstrail.rules", "dnstrail.traffic", "dnstrail.loss", "dnstrail.culprits", "dnstrail.alert", "dnstrail.output"; "event.reason"),
         lists: &[("event.type", &[&["info"]])],
         ..REPORT
     },

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::host::Host;
 use crate::metrics::Metrics;
 use crate::schema::{Agent, Schema, Writer};
-use crate::sighting::{self, Emit};
+use crate::sighting::{self, Culprit, Emit};
 use crate::sink::{Format, Kind, Line, Outputs};
 pub use fields::{ACTIONS, FIELDS};
 pub use losses::Losses;
@@ -74,7 +74,7 @@ impl Journal {
     /// Empties all outputs. Then the outputs that still work take the losses of the others, and the stop if there
     /// is a reason for one. Returns the number of lost lines.
     pub fn finish(&mut self, now: u64, stop: Option<&str>) -> u64 {
-        self.tick(now);
+        self.tick(now, &[]);
         self.outputs.drain(DRAIN);
         self.report_changes(now);
         if let Some(reason) = stop {
@@ -120,10 +120,10 @@ impl Emit for Journal {
     }
 
     /// Reports the losses since the last call.
-    fn tick(&mut self, now: u64) {
+    fn tick(&mut self, now: u64, culprits: &[Culprit]) {
         let metrics = Arc::clone(&self.metrics);
         let mut losses = std::mem::take(&mut self.losses);
-        if let Some(report) = losses.report(&metrics) {
+        if let Some(report) = losses.report(&metrics, culprits) {
             self.report(now, report);
         }
         self.losses = losses;

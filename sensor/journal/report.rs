@@ -2,7 +2,7 @@
 
 use crate::alert;
 use crate::metrics::Metrics;
-use crate::sighting::{self, connection, dns};
+use crate::sighting::{self, Culprit, connection, dns};
 
 /// A document with its place in the stream.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ pub enum Report<'a> {
     /// Counts that grew since the last such report: name, growth, total.
     Loss {
         losses: &'a [(&'static str, u64, u64)],
+        /// The processes to which most of it is due, the worst first.
+        culprits: &'a [Culprit],
     },
     RulesLoaded {
         lists: &'a [ListState],

@@ -29,10 +29,17 @@ impl Display for Sentence<'_> {
                 Ok(())
             }
             Report::Stop { reason, .. } => write!(formatter, "dnstrail stops: {}", text(reason)),
-            Report::Loss { losses } => {
+            Report::Loss { losses, culprits } => {
                 formatter.write_str("lost or set aside since the last report:")?;
                 for (position, (name, growth, _)) in losses.iter().enumerate() {
                     write!(formatter, "{} {name} {growth}", if position == 0 { "" } else { "," })?;
+                }
+                for (position, culprit) in culprits.iter().take(self.limits.elements).enumerate() {
+                    formatter.write_str(if position == 0 { "; most by " } else { ", " })?;
+                    match &culprit.process {
+                        Some(image) => write!(formatter, "{} ({})", text(&image.name), image.key.pid)?,
+                        None => write!(formatter, "a process ({})", culprit.key.pid)?,
+                    }
                 }
                 Ok(())
             }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::reading::Readings;
 use super::stream::{IDLE, LINGER};
-use super::{Framing, Tcp, Verdict};
+use super::{Framing, Mark, Tcp, Verdict};
 
 /// Segments of one flow that wait behind a gap, and their bytes: four of the largest (64 KiB)
 /// super-segments, or a message sent byte by byte in the wrong order.
@@ -20,8 +20,10 @@ const NEW_CONNECTION: u32 = 8 << 20;
 const KEPT_CAPACITY: usize = 512;
 
 #[derive(Debug, Default)]
-pub(super) struct Flow<F> {
+pub(super) struct Flow<F, M> {
     readings: Readings<F>,
+    /// The joined marks of the bytes of the message that is not complete yet.
+    mark: M,
     /// Sequence number of the first byte that belongs to this connection, as far as is known.
     start: u32,
     /// `start` follows a SYN.
@@ -46,7 +48,7 @@ struct Piece {
     bytes: Vec<u8>,
 }
 
-impl<F: Framing> Flow<F> {
+impl<F: Framing, M: Mark> Flow<F, M> {
     /// Begins a connection with this segment, its first that was seen.
     pub(super) fn reset(&mut self, first: &Tcp<'_>) {
         self.clear();
@@ -56,8 +58,21 @@ impl<F: Framing> Flow<F> {
         self.next = self.start;
     }
 
-    /// Takes a segment, and returns the number of bytes that were lost or passed over.
-    pub(super) fn push(&mut self, time: u64, segment: &Tcp<'_>, message: &mut dyn FnMut(&[u8])) -> (u64, Verdict) {
+    /// Takes a segment, and returns the number of bytes that were lost or passed over. Bytes that waited behind a gap count to the segment
+    /// that fills it.
+    pub(super) fn push_marked(
+        &mut self,
+        time: u64,
+        (segment, mark): (&Tcp<'_>, M),
+        message: &mut impl FnMut(&[u8], M),
+    ) -> (u64, Verdict) {
+        let mut joined = if self.readings.unread() == 0 { mark } else { self.mark.joined(mark) };
+        let result = self.push(time, segment, &mut |bytes| message(bytes, std::mem::replace(&mut joined, mark)));
+        self.mark = joined;
+        result
+    }
+
+    fn push(&mut self, time: u64, segment: &Tcp<'_>, message: &mut dyn FnMut(&[u8])) -> (u64, Verdict) {
         self.heard = time;
         let sequence = data_sequence(segment);
         let mut lost = 0;

@@ -39,6 +39,17 @@ pub trait Framing: Default + Clone {
     fn is_foreign(&mut self) -> bool;
 }
 
+/// Something known of the bytes of a stream besides the bytes, such as who wrote them.
+pub trait Mark: Copy + Default {
+    /// The mark of a message whose bytes have `self`, and then `later`.
+    #[must_use]
+    fn joined(self, later: Self) -> Self;
+}
+
+impl Mark for () {
+    fn joined(self, _later: Self) -> Self {}
+}
+
 /// The framing of a kind that takes no TCP flows.
 impl Framing for () {
     fn restart(&mut self, _exact: bool) {}

@@ -11,7 +11,7 @@ mod stream;
 mod table;
 mod transport;
 
-pub use framing::Framing;
+pub use framing::{Framing, Mark};
 pub use packet::{PacketError, Payload, Reassembler, Segment, Tcp};
 pub use stream::{FlowKey, Streams, Verdict};
 
@@ -19,5 +19,7 @@ pub use stream::{FlowKey, Streams, Verdict};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     Udp,
+    /// RFC 3828: UDP whose checksum may cover a part only.
+    UdpLite,
     Tcp,
 }

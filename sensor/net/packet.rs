@@ -26,6 +26,7 @@ pub struct Segment<'a> {
 pub enum Payload<'a> {
     /// Shorter than the UDP header says when the packet was cut.
     Udp(&'a [u8]),
+    UdpLite(&'a [u8]),
     Tcp(Tcp<'a>),
 }
 

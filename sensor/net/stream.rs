@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Tcp;
 use super::flow::Flow;
-use super::framing::Framing;
+use super::framing::{Framing, Mark};
 use super::table::Table;
 use crate::metrics::Metrics;
 
@@ -47,8 +47,8 @@ pub enum Verdict {
 
 /// Every flow that DNS messages are awaited from.
 #[derive(Debug)]
-pub struct Streams<F> {
-    flows: Table<Flow<F>>,
+pub struct Streams<F, M = ()> {
+    flows: Table<Flow<F, M>>,
     /// Sum of what the flows hold.
     held: usize,
     /// Flows in which segments wait behind a gap.
@@ -56,7 +56,7 @@ pub struct Streams<F> {
     metrics: Arc<Metrics>,
 }
 
-impl<F: Framing> Streams<F> {
+impl<F: Framing, M: Mark> Streams<F, M> {
     #[must_use]
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self { flows: Table::default(), held: 0, gaps: 0, metrics }
@@ -68,10 +68,16 @@ impl<F: Framing> Streams<F> {
         self.held
     }
 
-    /// Takes one segment; `time` is that of its packet in nanoseconds. `message` gets each message
-    /// that it completes, without the length prefix: borrowed from `segment` where it stands there
-    /// whole and in order.
-    pub fn push(&mut self, key: &FlowKey, time: u64, segment: &Tcp<'_>, mut message: impl FnMut(&[u8])) -> Verdict {
+    /// Takes one segment, whose bytes have `mark`; `time` is that of its packet in nanoseconds. `message` gets each
+    /// message that it completes, without the length prefix: borrowed from `segment` where it stands there
+    /// whole and in order; and the joined marks of its bytes.
+    pub fn push(
+        &mut self,
+        key: &FlowKey,
+        time: u64,
+        (segment, mark): (&Tcp<'_>, M),
+        mut message: impl FnMut(&[u8], M),
+    ) -> Verdict {
         if segment.bytes.is_empty() && !(segment.syn || segment.fin || segment.rst) {
             return Verdict::Expected;
         }
@@ -90,7 +96,7 @@ impl<F: Framing> Streams<F> {
         self.flows.touch(index);
         let flow = self.flows.value_mut(index);
         let (held, gap) = (flow.held(), flow.has_gap());
-        let (lost, verdict) = flow.push(time, segment, &mut message);
+        let (lost, verdict) = flow.push_marked(time, (segment, mark), &mut message);
         self.held = self.held + flow.held() - held;
         self.gaps = self.gaps + usize::from(flow.has_gap()) - usize::from(gap);
         if lost > 0 {
@@ -118,7 +124,7 @@ impl<F: Framing> Streams<F> {
 
     fn give_up_gaps(
         &mut self,
-        give_up: impl Fn(&mut Flow<F>, &mut dyn FnMut(&[u8])) -> u64,
+        give_up: impl Fn(&mut Flow<F, M>, &mut dyn FnMut(&[u8])) -> u64,
         message: &mut impl FnMut(&FlowKey, &[u8]),
     ) {
         let (mut lost, mut held, mut gaps) = (0, 0, 0);

@@ -1,4 +1,4 @@
-//! TCP (RFC 9293) and UDP (RFC 768) headers.
+//! TCP (RFC 9293), UDP (RFC 768) and UDP-Lite (RFC 3828) headers.
 
 use std::net::SocketAddr;
 
@@ -7,10 +7,12 @@ use super::{PacketError, Payload, Segment, Tcp};
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+const UDP_LITE: u8 = 136;
 
 pub(super) fn segment<'a>(datagram: &Datagram<'_>, protocol: u8, bytes: &'a [u8]) -> Result<Segment<'a>, PacketError> {
     let (ports, payload) = match protocol {
         UDP => udp(bytes)?,
+        UDP_LITE => udp_lite(bytes)?,
         TCP => tcp(bytes)?,
         other => return Err(PacketError::Protocol(other)),
     };
@@ -31,6 +33,14 @@ fn udp(bytes: &[u8]) -> Result<((u16, u16), Payload<'_>), PacketError> {
     };
     let payload = rest.get(..length).unwrap_or(rest);
     Ok(((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])), Payload::Udp(payload)))
+}
+
+/// RFC 3828 3.1: the checksum's coverage stands in the place of a length.
+fn udp_lite(bytes: &[u8]) -> Result<((u16, u16), Payload<'_>), PacketError> {
+    let Some((&[a, b, c, d, ..], payload)) = bytes.split_first_chunk::<8>() else {
+        return Err(PacketError::Short("UDP-Lite"));
+    };
+    Ok(((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])), Payload::UdpLite(payload)))
 }
 
 fn tcp(bytes: &[u8]) -> Result<((u16, u16), Payload<'_>), PacketError> {

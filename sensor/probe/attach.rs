@@ -20,7 +20,7 @@ use super::refusal::{Refusal, WayIn};
 use super::ring::{Ring, monotonic};
 use super::settings::{Hooks, Settings};
 use super::support::{MOUNT_CGROUP2, Support};
-use crate::event::{self, Command, Event};
+use crate::event::{self, Command, Event, TaskKey};
 use crate::metrics::Metrics;
 use crate::skeleton::types::loss;
 
@@ -240,6 +240,11 @@ impl Probes {
     #[must_use]
     pub fn times(&self) -> Times {
         self.times
+    }
+
+    /// Processes that sent more than their share since the last call, and how many of their packets were left out.
+    pub fn take_sampled(&mut self, metrics: &Metrics) -> Vec<(TaskKey, u64)> {
+        self.controls.take_sampled(&self.skeleton, monotonic(), metrics.losses.kernel_packet_budget.get())
     }
 
     /// Copies the kernel side's loss counts into `metrics`.

@@ -8,11 +8,14 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use libbpf_rs::{MapCore, MapFlags};
 
 use super::load::Skeleton;
-use crate::event::{Command, ConnectionId};
-use crate::skeleton::types::connection_record;
+use crate::event::{Command, ConnectionId, TaskKey};
+use crate::skeleton::types::{connection_record, task_key};
 
 /// Sockets muted at a time, as many as the map `muted` holds.
 const MUTED: usize = 4_096;
+
+/// Nanoseconds between two readings of the map `sampled`.
+const SAMPLED: u64 = 500_000_000;
 
 /// The commands that were applied so far.
 #[derive(Debug, Default)]
@@ -25,6 +28,9 @@ pub(super) struct Controls {
     /// any was left there.
     unjudged: u64,
     has_unjudged: bool,
+    /// When the map `sampled` was read last, and how many packets had been left out until then.
+    sampled: u64,
+    left_out: u64,
 }
 
 impl Controls {
@@ -81,6 +87,24 @@ impl Controls {
         }
     }
 
+    /// The processes whose packets were sampled since the last call, with the number of packets that were left out.
+    /// Reading them takes a moment, so it is done twice a second (`now`: CLOCK_MONOTONIC) and where `left_out`, the
+    /// number of all of them, has grown.
+    pub(super) fn take_sampled(&mut self, skeleton: &Skeleton, now: u64, left_out: u64) -> Vec<(TaskKey, u64)> {
+        if left_out == self.left_out || now.saturating_sub(self.sampled) < SAMPLED {
+            return Vec::new();
+        }
+        (self.left_out, self.sampled) = (left_out, now);
+        let sampled = &skeleton.maps.sampled;
+        let keys: Vec<_> = sampled.keys().collect();
+        let taken = keys.iter().filter_map(|key| {
+            let count = sampled.lookup(key, MapFlags::ANY).ok()??;
+            let _ = sampled.delete(key);
+            Some((task_of(key)?, u64::from_ne_bytes(*count.first_chunk()?)))
+        });
+        taken.collect()
+    }
+
     /// Whether connections to any address are followed.
     pub(super) fn watches(&self) -> bool {
         self.watched > 0
@@ -103,6 +127,17 @@ fn release(connections: &impl MapCore, id: ConnectionId) {
     {
         let _ = connections.delete(&key);
     }
+}
+
+/// The key of a process as the kernel side writes it.
+fn task_of(key: &[u8]) -> Option<TaskKey> {
+    let number = |offset: usize| key.get(offset..)?.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
+    let start = key.get(std::mem::offset_of!(task_key, start)..)?.first_chunk()?;
+    Some(TaskKey {
+        pid: number(std::mem::offset_of!(task_key, pid))?,
+        exec_id: number(std::mem::offset_of!(task_key, exec_id))?,
+        start: u64::from_ne_bytes(*start),
+    })
 }
 
 /// The time at which a connection was begun, from a record of the kernel side.

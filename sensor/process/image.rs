@@ -52,8 +52,8 @@ impl Processes {
             network_namespace: record.network_namespace,
             mount_namespace: record.mount_namespace,
             foreign_mounts: record.mount_namespace != 0
-                && self.host.mount_namespace != 0
-                && record.mount_namespace != self.host.mount_namespace,
+                && self.host.first_mount_namespace != 0
+                && record.mount_namespace != self.host.first_mount_namespace,
             container: Container::of_cgroup(&cgroup),
             unit: unit.map(|unit| shared(unit, parent.as_deref())),
             parent,

@@ -57,7 +57,7 @@ pub struct Process {
     pub network_namespace: u32,
     /// Inode number; 0 when not known.
     pub mount_namespace: u32,
-    /// The mount namespace is known not to be the sensor's own: paths may not mean the host's files.
+    /// The mount namespace is known not to be the host's: paths may mean other files than the host's.
     pub foreign_mounts: bool,
     pub container: Option<Container>,
     /// The unit of systemd that it runs in.

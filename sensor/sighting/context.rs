@@ -1,13 +1,15 @@
 //! The state that all kinds share.
 
+use std::cmp::Reverse;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{Document, Emit};
 use crate::alert::{Match, Summary, WatchList, Windows};
-use crate::event::{Command, Task};
+use crate::event::{Command, Task, TaskKey};
 use crate::metrics::Metrics;
 use crate::observe::Observe;
-use crate::process::{Actor, Processes};
+use crate::process::{Actor, Process, Processes};
 use crate::rules::Rules;
 
 /// The state that all kinds share.
@@ -21,6 +23,22 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Commands to the kernel side, in their order.
     pub commands: Vec<Command>,
+    /// At most [`CULPRITS`], since the last report of losses.
+    pub(crate) culprits: Vec<Culprit>,
+}
+
+/// Processes that one report of losses names.
+const CULPRITS: usize = 16;
+
+/// A process to which a loss is due.
+#[derive(Debug, Clone)]
+pub struct Culprit {
+    /// The name of the count among [`Losses`](crate::metrics::Losses).
+    pub loss: &'static str,
+    pub key: TaskKey,
+    /// `None` where its record was lost.
+    pub process: Option<Rc<Process>>,
+    pub count: u64,
 }
 
 impl Context {
@@ -48,6 +66,29 @@ impl Context {
         let alert = self.windows.is_alert((time, actor), news, &mut ended);
         self.metrics.traffic.alerts.add(alert.into());
         alert
+    }
+
+    /// Keeps in mind that `count` of a loss are due to a process. Where there are more processes than a report names,
+    /// those with the least are left out.
+    pub(crate) fn blame(&mut self, loss: &'static str, key: TaskKey, count: u64) {
+        let known = self.culprits.iter_mut().find(|culprit| culprit.key == key && culprit.loss == loss);
+        if let Some(known) = known {
+            known.count += count;
+            return;
+        }
+        if self.culprits.len() >= CULPRITS {
+            let least = self.culprits.iter().enumerate().min_by_key(|(_, culprit)| culprit.count);
+            let Some(least) = least.filter(|(_, least)| least.count < count).map(|(place, _)| place) else { return };
+            self.culprits.swap_remove(least);
+        }
+        self.culprits.push(Culprit { loss, key, process: self.processes.get(&key), count });
+    }
+
+    /// Has the losses since the last call reported, with the processes to which they are due.
+    pub(crate) fn report_losses(&mut self, now: u64, out: &mut dyn Emit) {
+        self.culprits.sort_by_key(|culprit| Reverse(culprit.count));
+        out.tick(now, &self.culprits);
+        self.culprits.clear();
     }
 
     /// Puts another set of rules in force.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::event::{Direction, End, Ends, Packet, Task};
-use crate::net::{FlowKey, Payload, Segment, Transport};
+use crate::net::{FlowKey, Mark, Payload, Segment, Transport};
 use crate::observe::Observe;
 
 /// The end of a conversation at which a packet was seen. On loopback one message is seen at both ends, and
@@ -29,8 +29,7 @@ pub struct Flow {
     pub transport: Transport,
     /// `None` in a capture.
     pub direction: Option<Direction>,
-    /// The sender, or the owner of the socket that received. `None` where it cannot be known.
-    pub task: Option<Task>,
+    pub origin: Origin,
     /// Inode number; 0 when not known.
     pub network_namespace: u32,
     /// The end of the conversation that this host's socket is, where the kernel side knows who opened it.
@@ -39,6 +38,38 @@ pub struct Flow {
     pub socket: u64,
     /// The ends that the packet shows, where NAT changed those that the program sees.
     pub behind_nat: Option<Ends>,
+}
+
+/// The sender of a payload, and reasons to doubt what is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Origin {
+    /// The sender, or the owner of the socket that received. `None` where it cannot be known.
+    pub task: Option<Task>,
+    pub marks: Marks,
+}
+
+/// Reasons to doubt what a document says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Several processes wrote the bytes. The task wrote the first of them.
+    pub several_writers: bool,
+    /// The sender may have changed the bytes after they were seen, as they lay in memory of its own.
+    pub is_zero_copy: bool,
+}
+
+impl Mark for Origin {
+    fn joined(self, later: Self) -> Self {
+        let process = |origin: &Self| origin.task.map(|task| task.process);
+        Self {
+            task: self.task.or(later.task),
+            marks: Marks {
+                several_writers: self.marks.several_writers
+                    || later.marks.several_writers
+                    || process(&self) != process(&later),
+                is_zero_copy: self.marks.is_zero_copy || later.marks.is_zero_copy,
+            },
+        }
+    }
 }
 
 impl Flow {
@@ -52,10 +83,14 @@ impl Flow {
             destination,
             transport: match segment.payload {
                 Payload::Udp(_) => Transport::Udp,
+                Payload::UdpLite(_) => Transport::UdpLite,
                 Payload::Tcp(_) => Transport::Tcp,
             },
             direction: packet.direction,
-            task: packet.task,
+            origin: Origin {
+                task: packet.task,
+                marks: Marks { several_writers: packet.several_writers, is_zero_copy: packet.is_zero_copy },
+            },
             network_namespace: packet.network_namespace,
             end: packet.end,
             socket: packet.socket,
@@ -72,7 +107,7 @@ impl Flow {
             destination: key.destination,
             transport: Transport::Tcp,
             direction: (!captured).then_some(direction),
-            task: None,
+            origin: Origin::default(),
             network_namespace: key.network_namespace,
             end: None,
             socket: 0,

@@ -12,8 +12,8 @@ use crate::metrics::Levels;
 use crate::net::Framing;
 use crate::observe::Observe;
 
-pub use context::Context;
-pub use flow::{Flow, Side};
+pub use context::{Context, Culprit};
+pub use flow::{Flow, Marks, Side};
 pub(crate) use route::{Packet, Routed};
 
 /// A kind of sightings, with the state that it keeps from one event to the next.
@@ -89,8 +89,8 @@ pub trait Emit {
     /// `time`: nanoseconds since the Unix epoch.
     fn emit(&mut self, time: u64, document: Document<'_>);
 
-    /// A second has passed since the last call.
-    fn tick(&mut self, _now: u64) {}
+    /// A second has passed since the last call. `culprits`: the processes to which losses since then are due.
+    fn tick(&mut self, _now: u64, _culprits: &[Culprit]) {}
 }
 
 impl<F: FnMut(u64, Document<'_>)> Emit for F {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::flow::Origin;
 use super::{Context, Emit, Flow, Kind, Seen, Settings};
+use crate::event::Direction;
 use crate::metrics::Levels;
 use crate::net::{Payload, Streams, Verdict};
 
@@ -27,7 +29,7 @@ pub(crate) enum Routed {
 #[derive(Debug)]
 pub(super) struct Route<K: Kind> {
     kind: K,
-    streams: Streams<K::Framing>,
+    streams: Streams<K::Framing, Origin>,
 }
 
 impl<K: Kind> Route<K> {
@@ -40,20 +42,25 @@ impl<K: Kind> Route<K> {
         let Self { kind, streams } = self;
         let Packet { flow, payload } = packet;
         let first = match payload {
-            Payload::Udp(bytes) => bytes,
+            Payload::Udp(bytes) | Payload::UdpLite(bytes) => bytes,
             Payload::Tcp(tcp) => tcp.bytes,
         };
         if !kind.claims(flow, first, context) {
             return None;
         }
         Some(match payload {
-            Payload::Udp(bytes) => {
+            Payload::Udp(bytes) | Payload::UdpLite(bytes) => {
                 kind.see(Seen::Message { flow, bytes }, context, out);
                 Routed::Taken
             }
             Payload::Tcp(tcp) => {
-                let message = |bytes: &[u8]| kind.see(Seen::Message { flow, bytes }, context, out);
-                match streams.push(&flow.key(), flow.time, tcp, message) {
+                // Bytes that arrive belong to the owner of the socket now.
+                let arrives = flow.direction == Some(Direction::Ingress);
+                let message = |bytes: &[u8], origin| {
+                    let origin = if arrives { flow.origin } else { origin };
+                    kind.see(Seen::Message { flow: &Flow { origin, ..*flow }, bytes }, context, out);
+                };
+                match streams.push(&flow.key(), flow.time, (tcp, flow.origin), message) {
                     Verdict::Expected => Routed::Taken,
                     Verdict::Foreign => Routed::Foreign,
                 }

@@ -39,9 +39,9 @@ fn sightings_reports_and_losses_share_the_numbers() {
     journal.report(TIME, Report::RulesLoaded { lists: &[], elapsed: 1 });
     journal.emit(TIME, Document::Dns(query()));
     metrics.losses.packet_malformed.add(3);
-    journal.tick(TIME + 1);
+    journal.tick(TIME + 1, &[]);
     // Nothing was lost since.
-    journal.tick(TIME + 2);
+    journal.tick(TIME + 2, &[]);
     let mut alert = query();
     (alert.alert, alert.matches) = (true, &matches);
     journal.emit(TIME + 3, Document::Dns(alert));

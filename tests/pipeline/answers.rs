@@ -176,6 +176,33 @@ fn over_tcp_in_pieces() {
 }
 
 #[test]
+fn a_message_of_two_writers_is_the_first_ones() {
+    let mut scene = scene();
+    let (client, server) = (CLIENT.parse().unwrap(), SERVER.parse().unwrap());
+    let two = [query(1, "a.example"), query(2, "b.example")]
+        .map(|one| [&u16::try_from(one.len()).unwrap().to_be_bytes()[..], &one].concat());
+    let send = |sequence, bytes: &[u8], pid| {
+        Sent { bytes: tcp(client, server, sequence, 0x18, bytes), ..egress(CLIENT, SERVER, &[]) }.by(pid)
+    };
+    Sent { bytes: tcp(client, server, 100, 2, b""), ..egress(CLIENT, SERVER, &[]) }.by(7).to(&mut scene);
+    let (begin, end) = two[0].split_at(two[0].len() - 1);
+    send(101, begin, 7).to(&mut scene);
+    let rest = [end, &two[1]].concat();
+    send(101 + u32::try_from(begin.len()).unwrap(), &rest, 8).to(&mut scene);
+    let shown: Vec<_> = scene.shown().into_iter().map(|one| (one.name, one.pid, one.marks.several_writers)).collect();
+    assert_eq!(shown, [("a.example".to_owned(), Some(7), true), ("b.example".to_owned(), Some(8), false)]);
+}
+
+#[test]
+fn over_udp_lite() {
+    let mut scene = scene();
+    let bytes = udp_lite(CLIENT.parse().unwrap(), SERVER.parse().unwrap(), &query(1, "a.example"));
+    Sent { bytes, ..egress(CLIENT, SERVER, &[]) }.by(7).to(&mut scene);
+    let shown = scene.one();
+    assert_eq!((&*shown.name, shown.pid, shown.transport), ("a.example", Some(7), Some(Transport::UdpLite)));
+}
+
+#[test]
 fn other_ports_are_not_looked_at() {
     let mut scene = scene();
     egress(CLIENT, "192.0.2.53:5300", &query(1, "a.example")).by(7).to(&mut scene);

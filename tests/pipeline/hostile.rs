@@ -1,7 +1,7 @@
 //! Any input at all: nothing panics, tables keep their bounds, and the counts add up.
 
 use super::*;
-use dnstrail::event::{Exit, Fork};
+use dnstrail::event::{Command, Exit, Fork, MuteReason};
 use dnstrail::process;
 use dnstrail::sighting::dns::{PENDING, SETTLED};
 use proptest::prelude::*;
@@ -212,4 +212,32 @@ proptest! {
         scene.finish(now);
         adds_up(&mut scene);
     }
+}
+
+#[test]
+fn a_connection_that_is_muted_names_its_process() {
+    let mut scene = Scene::new();
+    scene.exec(key(7));
+    let (client, server) = (CLIENT.parse().unwrap(), SERVER.parse().unwrap());
+    let mut sequence = 500;
+    for _ in 0..70 {
+        let bytes = tcp(client, server, sequence, 0x18, &[0xee; 1000]);
+        sequence += 1000;
+        scene.push(&Event::Packet(Packet {
+            time: START,
+            direction: Some(Direction::Egress),
+            task: Some(task(7)),
+            socket: 9,
+            network_namespace: 1,
+            length: u32::try_from(bytes.len()).unwrap(),
+            bytes: &bytes,
+            ..Packet::default()
+        }));
+    }
+    let muted = Command::Mute { socket: 9, reason: MuteReason::NotDns };
+    assert_eq!(scene.pipeline.take_commands().collect::<Vec<_>>(), [muted]);
+    scene.tick(START + 2 * SECOND);
+    let shown = scene.one();
+    assert!(shown.what.contains("kernel_packet_muted+0=0"), "{}", shown.what);
+    assert_eq!(shown.pid, Some(7));
 }

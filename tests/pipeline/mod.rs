@@ -18,7 +18,7 @@ use dnstrail::net::Transport;
 use dnstrail::pipeline::Pipeline;
 use dnstrail::rules::Rules;
 use dnstrail::sighting::dns::Occurrence;
-use dnstrail::sighting::{Document, Emit, Settings};
+use dnstrail::sighting::{Culprit, Document, Emit, Marks, Settings};
 
 use crate::dns::{ANSWER, Builder, QUERY, name};
 
@@ -41,6 +41,7 @@ pub struct Shown {
     pub source: Option<SocketAddr>,
     pub client: Option<SocketAddr>,
     pub transport: Option<Transport>,
+    pub marks: Marks,
     pub bytes: usize,
     pub alert: bool,
     /// The field and the entry of each match.
@@ -61,6 +62,7 @@ impl Shown {
             source: None,
             client: None,
             transport: None,
+            marks: Marks::default(),
             bytes: 0,
             alert: false,
             matches: Vec::new(),
@@ -82,12 +84,13 @@ impl Shown {
                     .collect();
                 return shown;
             }
-            Body::Report(Report::Loss { losses }) => {
+            Body::Report(Report::Loss { losses, culprits }) => {
                 shown.what = losses
                     .iter()
                     .map(|(name, growth, total)| format!("{name}+{growth}={total}"))
                     .collect::<Vec<_>>()
                     .join(" ");
+                shown.pid = culprits.first().map(|culprit| culprit.key.pid);
                 return shown;
             }
             Body::Report(Report::Stop { reason, .. }) => {
@@ -128,6 +131,7 @@ impl Shown {
         shown.source = Some(dns.source);
         shown.client = Some(if dns.source_is_client { dns.source } else { dns.destination });
         shown.transport = Some(dns.transport);
+        shown.marks = dns.marks;
         shown.bytes = dns.message_bytes;
         shown.alert = dns.alert;
         shown.matches =
@@ -156,8 +160,8 @@ impl Emit for Stream {
         self.shown.push(Shown::new(time, document.into()));
     }
 
-    fn tick(&mut self, now: u64) {
-        if let Some(report) = self.losses.report(&self.metrics) {
+    fn tick(&mut self, now: u64, culprits: &[Culprit]) {
+        if let Some(report) = self.losses.report(&self.metrics, culprits) {
             self.shown.push(Shown::new(now, Body::Report(report)));
         }
     }
@@ -185,7 +189,7 @@ impl Scene {
 
     pub fn finish(&mut self, now: u64) {
         self.pipeline.finish(now, &mut self.stream);
-        self.stream.tick(now);
+        self.stream.tick(now, &[]);
     }
 
     /// An exec of `/bin/<pid>`.
@@ -303,6 +307,13 @@ pub fn udp(source: SocketAddr, destination: SocketAddr, payload: &[u8]) -> Vec<u
     let mut bytes = [source.port(), destination.port(), length, 0].map(u16::to_be_bytes).concat();
     bytes.extend(payload);
     ip(source.ip(), destination.ip(), 17, &bytes)
+}
+
+pub fn udp_lite(source: SocketAddr, destination: SocketAddr, payload: &[u8]) -> Vec<u8> {
+    // The checksum covers the header alone.
+    let mut bytes = [source.port(), destination.port(), 8, 0].map(u16::to_be_bytes).concat();
+    bytes.extend(payload);
+    ip(source.ip(), destination.ip(), 136, &bytes)
 }
 
 pub fn tcp(source: SocketAddr, destination: SocketAddr, sequence: u32, flags: u8, payload: &[u8]) -> Vec<u8> {

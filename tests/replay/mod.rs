@@ -57,11 +57,11 @@ fn read(path: &Path) -> Result<Seen, ReplayError> {
             return;
         }
         match segment.payload {
-            Payload::Udp(message) => seen.udp.push(id(message)),
+            Payload::Udp(message) | Payload::UdpLite(message) => seen.udp.push(id(message)),
             Payload::Tcp(tcp) => {
                 let (source, destination) = (segment.source, segment.destination);
                 let key = FlowKey { source, destination, network_namespace: 0, ingress: false };
-                let _ = streams.push(&key, packet.time, &tcp, |message| seen.tcp.push(id(message)));
+                let _ = streams.push(&key, packet.time, (&tcp, ()), |message, ()| seen.tcp.push(id(message)));
             }
         }
     });

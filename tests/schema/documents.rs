@@ -1,15 +1,18 @@
 //! One line of each kind in each format, to the byte. A line that differs is left in the target folder.
 
+use std::rc::Rc;
+
 use dnstrail::alert::{Match, Summary};
 use dnstrail::dns::{Kind, Message};
-use dnstrail::event::{self, Stage, Task};
+use dnstrail::event::{self, Ends, Stage, Task, TaskKey};
 use dnstrail::journal::{Body, Document, ListState, Report, WayIn};
 use dnstrail::metrics::Metrics;
 use dnstrail::net::Transport;
-use dnstrail::process::Actor;
+use dnstrail::process::{Actor, File, Process};
 use dnstrail::schema::{DEFAULT_LINE, Schema};
 use dnstrail::sighting::connection;
 use dnstrail::sighting::dns::{self, ANSWER_DATA, Occurrence, RESOLVED_IP};
+use dnstrail::sighting::{Culprit, Marks};
 
 use crate::support::conformance::{check_line, check_lines};
 use crate::support::samples::{self, ANSWER, CDN, QUERY, TIME, WWW, Wire};
@@ -266,7 +269,49 @@ fn stop() {
 #[test]
 fn loss() {
     let losses = [("kernel_packet_ring", 12, 40), ("stream_bytes", 1, 1)];
-    is_golden("loss", 7, Body::Report(Report::Loss { losses: &losses }));
+    is_golden("loss", 7, Body::Report(Report::Loss { losses: &losses, culprits: &[] }));
+}
+
+#[test]
+fn loss_that_is_due_to_two_processes() {
+    let losses = [("kernel_packet_budget", 12_000, 40_000)];
+    let process = samples::process();
+    let known =
+        Culprit { loss: "kernel_packet_budget", key: process.key, process: Some(Rc::new(process)), count: 11_000 };
+    let unknown = Culprit { key: TaskKey { pid: 77, ..known.key }, process: None, count: 900, ..known };
+    let culprits = [known, unknown];
+    is_golden("loss-culprits", 7, Body::Report(Report::Loss { losses: &losses, culprits: &culprits }));
+}
+
+/// Behind NAT at both ends, with bytes of two processes that may have changed, by a program in a mount namespace of
+/// its own.
+#[test]
+fn query_behind_nat_of_a_program_in_disguise() {
+    let message = samples::query();
+    let process = Process {
+        executable_file: Some(File { device: (254, 1), inode: 4_711 }),
+        mount_namespace: 4_026_532_208,
+        foreign_mounts: true,
+        path_cut: true,
+        ..samples::process()
+    };
+    let actor = samples::actor(process);
+    let behind_nat =
+        Ends { source: "203.0.113.9:61001".parse().unwrap(), destination: "10.1.2.3:5353".parse().unwrap() };
+    let marks = Marks { several_writers: true, is_zero_copy: true };
+    let asked = samples::asked(&message, &actor);
+    is_golden_lookup("query-nat-disguised", dns::Document { behind_nat: Some(behind_nat), marks, ..asked });
+}
+
+/// Only the server's address is translated, as by kube-proxy.
+#[test]
+fn answer_behind_nat() {
+    let (message, actor) = (samples::answer(), samples::actor(samples::process()));
+    let behind_nat = Ends { source: "[2001:db8::9]:53".parse().unwrap(), destination: samples::client() };
+    is_golden_lookup(
+        "answer-nat",
+        dns::Document { behind_nat: Some(behind_nat), ..samples::answered(&message, &actor) },
+    );
 }
 
 #[test]

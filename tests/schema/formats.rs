@@ -188,7 +188,7 @@ fn reports() {
     let seen: BTreeSet<(u64, String)> = [
         Report::Start { ways_in: &[], command_line: "dnstrail run" },
         Report::Stop { reason: "asked to", metrics: &metrics },
-        Report::Loss { losses: &[("ring", 3, 4)] },
+        Report::Loss { losses: &[("ring", 3, 4)], culprits: &[] },
         Report::Output { output: "file:/x", failing: true, message: "no space left", dropped: 7 },
     ]
     .into_iter()
@@ -201,7 +201,7 @@ fn reports() {
     assert_eq!(seen, BTreeSet::from([quiet(3), quiet(4), (99, "High".to_owned())]));
 
     let losses: &[_] = &[("ring", 3, 4)];
-    let value = written(Schema::SplunkCim, Body::Report(Report::Loss { losses }));
+    let value = written(Schema::SplunkCim, Body::Report(Report::Loss { losses, culprits: &[] }));
     assert_eq!(value["dnstrail"]["loss"]["ring"], json!({ "growth": 3, "total": 4 }));
     assert_eq!(value["event_action"], "sensor-loss");
 }

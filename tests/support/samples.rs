@@ -13,6 +13,7 @@ use dnstrail::net::Transport;
 use dnstrail::process::{Actor, Container, Process};
 use dnstrail::rules::{Entry, List, Metadata};
 use dnstrail::schema::{Agent, Schema, Writer};
+use dnstrail::sighting::Marks;
 use dnstrail::sighting::connection::{self, DESTINATION_IP};
 use dnstrail::sighting::dns::{self, Occurrence, QUESTION_NAME};
 
@@ -246,6 +247,8 @@ pub fn asked<'a>(message: &'a Message, actor: &'a Actor) -> dns::Document<'a> {
         destination: server(),
         source_is_client: true,
         direction: Some(Direction::Egress),
+        behind_nat: None,
+        marks: Marks::default(),
         message_bytes: 45,
         first_bytes: &[],
         message,

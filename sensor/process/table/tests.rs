@@ -248,7 +248,8 @@ fn a_description_at_exit_does_not_replace_a_better_one() {
 
 #[test]
 fn foreign_mounts_cut_paths_and_the_file_itself_are_kept() {
-    let host = Host { mount_namespace: HOST_NAMESPACE, ..Host::default() };
+    // The sensor has a mount namespace of its own, as its unit gives it one.
+    let host = Host { mount_namespace: 7, first_mount_namespace: HOST_NAMESPACE, ..Host::default() };
     let mut table = Processes::new(host, Arc::default());
     table.record(&record(key(1, 1, 1)));
     let file = File { device: (254, 1), inode: 4_711 };

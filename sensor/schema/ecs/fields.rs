@@ -114,6 +114,16 @@ pub const ACTOR: Fields = &[
 /// Own fields of the actor.
 pub const OWN_ACTOR: Fields = &[
     own("dnstrail.process.executable_deleted", True, "The executable has no name any more, or never had one (memfd)"),
+    own("dnstrail.process.executable_inode", Holds::POSITIVE, "The inode of the file itself, independent of its path"),
+    own(
+        "dnstrail.process.executable_device",
+        Form("^[0-9]+:[0-9]+$"),
+        "The device of its file system, as in /proc/PID/mountinfo",
+    ),
+    own("dnstrail.process.foreign_mounts", True, "Paths may mean other files than the host's, as in a container"),
+    own("dnstrail.process.mount_namespace", Holds::POSITIVE, "Inode number, where it is not the host's"),
+    own("dnstrail.process.path_cut", True, "A path is deeper than the kernel side follows: its beginning is missing"),
+    own("dnstrail.process.several_writers", True, "Others wrote a part of the message; this one wrote its beginning"),
     own("dnstrail.process.args_cut", Holds::POSITIVE, "Bytes of the arguments that were not read"),
     own("dnstrail.network_namespace", Holds::POSITIVE, "Inode number"),
 ];
@@ -128,8 +138,13 @@ pub const NETWORK: Fields = &[
     field("source.port", Holds::U16, "", "", "").always(),
     field("destination.ip", Address, "", "dst_endpoint.ip", "The receiver of the packet").always(),
     field("destination.port", Holds::U16, "", "", "").always(),
+    field("source.nat.ip", Address, "src_translated_ip", "unmapped.source.nat.ip", "Where NAT changes it").always(),
+    field("source.nat.port", Holds::U16, "src_translated_port", "unmapped.source.nat.port", "").always(),
+    field("destination.nat.ip", Address, "dest_translated_ip", "unmapped.destination.nat.ip", "Where NAT changes it")
+        .always(),
+    field("destination.nat.port", Holds::U16, "dest_translated_port", "unmapped.destination.nat.port", "").always(),
     field("network.transport", OneOf(&["udp", "tcp"]), "transport", "connection_info.protocol_name", "").always(),
-    field("network.iana_number", OneOf(&["6", "17"]), "", "connection_info.protocol_num", "").always(),
+    field("network.iana_number", OneOf(&["6", "17", "136"]), "", "connection_info.protocol_num", "").always(),
     field("network.type", OneOf(&["ipv4", "ipv6"]), "protocol_version", "connection_info.protocol_ver_id", "").always(),
     field("network.direction", OneOf(&["ingress", "egress"]), "", "", "The direction of the packet"),
     field("network.community_id", Form("^1:[A-Za-z0-9+/]{27}=$"), "", "", "").always(),

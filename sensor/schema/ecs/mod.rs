@@ -9,7 +9,7 @@ mod process;
 mod threat;
 
 pub use host::tail;
-pub use network::{Ends, network, related, transport_name};
+pub use network::{Ends, nat, network, related, transport_name};
 pub(super) use process::USER_NAME;
 pub use process::{User, actor, own_process};
 pub(super) use threat::{ENRICHMENTS, Indicator, description, provider, shown, uuid};

@@ -33,10 +33,29 @@ impl Ends {
         json.object(key!("server"), |json| json.ip_and_port(server));
     }
 
+    /// `source` and `destination`, each with its address behind NAT where that differs.
+    #[inline]
+    pub fn packet(&self, json: &mut Json<'_>, [source, destination]: [Option<SocketAddr>; 2]) {
+        json.object(key!("source"), |json| {
+            json.ip_and_port(&self.source);
+            nat(json, source);
+        });
+        json.object(key!("destination"), |json| {
+            json.ip_and_port(&self.destination);
+            nat(json, destination);
+        });
+    }
+
     #[must_use]
     pub fn client_and_server(&self) -> (&End, &End) {
         if self.source_is_client { (&self.source, &self.destination) } else { (&self.destination, &self.source) }
     }
+}
+
+/// `nat`
+pub fn nat(json: &mut Json<'_>, translated: Option<SocketAddr>) {
+    let Some(translated) = translated else { return };
+    json.object(key!("nat"), |json| json.ip_and_port(&End::new(translated)));
 }
 
 /// `network.transport`, `.iana_number`, `.type`, `.direction` and `.community_id`
@@ -51,6 +70,7 @@ pub fn network(
     let (iana_number, number) = match transport {
         Transport::Tcp => ("6", 6),
         Transport::Udp => ("17", 17),
+        Transport::UdpLite => ("136", 136),
     };
     json.literal(key!("transport"), transport_name(transport));
     json.literal(key!("iana_number"), iana_number);
@@ -72,7 +92,7 @@ pub fn network(
 pub fn transport_name(transport: Transport) -> &'static str {
     match transport {
         Transport::Tcp => "tcp",
-        Transport::Udp => "udp",
+        Transport::Udp | Transport::UdpLite => "udp",
     }
 }
 

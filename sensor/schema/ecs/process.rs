@@ -3,7 +3,7 @@
 
 use crate::event::Task;
 use crate::json::{Json, escaped_length, key};
-use crate::process::{Actor, Process};
+use crate::process::{Actor, File, Process};
 use crate::schema::{Limits, Line, Schema};
 
 /// `process`, `user` and `container` of an actor.
@@ -136,11 +136,25 @@ impl<'a> User<'a> {
 }
 
 /// `dnstrail.process`: facts about the process that ECS has no field for.
-pub fn own_process(json: &mut Json<'_>, actor: &Actor) {
+pub fn own_process(json: &mut Json<'_>, actor: &Actor, several_writers: bool) {
     let Some(image) = actor.process.as_deref() else { return };
     json.object(key!("process"), |json| {
         if image.executable_deleted {
             json.flag(key!("executable_deleted"), true);
+        }
+        if let Some(File { device: (major, minor), inode }) = image.executable_file {
+            json.number(key!("executable_inode"), inode);
+            json.shown(key!("executable_device"), format_args!("{major}:{minor}"));
+        }
+        if image.foreign_mounts {
+            json.flag(key!("foreign_mounts"), true);
+            json.number(key!("mount_namespace"), image.mount_namespace);
+        }
+        if image.path_cut {
+            json.flag(key!("path_cut"), true);
+        }
+        if several_writers {
+            json.flag(key!("several_writers"), true);
         }
         if image.args_cut() > 0 {
             json.number(key!("args_cut"), image.args_cut());

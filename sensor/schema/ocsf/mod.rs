@@ -227,8 +227,13 @@ pub fn osint(json: &mut Json<'_>, matches: &[Match], limits: Limits) {
 }
 
 /// `unmapped`: the parts of `event` that `time`, `status` and `activity` hold only in part, and `dnstrail` as
-/// in ECS.
-pub fn unmapped(line: &mut Line<'_>, event: &Event<'_>, own: impl FnOnce(&mut Json<'_>)) {
+/// in ECS. Between them stands `more` of ECS.
+pub fn unmapped(
+    line: &mut Line<'_>,
+    event: &Event<'_>,
+    more: impl FnOnce(&mut Json<'_>),
+    own: impl FnOnce(&mut Json<'_>),
+) {
     line.json.object(key!("unmapped"), |json| {
         json.object(key!("event"), |json| {
             json.literal(key!("action"), event.action);
@@ -236,6 +241,7 @@ pub fn unmapped(line: &mut Line<'_>, event: &Event<'_>, own: impl FnOnce(&mut Js
                 json.number(key!("duration"), duration);
             }
         });
+        more(json);
         ecs::own(json, own);
     });
 }

@@ -46,7 +46,7 @@ pub(super) fn write(document: &Document<'_>, line: &mut Line<'_>) {
 
 /// `dnstrail`: facts about a connection that ECS has no field for.
 pub(super) fn own(json: &mut Json<'_>, document: &Document<'_>, limits: Limits) {
-    ecs::own_process(json, document.actor);
+    ecs::own_process(json, document.actor, false);
     if document.event.network_namespace != 0 {
         json.number(key!("network_namespace"), document.event.network_namespace);
     }

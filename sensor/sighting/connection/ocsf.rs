@@ -45,7 +45,7 @@ pub(super) fn write(document: &Document<'_>, line: &mut Line<'_>) {
         }
     }
     ocsf::osint(json, matches, limits);
-    ocsf::unmapped(line, &event, |json| ecs::own(json, document, limits));
+    ocsf::unmapped(line, &event, |_| {}, |json| ecs::own(json, document, limits));
 }
 
 fn conversation(json: &mut Json<'_>, document: &Document<'_>, limits: Limits) {

@@ -42,6 +42,18 @@ fn exchange(line: &mut Line<'_>, document: &Document<'_>, event: &Event<'_>) {
     json.number(key!("src_port"), client.port());
     json.address(key!("dest"), &Address::new(server.ip()));
     json.number(key!("dest_port"), server.port());
+    let [mut client, mut server] = document.translated();
+    if !document.source_is_client {
+        (client, server) = (server, client);
+    }
+    if let Some(translated) = client {
+        json.address(key!("src_translated_ip"), &Address::new(translated.ip()));
+        json.number(key!("src_translated_port"), translated.port());
+    }
+    if let Some(translated) = server {
+        json.address(key!("dest_translated_ip"), &Address::new(translated.ip()));
+        json.number(key!("dest_translated_port"), translated.port());
+    }
     json.literal(key!("transport"), transport_name(document.transport));
     if !document.has_header() {
         return;

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use super::{cim, ecs, ocsf};
 use crate::alert::{self, Match};
 use crate::dns::{Message, Question};
-use crate::event::Direction;
+use crate::event::{Direction, Ends};
 use crate::net::Transport;
 use crate::process::Actor;
 use crate::schema::event::{Category, Event, Kind, Outcome, Type};
 use crate::schema::{self, Line};
+use crate::sighting::Marks;
 
 /// Bytes that are shown of a payload that is no DNS message. They hold the header of most protocols.
 pub const FIRST_BYTES: usize = 64;
@@ -31,6 +32,10 @@ pub struct Document<'a> {
     /// `true`: `source` is the client of the conversation.
     pub source_is_client: bool,
     pub direction: Option<Direction>,
+    /// The addresses that the network sees, where NAT puts others into the packet than `source` and `destination`,
+    /// which the program sees.
+    pub behind_nat: Option<Ends>,
+    pub marks: Marks,
     /// Bytes of the DNS message (`network.bytes`).
     pub message_bytes: usize,
     /// The first bytes of a payload that is no DNS message; see [`FIRST_BYTES`].
@@ -49,6 +54,13 @@ impl<'a> Document<'a> {
     #[must_use]
     pub fn severity(&self) -> Option<u8> {
         alert::severity(self.matches)
+    }
+
+    /// The translated source and destination, each where it differs.
+    pub(super) fn translated(&self) -> [Option<SocketAddr>; 2] {
+        let Some(Ends { source, destination }) = self.behind_nat else { return [None; 2] };
+        [(source, self.source), (destination, self.destination)]
+            .map(|(shown, given)| Some(shown).filter(|shown| *shown != given))
     }
 
     /// The first question of the message, else of the query that the message answers.

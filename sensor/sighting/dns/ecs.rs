@@ -21,8 +21,7 @@ pub(super) fn write(document: &Document<'_>, line: &mut Line<'_>) {
     let json = &mut line.json;
     let ends = ecs::Ends::new(source, destination, document.source_is_client);
     ends.conversation(json);
-    json.object(key!("source"), |json| json.ip_and_port(&ends.source));
-    json.object(key!("destination"), |json| json.ip_and_port(&ends.destination));
+    ends.packet(json, document.translated());
     json.object(key!("network"), |json| {
         json.literal(key!("protocol"), "dns");
         ecs::network(json, transport, source, destination, document.direction);
@@ -30,7 +29,8 @@ pub(super) fn write(document: &Document<'_>, line: &mut Line<'_>) {
     });
     message(json, document, limits);
     ecs::threat(json, matches, limits);
-    let addresses = [source.ip(), destination.ip()].into_iter().chain(answers.addresses());
+    let translated = document.translated().into_iter().flatten().map(|end| end.ip());
+    let addresses = [source.ip(), destination.ip()].into_iter().chain(translated).chain(answers.addresses());
     let answered = answers.records().flat_map(|record| [Some(record.name), record.target]).flatten();
     // A message may ask several questions, of which only the first has fields of its own.
     let others = document.message.questions().skip(1).map(|question| question.name);
@@ -97,7 +97,7 @@ fn question(json: &mut Json<'_>, question: Question<'_>, limits: Limits) {
 /// `dnstrail`: facts about a message that ECS has no field for.
 pub(super) fn own(json: &mut Json<'_>, document: &Document<'_>, limits: Limits) {
     json.object(key!("dns"), |json| own_dns(json, document, limits));
-    ecs::own_process(json, document.actor);
+    ecs::own_process(json, document.actor, document.marks.several_writers);
     if document.network_namespace != 0 {
         json.number(key!("network_namespace"), document.network_namespace);
     }
@@ -119,6 +119,7 @@ fn own_dns(json: &mut Json<'_>, document: &Document<'_>, limits: Limits) {
         flag(json, key!("late"), late);
         flag(json, key!("duplicate"), duplicate);
     }
+    flag(json, key!("zero_copy"), document.marks.is_zero_copy);
     json.text(key!("malformed"), message.malformed);
     if document.occurrence == Occurrence::Malformed {
         first_bytes(json, document.first_bytes);

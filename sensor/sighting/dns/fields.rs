@@ -51,6 +51,7 @@ pub const FIELDS: Fields = &[
     .always(),
     own("dnstrail.dns.late", True, "The answer came after the timeout"),
     own("dnstrail.dns.duplicate", True, "The query had been answered before"),
+    own("dnstrail.dns.zero_copy", True, "The sender may have changed the message after it was seen (MSG_ZEROCOPY)"),
     own("dnstrail.dns.malformed", Text, "Why only a part could be read, or what is wrong with the message"),
     own(
         "dnstrail.dns.first_bytes",

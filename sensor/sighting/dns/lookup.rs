@@ -10,6 +10,7 @@ use super::transaction::{Answered, Conversation, Query, Transactions};
 use super::{ANSWER_DATA, ANSWER_NAME, QUESTION_NAME, RESOLVED_IP};
 use crate::alert::{Lookup, Matches};
 use crate::dns::{self, Message, Section};
+use crate::event::Ends;
 use crate::metrics::Metrics;
 use crate::process::Actor;
 use crate::rules::Rules;
@@ -111,6 +112,8 @@ impl Lookups {
                 destination: transaction.server,
                 source_is_client: true,
                 direction: transaction.direction,
+                behind_nat: transaction.behind_nat.as_deref().copied(),
+                marks: transaction.marks,
                 message_bytes: transaction.length,
                 first_bytes: &[],
                 message: &self.query,
@@ -124,11 +127,18 @@ impl Lookups {
 
     fn question(&mut self, sighted: &Sighted<'_>, context: &mut Context, out: &mut dyn Emit) {
         let Sighted { flow, source_is_client, bytes } = *sighted;
-        let actor = context.actor(flow.task, flow.time);
+        let actor = context.actor(flow.origin.task, flow.time);
         let room = self.transactions.label_space();
         // A message that calls itself a query but comes from the server asks nothing.
         let transaction = source_is_client.then(|| {
-            let query = Query { time: flow.time, bytes, actor: actor.clone(), direction: flow.direction };
+            let query = Query {
+                time: flow.time,
+                bytes,
+                actor: actor.clone(),
+                direction: flow.direction,
+                behind_nat: flow.behind_nat,
+                marks: flow.origin.marks,
+            };
             self.transactions.query(&conversation(sighted, self.message.id), query)
         });
         // The first sighting of a repeated query has raised its alert.
@@ -152,13 +162,13 @@ impl Lookups {
             None
         } else {
             let conversation = conversation(sighted, self.message.id);
-            self.transactions.answer(&conversation, flow.time, bytes, flow.task.as_ref())
+            self.transactions.answer(&conversation, flow.time, bytes, flow.origin.task.as_ref())
         };
         let Some(Answered { transaction, late, duplicate }) = answered else {
             return self.unsolicited(sighted, context, out);
         };
         // The sender of the query, as far as it is known; else the owner of the socket that the answer came to.
-        let task = transaction.actor.task.or(flow.task);
+        let task = transaction.actor.task.or(flow.origin.task);
         let process = match (&transaction.actor.process, &task) {
             (Some(process), _) => Some(Rc::clone(process)),
             (None, Some(task)) => context.processes.of_task(task, flow.time),
@@ -172,8 +182,12 @@ impl Lookups {
         watch(context, (flow, &actor), (&self.message, query), &self.matches);
         let alert = context.is_alert((flow.time, &actor), self.matches.news(&transaction.labels), out);
         let occurrence = Occurrence::Answer { query_time: Some(transaction.time), late, duplicate };
+        // An answer is seen with the addresses that the program knows; its query was seen with both.
+        let nat = transaction.behind_nat.as_deref();
+        let behind_nat = nat.map(|asked| Ends { source: asked.destination, destination: asked.source });
         let document = Document {
             query,
+            behind_nat,
             matches: self.matches.list(),
             alert,
             ..sighted.document(&actor, &self.message, occurrence)
@@ -187,13 +201,13 @@ impl Lookups {
     fn malformed(&mut self, sighted: &Sighted<'_>, context: &mut Context, out: &mut dyn Emit) {
         let Sighted { flow, source_is_client, bytes } = *sighted;
         context.metrics.traffic.messages_unreadable.add(1);
-        let process = flow.task.map(|task| task.process);
+        let process = flow.origin.task.map(|task| task.process);
         let has_room = !self.matches.list().is_empty() || flow.direction.is_none() || self.budget.take(process, flow.time);
         if !has_room {
             context.metrics.losses.message_invalid.add(1);
             return;
         }
-        let actor = context.actor(flow.task, flow.time);
+        let actor = context.actor(flow.origin.task, flow.time);
         // Anyone on the network can send to an open port: that accuses no process.
         let news = self.matches.news(&[]).filter(|_| source_is_client || flow.direction.is_none());
         let alert = context.is_alert((flow.time, &actor), news, out);
@@ -210,7 +224,7 @@ impl Lookups {
     /// an alert about the owner of the socket nor has its addresses watched. A capture accuses no process.
     fn unsolicited(&mut self, sighted: &Sighted<'_>, context: &mut Context, out: &mut dyn Emit) {
         let flow = sighted.flow;
-        let actor = context.actor(flow.task, flow.time);
+        let actor = context.actor(flow.origin.task, flow.time);
         let news = self.matches.news(&[]).filter(|_| flow.direction.is_none());
         let alert = context.is_alert((flow.time, &actor), news, out);
         let occurrence = Occurrence::Answer { query_time: None, late: false, duplicate: false };
@@ -233,6 +247,8 @@ impl Sighted<'_> {
             destination: flow.destination,
             source_is_client,
             direction: flow.direction,
+            behind_nat: flow.behind_nat,
+            marks: flow.origin.marks,
             message_bytes: bytes.len(),
             first_bytes: &[],
             message,

@@ -15,7 +15,7 @@ use crate::net::Transport;
 use crate::schema::ecs::{Ends, transport_name};
 use crate::schema::event::{Event, Outcome};
 use crate::schema::ocsf::{self, Activity, Base, Profiles, Severity, Status, milliseconds};
-use crate::schema::{Limits, Line};
+use crate::schema::{self, Limits, Line};
 
 static CLASS: ocsf::Class = ocsf::Class { uid: 4003, name: "DNS Activity", category: "Network Activity" };
 
@@ -64,7 +64,7 @@ pub(super) fn write(document: &Document<'_>, line: &mut Line<'_>) {
     let json = &mut line.json;
     message(json, document, limits);
     ocsf::osint(json, matches, limits);
-    ocsf::unmapped(line, &event, |json| ecs::own(json, document, limits));
+    ocsf::unmapped(line, &event, |json| nat(json, document), |json| ecs::own(json, document, limits));
 }
 
 fn query_and_answers(json: &mut Json<'_>, document: &Document<'_>, limits: Limits) {
@@ -118,10 +118,25 @@ fn connection(json: &mut Json<'_>, document: &Document<'_>) {
         json.number(key!("direction_id"), id);
         json.literal(key!("direction"), caption);
         json.literal(key!("protocol_name"), transport_name(document.transport));
-        json.number(key!("protocol_num"), if document.transport == Transport::Tcp { 6_u8 } else { 17 });
+        json.number(key!("protocol_num"), protocol_number(document.transport));
         json.number(key!("protocol_ver_id"), if document.source.is_ipv4() { 4_u8 } else { 6 });
     });
     json.object(key!("traffic"), |json| json.count(key!("bytes"), document.message_bytes));
+}
+
+fn protocol_number(transport: Transport) -> u8 {
+    match transport {
+        Transport::Tcp => 6,
+        Transport::Udp => 17,
+        Transport::UdpLite => 136,
+    }
+}
+
+/// The addresses behind NAT, for which an endpoint has no attribute.
+fn nat(json: &mut Json<'_>, document: &Document<'_>) {
+    let [source, destination] = document.translated();
+    json.object(key!("source"), |json| schema::ecs::nat(json, source));
+    json.object(key!("destination"), |json| schema::ecs::nat(json, destination));
 }
 
 fn times(json: &mut Json<'_>, document: &Document<'_>, event: &Event<'_>, time: u64) {

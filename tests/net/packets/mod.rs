@@ -38,7 +38,7 @@ impl Reader {
             source: segment.source,
             destination: segment.destination,
             bytes: match segment.payload {
-                Payload::Udp(bytes) | Payload::Tcp(Tcp { bytes, .. }) => bytes.to_vec(),
+                Payload::Udp(bytes) | Payload::UdpLite(bytes) | Payload::Tcp(Tcp { bytes, .. }) => bytes.to_vec(),
             },
         }))
     }

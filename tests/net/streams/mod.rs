@@ -54,7 +54,7 @@ impl Reader {
 
     fn segment_of(&mut self, key: &FlowKey, segment: &Tcp<'_>) {
         let got = &mut self.got;
-        let verdict = self.streams.push(key, self.time, segment, |message| got.push(message.to_vec()));
+        let verdict = self.streams.push(key, self.time, (segment, ()), |message, ()| got.push(message.to_vec()));
         self.foreign += u32::from(verdict == Verdict::Foreign);
     }
 
@@ -128,7 +128,7 @@ fn whole_messages_are_lent_from_the_segment() {
     let range = bytes.as_ptr_range();
     let mut reader = Reader::connected();
     let mut count = 0;
-    let verdict = reader.streams.push(&key(CLIENT_PORT), 0, &data(FIRST, &bytes), |message| {
+    let verdict = reader.streams.push(&key(CLIENT_PORT), 0, (&data(FIRST, &bytes), ()), |message, ()| {
         assert!(range.contains(&message.as_ptr()));
         count += 1;
     });

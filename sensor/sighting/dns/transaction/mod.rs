@@ -9,10 +9,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::alert::Match;
-use crate::event::{Direction, Task};
+use crate::event::{Direction, Ends, Task};
 use crate::metrics::Metrics;
 use crate::net::Transport;
 use crate::process::Actor;
+use crate::sighting::Marks;
 pub use key::Conversation;
 use key::Key;
 use question::{keep, same_question};
@@ -29,6 +30,9 @@ pub struct Transaction {
     pub transport: Transport,
     pub network_namespace: u32,
     pub direction: Option<Direction>,
+    /// See [`Document::behind_nat`](super::Document::behind_nat).
+    pub behind_nat: Option<Box<Ends>>,
+    pub marks: Marks,
     /// Bytes of the query.
     pub length: usize,
     /// The query; header and question alone where the query is very long.
@@ -79,6 +83,8 @@ pub struct Query<'a> {
     pub bytes: &'a [u8],
     pub actor: Actor,
     pub direction: Option<Direction>,
+    pub behind_nat: Option<Ends>,
+    pub marks: Marks,
 }
 
 /// The transaction that an answer belongs to.
@@ -341,6 +347,8 @@ impl Transactions {
             transport: conversation.transport,
             network_namespace: conversation.network_namespace,
             direction: query.direction,
+            behind_nat: query.behind_nat.map(Box::new),
+            marks: query.marks,
             length: query.bytes.len(),
             bytes,
             labels,

@@ -28,7 +28,14 @@ fn task(pid: u32) -> Task {
 }
 
 fn query(time: u64, bytes: &[u8], pid: u32) -> Query<'_> {
-    Query { time, bytes, actor: Actor { process: None, task: Some(task(pid)) }, direction: Some(Direction::Egress) }
+    Query {
+        time,
+        bytes,
+        actor: Actor { process: None, task: Some(task(pid)) },
+        direction: Some(Direction::Egress),
+        behind_nat: None,
+        marks: Marks::default(),
+    }
 }
 
 fn table() -> Transactions {
