@@ -5,19 +5,21 @@
 //! Each field ends in a comma, which the end of its object takes back: no state says whether a field is the
 //! first one.
 
+mod cuts;
 mod digits;
 mod escape;
 mod key;
+mod list;
 mod value;
 
 use std::fmt::{self, Display, Write};
-use std::net::IpAddr;
 use std::ops::Range;
 
-pub use digits::push as push_decimal;
+pub use cuts::Cuts;
 pub use escape::{beginning, escaped_length, longest_escaped};
 pub(crate) use key::key;
 pub use key::{Key, Name};
+pub use list::List;
 pub use value::{Address, End};
 
 use value::Day;
@@ -27,47 +29,6 @@ use value::Day;
 pub struct Memory {
     pub cuts: Cuts,
     day: Day,
-}
-
-/// The fields that show less than was there, in the order of the line, each once.
-#[derive(Debug, Default, Clone)]
-pub struct Cuts(Vec<&'static str>);
-
-impl Cuts {
-    pub fn add(&mut self, field: &'static str) {
-        if !self.0.contains(&field) {
-            self.0.push(field);
-        }
-    }
-
-    pub fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    #[must_use]
-    pub fn fields(&self) -> &[&'static str] {
-        &self.0
-    }
-
-    /// As much of `text` as `limit` bytes of JSON hold.
-    pub fn text<'t>(&mut self, text: &'t str, limit: usize, field: &'static str) -> &'t str {
-        let shown = beginning(text, limit);
-        if shown.len() < text.len() {
-            self.add(field);
-        }
-        shown
-    }
-
-    /// As many of the first elements as `limit` allows.
-    pub fn elements<'t, T>(&mut self, elements: &'t [T], limit: usize, field: &'static str) -> &'t [T] {
-        match elements.get(..limit) {
-            Some(shown) if shown.len() < elements.len() => {
-                self.add(field);
-                shown
-            }
-            _ => elements,
-        }
-    }
 }
 
 /// An object that is being written.
@@ -315,61 +276,6 @@ impl<'a> Json<'a> {
     }
 }
 
-/// The elements of a list that is being written.
-#[derive(Debug)]
-pub struct List<'l, 'a>(&'l mut Json<'a>);
-
-impl<'a> List<'_, 'a> {
-    pub fn cuts(&mut self) -> &mut Cuts {
-        self.0.cuts()
-    }
-
-    #[inline]
-    pub fn text(&mut self, text: &str) {
-        self.0.bytes.push(b'"');
-        self.0.string(text);
-    }
-
-    /// See [`Json::cut`].
-    #[inline]
-    pub fn cut(&mut self, text: &str, limit: usize, field: &'static str) {
-        let shown = self.cuts().text(text, limit, field);
-        self.text(shown);
-    }
-
-    /// A text of this program, in which nothing is escaped.
-    #[inline]
-    pub fn literal(&mut self, text: &'static str) {
-        self.0.bytes.push(b'"');
-        self.0.bytes.extend_from_slice(text.as_bytes());
-        self.0.bytes.extend_from_slice(b"\",");
-    }
-
-    pub fn number(&mut self, number: impl Into<u64>) {
-        self.0.digits(number.into());
-        self.0.bytes.push(b',');
-    }
-
-    #[inline]
-    pub fn address(&mut self, address: &Address) {
-        address.push_to(self.0.bytes);
-    }
-
-    #[inline]
-    pub fn ip(&mut self, address: IpAddr) {
-        self.address(&Address::new(address));
-    }
-
-    /// An object, written by `fields`; one that got no field is no element.
-    #[inline]
-    pub fn object(&mut self, fields: impl FnOnce(&mut Json<'a>)) {
-        let start = self.0.bytes.len();
-        self.0.bytes.push(b'{');
-        fields(self.0);
-        self.0.end_of(start, start + 1, b'}');
-    }
-}
-
 /// Escapes what is formatted.
 struct Escaping<'a>(&'a mut Vec<u8>);
 
@@ -461,22 +367,5 @@ mod tests {
             json.object("again", |json| json.fields(&fields));
         });
         assert_eq!(json, r#"{"one":1,"again":{"one":1}}"#);
-    }
-
-    #[test]
-    fn cuts_name_their_fields_once_and_in_order() {
-        let (mut bytes, mut memory) = (Vec::new(), Memory::default());
-        let mut json = Json::open(&mut bytes, &mut memory);
-        json.cut("whole", "abc", 3, "whole");
-        json.cut("none", None, 0, "none");
-        json.cut("line", "abc\n", 4, "process.command_line");
-        json.cut("line", "abc\n", 0, "process.command_line");
-        assert_eq!(json.cuts().elements(&[1, 2, 3], 2, "dns.answers"), [1, 2]);
-        assert_eq!(json.cuts().elements(&[1, 2, 3], 3, "none"), [1, 2, 3]);
-        json.close();
-        assert_eq!(memory.cuts.fields(), ["process.command_line", "dns.answers"]);
-        assert_eq!(bytes, br#"{"whole":"abc","line":"abc","line":""}"#);
-        memory.cuts.clear();
-        assert!(memory.cuts.fields().is_empty());
     }
 }
