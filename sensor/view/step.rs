@@ -126,9 +126,9 @@ impl<'a> Step<'a> {
         if let Some(connection) = &self.connection {
             connection.describe(&mut result);
         }
-        writeln!(
+        write!(
             out,
-            "{}  {:<9} {} {} {} {}{}  by {} ({}) user {} parent {}",
+            "{}  {:<9} {} {} {} {}{}  by ",
             Shown(self.time),
             self.relation.written(),
             Shown(self.action),
@@ -136,7 +136,19 @@ impl<'a> Step<'a> {
             Shown(self.name),
             if result.is_empty() { "" } else { "→ " },
             Shown(&result),
-            Shown(if self.command_line.is_empty() { self.executable } else { self.command_line }),
+        )?;
+        self.write_process(out)
+    }
+
+    /// The process for a person. A document without a process has no pid.
+    fn write_process(&self, out: &mut impl Write) -> io::Result<()> {
+        if self.pid == 0 {
+            return writeln!(out, "an unknown process");
+        }
+        writeln!(
+            out,
+            "{} ({}) user {} parent {}",
+            Shown(or_unknown(if self.command_line.is_empty() { self.executable } else { self.command_line })),
             self.pid,
             Shown(or_unknown(self.user)),
             Shown(or_unknown(self.parent)),
