@@ -5,6 +5,10 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Datelike, Timelike};
+
 /// A part of the text of a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Span {
@@ -139,18 +143,7 @@ impl Text {
     }
 
     pub(super) fn number(&mut self, value: impl Into<u64>) {
-        let mut value = value.into();
-        let mut digits = [0; 20];
-        let mut used = 0;
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + u8::try_from(value % 10).unwrap_or_default();
-            used += 1;
-            value /= 10;
-            if value == 0 {
-                break;
-            }
-        }
-        self.0.extend(digits.iter().skip(digits.len() - used));
+        self.plain(itoa::Buffer::new().format(value.into()));
     }
 
     pub(super) fn hex(&mut self, bytes: &[u8]) {
@@ -160,24 +153,10 @@ impl Text {
 
     /// Writes base64 with padding (RFC 4648 4).
     pub(super) fn base64(&mut self, bytes: &[u8]) {
-        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let digits = |[a, b, c]: [u8; 3]| {
-            [a >> 2, (a & 3) << 4 | b >> 4, (b & 15) << 2 | c >> 6, c & 63].map(|six| DIGITS[usize::from(six)])
-        };
-        let (threes, rest) = bytes.as_chunks();
-        self.0.reserve(bytes.len().div_ceil(3) * 4);
-        self.0.extend(threes.iter().flat_map(|three| digits(*three)));
-        match *rest {
-            [a] => {
-                let [a, b, ..] = digits([a, 0, 0]);
-                self.0.extend([a, b, b'=', b'=']);
-            }
-            [a, b] => {
-                let [a, b, c, _] = digits([a, b, 0]);
-                self.0.extend([a, b, c, b'=']);
-            }
-            _ => {}
-        }
+        let (start, length) = (self.0.len(), base64::encoded_len(bytes.len(), true));
+        self.0.resize(start + length.unwrap_or_default(), 0);
+        let written = STANDARD.encode_slice(bytes, self.0.get_mut(start..).unwrap_or_default());
+        debug_assert!(written.is_ok(), "the space is as long as the digits");
     }
 
     /// Data of a type that is not known, or that is not what its type says (RFC 3597 5).
@@ -195,13 +174,7 @@ impl Text {
             if index > 0 {
                 self.0.push(b'.');
             }
-            if octet >= 100 {
-                self.0.push(b'0' + octet / 100);
-            }
-            if octet >= 10 {
-                self.0.push(b'0' + octet / 10 % 10);
-            }
-            self.0.push(b'0' + octet % 10);
+            self.number(octet);
         }
     }
 
@@ -239,9 +212,9 @@ impl Text {
 
     /// `YYYYMMDDHHmmSS` in UTC (RFC 4034 3.2).
     pub(super) fn time(&mut self, seconds: u32) {
-        let (year, month, day) = date(seconds / 86_400);
-        let clock = seconds % 86_400;
-        let fields = [(year, 4), (month, 2), (day, 2), (clock / 3600, 2), (clock / 60 % 60, 2), (clock % 60, 2)];
+        let time = DateTime::from_timestamp_secs(seconds.into()).unwrap_or_default();
+        let (year, month, day) = (time.year().cast_unsigned(), time.month(), time.day());
+        let fields = [(year, 4), (month, 2), (day, 2), (time.hour(), 2), (time.minute(), 2), (time.second(), 2)];
         for (value, width) in fields {
             // Writing to memory does not fail.
             let _ = fmt::Write::write_fmt(self, format_args!("{value:0width$}"));
@@ -275,22 +248,6 @@ fn longest_zeros(groups: [u16; 8]) -> (usize, usize) {
         }
     }
     longest
-}
-
-/// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar.
-fn date(days: u32) -> (u32, u32, u32) {
-    // Counted from 1968-03-01, so that a leap day ends the four years it belongs to; the one
-    // century year within 32 bits of seconds, 2100, has no leap day.
-    const BEFORE: u32 = 671;
-    const MARCH_2100: u32 = 48_212;
-    let days = days + BEFORE + u32::from(days + BEFORE >= MARCH_2100);
-    let within = days % 1461;
-    let year = (within / 365).min(3);
-    let day = within - year * 365;
-    // Months from March have 31, 30, 31, 30, 31 days, twice over, then 31 and February.
-    let month = (5 * day + 2) / 153;
-    let calendar_year = 1968 + days / 1461 * 4 + year + u32::from(month >= 10);
-    (calendar_year, (month + 2) % 12 + 1, day - (153 * month + 2) / 5 + 1)
 }
 
 #[cfg(test)]
