@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dnstrail::probe::{Hooks, Observe, Probes, Settings};
+use dnstrail::sighting::Watch;
 
 const PORT: u16 = 5399;
 /// Queries a second of the even load: what a busy host of one's own resolver sees.
@@ -98,7 +99,9 @@ fn verification() {
     println!("  {:<10} {:>8} {:>8} {:>8} {:>8}", "", "trial", "load", "attach", "all");
     let mut programs = Vec::new();
     for (name, hooks) in [("fentry", Hooks::Fentry), ("kprobe", Hooks::Kprobe), ("cgroup", Hooks::Cgroup)] {
-        let settings = Settings { ports: vec![53], observe: Observe::Clients, hooks, ring_bytes: 16 << 20 };
+        let of_kinds = Watch::default().programs();
+        let settings =
+            Settings { programs: of_kinds, ports: vec![53], observe: Observe::Clients, hooks, ring_bytes: 16 << 20 };
         let mut runs = Vec::new();
         for run in 0..STARTS {
             match Probes::open(&settings) {

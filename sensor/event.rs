@@ -2,6 +2,7 @@
 //! `replay` attach, read the ring and read captures; `pipeline` gives an event its meaning.
 
 mod command;
+pub mod program;
 #[allow(unsafe_code, reason = "records are copied out of bytes")]
 mod record;
 

@@ -35,7 +35,7 @@ const FOLDERS: &str = "
     rules: name input shown
     alert: field process rules event metrics
     schema: alert field json net process host rules event
-    sighting: observe alert field net process rules event metrics
+    sighting: observe dns name json schema alert field net process rules event metrics
     pipeline: sighting alert net process host rules event metrics
     probe: skeleton event metrics observe
     replay: input event metrics

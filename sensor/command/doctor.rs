@@ -12,11 +12,13 @@ use crate::cli::config;
 use crate::cli::value::RingSize;
 use crate::probe::support::{MOUNT_CGROUP2, Support};
 use crate::probe::{self, Hooks, Observe, Probes, Settings, WayIn};
+use crate::sighting::Watch;
 
 /// # Errors
 /// Nothing can be attached, or stdout cannot be written.
 pub fn doctor(json: bool) -> Result<(), Failure> {
     let settings = Settings {
+        programs: Watch::default().programs(),
         ports: config::PORTS.to_vec(),
         observe: Observe::Clients,
         hooks: Hooks::Auto,

@@ -209,6 +209,7 @@ fn pipeline_settings(settings: &config::Run) -> sighting::Settings {
 
 fn probe_settings(settings: &config::Run) -> probe::Settings {
     probe::Settings {
+        programs: settings.common.watch.programs(),
         ports: settings.common.ports.clone(),
         observe: settings.observe,
         hooks: settings.hooks,

@@ -15,11 +15,12 @@ use libbpf_rs::{Iter, Link, ProgramMut, libbpf_sys};
 use super::check::{Check, Sight};
 use super::controls::Controls;
 use super::load::{Skeleton, is_bpf_refused, is_left_out, listen, load, place, try_out};
-use super::program::{Attach, PROGRAMS, Place, Program, Role, Way};
+use super::program::{Place, candidates, programs};
 use super::refusal::{Refusal, WayIn};
 use super::ring::{Ring, monotonic};
 use super::settings::{Hooks, Settings};
 use super::support::{MOUNT_CGROUP2, Support};
+use crate::event::program::{Attach, Program, Skipped, Way};
 use crate::event::{self, Command, Event, TaskKey};
 use crate::metrics::Metrics;
 use crate::skeleton::types::loss;
@@ -76,7 +77,7 @@ impl AttachError {
     pub fn ways_in(&self) -> Vec<WayIn> {
         match self {
             Self::NoCgroup2(refused) | Self::Hooks { refused, .. } | Self::Refused(refused) => {
-                WayIn::of_all_roles(&[], refused)
+                WayIn::of_roles(refused.iter().map(|refusal| refusal.program), &[], refused)
             }
             Self::Privilege(_) | Self::NoBtf(_) | Self::CgroupNamespace | Self::BpfRefused | Self::Shared(_) => {
                 Vec::new()
@@ -135,11 +136,12 @@ impl Probes {
         }
         let mut refused = Vec::new();
         let mut times = Times::default();
-        let (skeleton, links) = open_best(settings, support.cgroup2.as_deref(), &mut refused, &mut times)?;
+        let programs = programs(&settings.programs);
+        let (skeleton, links) = open_best(settings, &programs, support.cgroup2.as_deref(), &mut refused, &mut times)?;
         let mut taken: Vec<_> = links.iter().map(|(program, _)| *program).collect();
         let mut before = Vec::new();
-        taken.extend(timed(&mut times.attach, || iterate(&skeleton, &mut refused, &mut before)));
-        let ways_in = WayIn::of_all_roles(&taken, &refused);
+        taken.extend(timed(&mut times.attach, || iterate(&skeleton, &programs, &mut refused, &mut before)));
+        let ways_in = WayIn::of_roles(programs.iter().copied(), &taken, &refused);
         let idle = skeleton
             .maps
             .bss_data
@@ -157,12 +159,10 @@ impl Probes {
             .try_clone_to_owned()
             .and_then(|map| Ok(Ring::new(map, settings.ring_bytes, idle)?))
             .map_err(|error| AttachError::Shared(format!("the ring: {error}")))?;
-        let traced = links
-            .iter()
-            .map(|(program, _)| *program)
-            .filter(|program| support.cgroup2.is_none() && ![Role::Tasks, Role::Connects].contains(&program.role))
-            .collect();
-        let connects = links.iter().map(|(program, _)| *program).find(|program| program.role == Role::Connects);
+        let with =
+            |skipped| links.iter().map(|(program, _)| *program).filter(move |program| program.skipped == skipped);
+        let traced = with(Skipped::Packets).filter(|_| support.cgroup2.is_none()).collect();
+        let connects = with(Skipped::Connections).next();
         Ok(Self {
             ring,
             links,
@@ -299,18 +299,19 @@ type Links = Vec<(&'static Program, Link)>;
 /// Takes the best way in that loads and attaches; what did not is kept in `refused`.
 fn open_best(
     settings: &Settings,
+    programs: &[&'static Program],
     cgroup: Option<&Path>,
     refused: &mut Vec<Refusal>,
     times: &mut Times,
 ) -> Result<(Skeleton, Links), AttachError> {
-    for way in Way::candidates(settings.hooks) {
+    for way in candidates(settings.hooks) {
         if *way == Way::Cgroup && cgroup.is_none() {
             return Err(AttachError::NoCgroup2(std::mem::take(refused)));
         }
-        let open = timed(&mut times.trial, || try_out(*way).map(|()| place(*way, cgroup.is_some())))
-            .and_then(|place| Ok((place, timed(&mut times.load, || load(settings, place, refused))?)))
+        let open = timed(&mut times.trial, || try_out(*way, programs).map(|()| place(*way, cgroup.is_some())))
+            .and_then(|place| Ok((place, timed(&mut times.load, || load(settings, place, programs, refused))?)))
             .and_then(|(place, skeleton)| {
-                let links = timed(&mut times.attach, || attach(&skeleton, place, cgroup, refused))?;
+                let links = timed(&mut times.attach, || attach(&skeleton, place, programs, cgroup, refused))?;
                 Ok((skeleton, links))
             });
         match open {
@@ -325,7 +326,7 @@ fn open_best(
     let refused = std::mem::take(refused);
     Err(match settings.hooks {
         Hooks::Auto => AttachError::Refused(refused),
-        _ => AttachError::Hooks { way: Way::candidates(settings.hooks)[0].name(), refused },
+        _ => AttachError::Hooks { way: candidates(settings.hooks)[0].name(), refused },
     })
 }
 
@@ -340,12 +341,13 @@ fn timed<T>(sum: &mut Duration, work: impl FnOnce() -> T) -> T {
 fn attach(
     skeleton: &Skeleton,
     place: Place,
+    programs: &[&'static Program],
     cgroup: Option<&Path>,
     refused: &mut Vec<Refusal>,
 ) -> Result<Links, Refusal> {
     let mut links = Links::new();
-    for program in &PROGRAMS {
-        if !program.is_wanted(place) || program.attach == Attach::Iterator || is_left_out(program, refused) {
+    for program in programs.iter().copied() {
+        if !place.wants(program) || program.attach == Attach::Iterator || is_left_out(program, refused) {
             continue;
         }
         let Some(link) = attach_one(skeleton, program, cgroup) else { continue };
@@ -374,9 +376,14 @@ fn find<'a>(skeleton: &'a Skeleton, program: &Program) -> Option<ProgramMut<'a>>
 
 /// Runs the iterators, which list the processes that run already and the holders of open sockets. Appends process
 /// records.
-fn iterate(skeleton: &Skeleton, refused: &mut Vec<Refusal>, records: &mut Vec<u8>) -> Vec<&'static Program> {
+fn iterate(
+    skeleton: &Skeleton,
+    programs: &[&'static Program],
+    refused: &mut Vec<Refusal>,
+    records: &mut Vec<u8>,
+) -> Vec<&'static Program> {
     let mut taken = Vec::new();
-    for program in PROGRAMS.iter().filter(|program| program.attach == Attach::Iterator) {
+    for program in programs.iter().copied().filter(|program| program.attach == Attach::Iterator) {
         if is_left_out(program, refused) {
             continue;
         }

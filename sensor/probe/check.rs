@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use libbpf_rs::Link;
 use libbpf_rs::query::LinkTypeInfo;
 
-use super::program::Program;
+use crate::event::program::Program;
 use crate::event::{Direction, Packet};
 
 /// Nanoseconds between two looks, and nanoseconds after which the datagram is missed: a blind sensor says so within

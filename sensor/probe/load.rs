@@ -8,10 +8,11 @@ use std::path::Path;
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{MapType, ObjectBuilder, OpenObject, PrintLevel};
 
-use super::program::{PROGRAMS, Place, Program, Way};
+use super::program::{Place, first_of};
 use super::refusal::Refusal;
 use super::settings::{Observe, Settings};
 use super::support::symbol_addresses;
+use crate::event::program::{Program, Way};
 use crate::skeleton::{DnstrailSkel, DnstrailSkelBuilder, OpenDnstrailSkel};
 
 /// `INTEREST_DNS` of probes/port.bpf.h.
@@ -52,7 +53,7 @@ pub(super) fn is_bpf_refused() -> bool {
 }
 
 /// Attaches the empty program of `way` and detaches it again. The way in cgroup is never refused as a whole.
-pub(super) fn try_out(way: Way) -> Result<(), Refusal> {
+pub(super) fn try_out(way: Way, programs: &[&'static Program]) -> Result<(), Refusal> {
     if way == Way::Cgroup {
         return Ok(());
     }
@@ -65,7 +66,7 @@ pub(super) fn try_out(way: Way) -> Result<(), Refusal> {
         let object = object.load()?;
         object.progs_mut().filter(|trial| trial.name() == way.name()).try_for_each(|trial| trial.attach().map(drop))
     })
-    .map_err(|(said, error)| Refusal::new(way.first_program(), &said, &error))
+    .map_err(|(said, error)| Refusal::new(first_of(way, programs), &said, &error))
 }
 
 /// The facts that choose the programs where this way in is tried.
@@ -88,16 +89,23 @@ fn is_storage_possible() -> bool {
 }
 
 /// Loads what `place` needs; leaves out optional programs that the kernel refuses.
-pub(super) fn load(settings: &Settings, place: Place, refused: &mut Vec<Refusal>) -> Result<Skeleton, Refusal> {
+pub(super) fn load(
+    settings: &Settings,
+    place: Place,
+    programs: &[&'static Program],
+    refused: &mut Vec<Refusal>,
+) -> Result<Skeleton, Refusal> {
     loop {
-        let wanted = |program: &Program| program.is_wanted(place) && !is_left_out(program, refused);
-        let (said, error) = match listen(|| open(settings, place, wanted)?.load()) {
+        let is_wanted = |program: &&&Program| place.wants(program) && !is_left_out(program, refused);
+        let wanted: Vec<_> = programs.iter().filter(is_wanted).map(|program| program.name).collect();
+        let (said, error) = match listen(|| open(settings, place, &wanted)?.load()) {
             Ok(skeleton) => return Ok(skeleton),
             Err(failure) => failure,
         };
-        let culprit = PROGRAMS.iter().find(|program| said.contains(&format!("prog '{}': failed", program.name)));
+        let culprit =
+            programs.iter().copied().find(|program| said.contains(&format!("prog '{}': failed", program.name)));
         // A refusal that is not about one program (no memory) is about the whole way.
-        let refusal = Refusal::new(culprit.unwrap_or(place.way.first_program()), &said, &error);
+        let refusal = Refusal::new(culprit.unwrap_or_else(|| first_of(place.way, programs)), &said, &error);
         if !refusal.program.is_optional() || is_left_out(refusal.program, refused) {
             return Err(refusal);
         }
@@ -110,11 +118,8 @@ pub(super) fn is_left_out(program: &Program, refused: &[Refusal]) -> bool {
     program.is_optional() && refused.iter().any(|refusal| refusal.program.name == program.name)
 }
 
-fn open(
-    settings: &Settings,
-    place: Place,
-    wanted: impl Fn(&Program) -> bool,
-) -> libbpf_rs::Result<OpenDnstrailSkel<'static>> {
+/// Opens the object, and chooses the programs with the names in `wanted`.
+fn open(settings: &Settings, place: Place, wanted: &[&str]) -> libbpf_rs::Result<OpenDnstrailSkel<'static>> {
     // The object must outlive the skeleton that borrows it; this is one pointer for each load.
     let object: &'static mut MaybeUninit<OpenObject> = Box::leak(Box::new(MaybeUninit::uninit()));
     let mut skeleton = DnstrailSkelBuilder::default().open(object)?;
@@ -142,9 +147,9 @@ fn open(
                 symbol_addresses(Path::new("/"), ["vmemmap_base", "page_offset_base"]);
         }
     }
-    for mut loaded in skeleton.open_object_mut().progs_mut() {
-        let program = PROGRAMS.iter().find(|program| loaded.name() == program.name);
-        loaded.set_autoload(program.is_some_and(&wanted));
+    for mut program in skeleton.open_object_mut().progs_mut() {
+        let is_wanted = wanted.iter().any(|name| program.name() == *name);
+        program.set_autoload(is_wanted);
     }
     Ok(skeleton)
 }

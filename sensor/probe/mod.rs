@@ -18,5 +18,6 @@ pub mod support;
 
 pub use attach::{AttachError, Probes, Times};
 pub use check::Sight;
+pub use program::SHARED;
 pub use refusal::{Refusal, WayIn};
 pub use settings::{Hooks, Observe, Settings};

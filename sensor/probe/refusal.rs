@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::program::{Program, Role};
+use crate::event::program::Program;
 
 /// Bytes of a verifier's log that are kept: its end says what was wrong and how the program got there.
 const LOG_KEPT: usize = 64 * 1024;
@@ -62,13 +62,23 @@ pub struct WayIn {
 }
 
 impl WayIn {
-    /// Each role with the programs that were taken for it and those that were refused.
-    pub(super) fn of_all_roles(taken: &[&'static Program], refused: &[Refusal]) -> Vec<Self> {
-        let of_role = |role: Role| refused.iter().filter(move |refusal| refusal.program.role == role);
-        Role::ALL
+    /// Each role of `programs`, with the programs that were taken for it and those that were refused.
+    pub(super) fn of_roles(
+        programs: impl Iterator<Item = &'static Program>,
+        taken: &[&'static Program],
+        refused: &[Refusal],
+    ) -> Vec<Self> {
+        let mut roles = Vec::new();
+        for program in programs {
+            if !roles.contains(&program.role) {
+                roles.push(program.role);
+            }
+        }
+        let of_role = |role: &'static str| refused.iter().filter(move |refusal| refusal.program.role == role);
+        roles
             .into_iter()
             .map(|role| Self {
-                role: role.name(),
+                role,
                 taken: taken.iter().filter(|program| program.role == role).map(|program| program.hook).collect(),
                 refused: of_role(role).cloned().collect(),
                 not_seen: of_role(role).find_map(|refusal| refusal.program.not_seen_without),
@@ -115,11 +125,11 @@ fn end_of(log: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::program::PROGRAMS;
+    use crate::probe::program::SHARED;
 
     fn refusal(said: &str) -> Refusal {
         let error = libbpf_rs::Error::from(std::io::Error::from_raw_os_error(13));
-        Refusal::new(&PROGRAMS[0], said, &error)
+        Refusal::new(&SHARED[0], said, &error)
     }
 
     #[test]

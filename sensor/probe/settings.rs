@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::event::program::Program;
 pub use crate::observe::Observe;
 
 /// The ways in that may be taken.
@@ -34,6 +35,8 @@ impl Hooks {
 /// The settings of the probes.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// The programs of the kinds that are watched, besides those that all kinds need.
+    pub programs: Vec<&'static Program>,
     /// Ports that carry DNS, UDP and TCP.
     pub ports: Vec<u16>,
     pub observe: Observe,

@@ -7,7 +7,8 @@ mod route;
 
 use crate::alert::Summary;
 use crate::event;
-use crate::field::Field;
+use crate::event::program::Program;
+use crate::field::{Action, Field};
 use crate::metrics::Levels;
 use crate::net::Framing;
 use crate::observe::Observe;
@@ -20,6 +21,10 @@ pub(crate) use route::{Packet, Routed};
 pub trait Kind: Sized {
     /// The fields of its documents beside those that documents of all kinds share.
     const FIELDS: &'static [Field];
+    /// The actions of its documents.
+    const ACTIONS: &'static [Action];
+    /// The programs of the kernel side that give it its sightings, beside those that all kinds need.
+    const PROGRAMS: &'static [Program] = &[];
     /// Cuts the bytes of a TCP flow that the kind claims into messages.
     type Framing: Framing;
     /// Whether the kind is watched unless the user chooses others.
@@ -114,6 +119,13 @@ impl Watch {
         needed.fold(self, |set, kind| Self(set.0 | kind.needs().0))
     }
 
+    /// The programs of the kernel side that the kinds of the set need.
+    #[must_use]
+    pub fn programs(self) -> Vec<&'static Program> {
+        let watch = self.with_needs();
+        Name::ALL.iter().filter(|kind| watch.contains(**kind)).flat_map(|kind| kind.programs()).collect()
+    }
+
     #[must_use]
     pub const fn with(self, kind: Name) -> Self {
         Self(self.0 | 1 << kind as u32)
@@ -161,6 +173,18 @@ macro_rules! kinds {
             #[must_use]
             pub const fn fields(self) -> &'static [Field] {
                 match self { $(Self::[<$kind:camel>] => <$kind::[<$kind:camel>] as Kind>::FIELDS,)+ }
+            }
+
+            /// The actions of the kind's documents.
+            #[must_use]
+            pub const fn actions(self) -> &'static [Action] {
+                match self { $(Self::[<$kind:camel>] => <$kind::[<$kind:camel>] as Kind>::ACTIONS,)+ }
+            }
+
+            /// The programs of the kernel side that the kind needs.
+            #[must_use]
+            pub const fn programs(self) -> &'static [Program] {
+                match self { $(Self::[<$kind:camel>] => <$kind::[<$kind:camel>] as Kind>::PROGRAMS,)+ }
             }
         }
 
@@ -249,3 +273,19 @@ macro_rules! kinds {
 }
 
 kinds! { dns, connection }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_of_a_kind_are_taken_only_where_it_is_watched_or_needed() {
+        let names = |watch: Watch| watch.programs().iter().map(|program| program.name).collect::<Vec<_>>();
+        assert!(!names(Watch::NONE.with(Name::Dns)).contains(&"connection_state"));
+        for watch in [Watch::default(), Watch::NONE.with(Name::Connection)] {
+            assert!(names(watch).contains(&"connection_state"), "{watch:?}");
+            assert!(names(watch).contains(&"cgroup_egress"), "connections need the answers: {watch:?}");
+        }
+        assert!(names(Watch::NONE).is_empty());
+    }
+}

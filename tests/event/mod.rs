@@ -1,12 +1,15 @@
 //! The records of `probes/event.h` as the sensor reads them, against the BTF of the object that
 //! ships: size of each, offset and size of each field, and that no field is left out.
 
+use std::collections::BTreeSet;
 use std::mem::{offset_of, size_of, size_of_val};
 
 use dnstrail::skeleton::types::{
     connection_record, ends_record, exit_record, fork_record, packet_record, process_record, record_header, task_key,
     task_record,
 };
+use dnstrail::{probe, sighting};
+use libbpf_rs::ObjectBuilder;
 use libbpf_rs::btf::{Btf, types::Struct};
 use libbpf_rs::{HasSize, btf::types::MemberAttr};
 
@@ -103,6 +106,22 @@ fn every_record_lies_as_the_object_says() {
     for (name, size, fields) in records {
         assert_eq!((size, fields), in_btf(&btf, name), "{name}");
     }
+}
+
+/// A program without a row would never be loaded, and a row without a program would never be noticed.
+#[test]
+fn each_program_of_the_object_has_its_row() {
+    let object = ObjectBuilder::default().open_file(OBJECT).expect("the built object");
+    let in_object: Vec<String> = object
+        .progs()
+        .map(|program| program.name().to_string_lossy().into_owned())
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let of_kinds = sighting::Name::ALL.iter().flat_map(|kind| kind.programs());
+    let mut rows: Vec<&str> = probe::SHARED.iter().chain(of_kinds).map(|program| program.name).collect();
+    rows.sort_unstable();
+    assert_eq!(rows, in_object);
 }
 
 #[test]

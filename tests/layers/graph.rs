@@ -232,6 +232,15 @@ impl Reader<'_> {
         }
     }
 
+    /// The modules that `kinds!` declares: each name in it is one.
+    fn kinds(&mut self, tokens: TokenStream) {
+        for token in tokens {
+            if let TokenTree::Ident(name) = token {
+                self.files.push([&self.path[..], &[name.to_string()]].concat());
+            }
+        }
+    }
+
     /// Paths inside a macro's arguments, which have no grammar of their own: names joined by `::`.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut names: Vec<String> = Vec::new();
@@ -286,6 +295,9 @@ impl<'ast> Visit<'ast> for Reader<'_> {
 
     fn visit_macro(&mut self, called: &'ast Macro) {
         self.visit_path(&called.path);
+        if called.path.is_ident("kinds") {
+            self.kinds(called.tokens.clone());
+        }
         self.tokens(called.tokens.clone());
     }
 

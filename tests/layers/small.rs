@@ -75,6 +75,12 @@ fn a_test_may_use_what_it_likes() {
 }
 
 #[test]
+fn a_module_that_kinds_declares_is_read() {
+    let kinds = ("rules/mod.rs", "mod list; macro_rules! kinds { ($($kind:ident),+) => {} } kinds! { read, list }");
+    complains(&[kinds, ("rules/read.rs", "use super::list::List; use crate::pipeline::go;")], "in rules uses pipeline");
+}
+
+#[test]
 fn an_allowed_edge_that_is_not_used_is_found() {
     let list = ("rules/list.rs", "pub struct List;");
     complains(&[list], "rules may use event, and does not");

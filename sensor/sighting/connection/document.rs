@@ -1,11 +1,9 @@
 //! The document of a connection.
 
-use super::{cim, ecs, ocsf};
 use crate::alert::{self, Match};
 use crate::event::{self, Stage};
 use crate::process::Actor;
 use crate::schema::event::{Category, Event, Outcome, Type};
-use crate::schema::{self, Line};
 
 /// A TCP connection to an address that a listed name resolved to.
 #[derive(Debug)]
@@ -68,18 +66,4 @@ fn reason(error: u32) -> Option<&'static str> {
         113 => "host unreachable",
         _ => return None,
     })
-}
-
-impl schema::Document for Document<'_> {
-    fn ecs(&self, line: &mut Line<'_>) {
-        ecs::write(self, line);
-    }
-
-    fn cim(&self, line: &mut Line<'_>) {
-        cim::write(self, line);
-    }
-
-    fn ocsf(&self, line: &mut Line<'_>) {
-        ocsf::write(self, line);
-    }
 }

@@ -11,12 +11,14 @@ use std::rc::Rc;
 
 use super::{Context, Emit, Kind, Name, Seen, Settings, Watch};
 use crate::alert::Match;
+use crate::event::program::{Program, Skipped, When, program};
 use crate::event::{self, Command, ConnectionId, Stage};
-use crate::field::Field;
+use crate::field::{Action, Field};
 use crate::metrics::Levels;
 use crate::process::Actor;
+use crate::schema::{self, Line};
 pub use document::Document;
-pub use fields::{ACTIONS, DESTINATION_IP};
+pub use fields::DESTINATION_IP;
 
 /// Open connections that are followed, as many as the kernel's map holds. Only where records were lost
 /// can there be more; then the oldest is forgotten.
@@ -42,8 +44,27 @@ struct Open {
     matches: Vec<Match>,
 }
 
+impl schema::Document for Document<'_> {
+    fn ecs(&self, line: &mut Line<'_>) {
+        ecs::write(self, line);
+    }
+
+    fn cim(&self, line: &mut Line<'_>) {
+        cim::write(self, line);
+    }
+
+    fn ocsf(&self, line: &mut Line<'_>) {
+        ocsf::write(self, line);
+    }
+}
+
 impl Kind for Connection {
     const FIELDS: &'static [Field] = fields::FIELDS;
+    const ACTIONS: &'static [Action] = fields::ACTIONS;
+    const PROGRAMS: &'static [Program] =
+        &[program("connection_state", "tp_btf/inet_sock_set_state", "who connects", When::Always)
+            .optional("connections to addresses that a listed name resolved to")
+            .skipped(Skipped::Connections)];
     type Framing = ();
     const DEFAULT: bool = true;
     /// The addresses of listed names come from DNS answers.
@@ -76,7 +97,8 @@ impl Kind for Connection {
             field: &DESTINATION_IP,
             atomic: atomic.clone(),
         });
-        let connection = Open { actor, matches: matches.collect(), name: Rc::clone(&resolution.name), resolved: resolution.time };
+        let connection =
+            Open { actor, matches: matches.collect(), name: Rc::clone(&resolution.name), resolved: resolution.time };
         connection.emit(event, out);
         if event.stage == Stage::Opened {
             self.keep(event.id, connection, context);
@@ -106,7 +128,10 @@ impl Open {
     /// Bytes of memory. A process image counts in whole, because the connection keeps it.
     fn bytes(&self) -> usize {
         let image = self.actor.process.as_ref().map_or(0, |process| process.bytes());
-        size_of::<(ConnectionId, Self)>() + self.name.len() + self.matches.iter().map(Match::bytes).sum::<usize>() + image
+        size_of::<(ConnectionId, Self)>()
+            + self.name.len()
+            + self.matches.iter().map(Match::bytes).sum::<usize>()
+            + image
     }
 
     fn emit(&self, event: &event::Connection, out: &mut dyn Emit) {

@@ -2,14 +2,12 @@
 
 use std::net::SocketAddr;
 
-use super::{cim, ecs, ocsf};
 use crate::alert::{self, Match};
 use crate::dns::{Message, Question};
 use crate::event::{Direction, Ends};
 use crate::net::Transport;
 use crate::process::Actor;
 use crate::schema::event::{Category, Event, Kind, Outcome, Type};
-use crate::schema::{self, Line};
 use crate::sighting::Marks;
 
 /// Bytes that are shown of a payload that is no DNS message. They hold the header of most protocols.
@@ -124,19 +122,5 @@ impl Document<'_> {
             Occurrence::Malformed => self.message.malformed,
         };
         event
-    }
-}
-
-impl schema::Document for Document<'_> {
-    fn ecs(&self, line: &mut Line<'_>) {
-        ecs::write(self, line);
-    }
-
-    fn cim(&self, line: &mut Line<'_>) {
-        cim::write(self, line);
-    }
-
-    fn ocsf(&self, line: &mut Line<'_>) {
-        ocsf::write(self, line);
     }
 }

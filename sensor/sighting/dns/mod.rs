@@ -18,16 +18,19 @@ mod framing;
 mod lookup;
 mod ocsf;
 mod ports;
+mod programs;
 mod sentence;
 mod transaction;
 
 use std::sync::Arc;
 
 use super::{Context, Emit, Flow, Kind, Seen, Settings};
-use crate::field::Field;
+use crate::event::program::Program;
+use crate::field::{Action, Field};
 use crate::metrics::Levels;
+use crate::schema::{self, Line};
 pub use document::{Document, FIRST_BYTES, Occurrence};
-pub use fields::{ACTIONS, ANSWER_DATA, ANSWER_NAME, QUESTION_NAME, RESOLVED_IP};
+pub use fields::{ANSWER_DATA, ANSWER_NAME, QUESTION_NAME, RESOLVED_IP};
 pub use framing::LengthPrefix;
 use lookup::Lookups;
 use ports::Ports;
@@ -40,8 +43,24 @@ pub struct Dns {
     lookups: Lookups,
 }
 
+impl schema::Document for Document<'_> {
+    fn ecs(&self, line: &mut Line<'_>) {
+        ecs::write(self, line);
+    }
+
+    fn cim(&self, line: &mut Line<'_>) {
+        cim::write(self, line);
+    }
+
+    fn ocsf(&self, line: &mut Line<'_>) {
+        ocsf::write(self, line);
+    }
+}
+
 impl Kind for Dns {
     const FIELDS: &'static [Field] = fields::FIELDS;
+    const ACTIONS: &'static [Action] = fields::ACTIONS;
+    const PROGRAMS: &'static [Program] = programs::PROGRAMS;
     type Framing = LengthPrefix;
     const DEFAULT: bool = true;
 
