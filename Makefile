@@ -34,6 +34,7 @@ demo: ## a resolver of its own, listed names asked for, and the alerts that come
 check: ## formatting and lints
 	@packaging/needs build
 	$(CARGO) fmt --check
+	rustfmt --check --edition 2024 sensor/sighting/*/mod.rs # declared by kinds!, which cargo fmt does not follow
 	$(CARGO) clippy --quiet --all-targets -- -D warnings
 	$(CARGO) clippy --quiet --test system -- -D warnings
 
@@ -53,11 +54,11 @@ coverage: ## lines of sensor/ that the quick tests reach
 	@packaging/needs build coverage
 	.ci/coverage
 
-golden: ## write the golden files anew (LIVE=yes: the live one too, as root), and show what changed
+golden: ## write golden and generated files anew (LIVE=yes: the live one too, as root), and show what changed
 	@packaging/needs build
-	DNSTRAIL_GOLDEN=renew $(CARGO) test --quiet --test tests -- documents cases >/dev/null
+	DNSTRAIL_GOLDEN=renew $(CARGO) test --quiet --test tests -- documents cases generated >/dev/null
 	$(if $(LIVE),DNSTRAIL_GOLDEN=renew $(CARGO) test --quiet --release --test system $(RUNNER) -- live_parity)
-	git --no-pager diff --stat -p -- '*golden*'
+	git --no-pager diff --stat -p -- '*golden*' schemas README.md docs
 
 deny: ## licences, banned crates and sources of everything that is built in (installs cargo-deny)
 	@packaging/needs deny

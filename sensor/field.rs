@@ -13,6 +13,8 @@ pub struct Field {
     pub holds: Holds,
     /// The field holds a list of such values. A list is never empty.
     pub list: bool,
+    /// The list has each value once.
+    pub distinct: bool,
     /// The field is present whenever the object that it stands in is.
     pub always: bool,
     /// The meaning, where the name does not say all.
@@ -85,7 +87,7 @@ pub const fn field(
     ocsf: &'static str,
     meaning: &'static str,
 ) -> Field {
-    Field { ecs, ocsf, cim, holds, list: false, always: false, meaning }
+    Field { ecs, ocsf, cim, holds, list: false, distinct: false, always: false, meaning }
 }
 
 /// A field below `dnstrail`, which has this path in CIM, too, and stands under `unmapped` in OCSF.
@@ -103,6 +105,12 @@ impl Field {
     #[must_use]
     pub const fn list(self) -> Self {
         Self { list: true, ..self }
+    }
+
+    /// A list that has each value once.
+    #[must_use]
+    pub const fn set(self) -> Self {
+        Self { list: true, distinct: true, ..self }
     }
 }
 

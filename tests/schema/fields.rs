@@ -1,14 +1,12 @@
-//! The tables of fields: they name what the JSON Schema and the official list of ECS name, and the files that
-//! are generated from them are up to date. `RENEW=1 cargo test --test tests schema::fields` writes these files.
+//! The tables of fields: they name the fields that the JSON Schema and the official list of ECS name, and the golden
+//! lines are as the tables have them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use dnstrail::field::{Action, Field, Holds};
+use dnstrail::field::{Action, Field};
 use dnstrail::schema::ecs::fields::{ACTOR, EVERY, MESSAGE, NETWORK, OWN_ACTOR, THREAT};
-use dnstrail::sighting::{connection, dns};
 use dnstrail::{journal, sighting};
 
 use crate::support::conformance::described_fields;
@@ -21,7 +19,7 @@ fn tables() -> Vec<&'static [Field]> {
 }
 
 /// Every field by its path in ECS, and the fields of all tables in their order.
-fn fields() -> BTreeMap<&'static str, Field> {
+pub fn fields() -> BTreeMap<&'static str, Field> {
     let mut fields = BTreeMap::new();
     for field in tables().into_iter().flatten() {
         let known = fields.insert(field.ecs, *field);
@@ -30,8 +28,8 @@ fn fields() -> BTreeMap<&'static str, Field> {
     fields
 }
 
-fn actions() -> impl Iterator<Item = &'static Action> {
-    dns::ACTIONS.iter().chain(connection::ACTIONS).chain(journal::ACTIONS)
+pub fn actions() -> impl Iterator<Item = &'static Action> {
+    sighting::Name::ALL.iter().flat_map(|kind| kind.actions()).chain(journal::ACTIONS)
 }
 
 #[test]
@@ -105,44 +103,4 @@ fn golden_lines_are_as_their_actions_have_them() {
         }
     }
     assert!(seen.len() >= 10, "{seen:?}");
-}
-
-fn holds(field: &Field) -> String {
-    let value = match field.holds {
-        Holds::OneOf(values) => values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", "),
-        other => other.ecs_type().to_owned(),
-    };
-    if field.list { format!("list of {value}") } else { value }
-}
-
-/// The tables for people.
-fn page() -> String {
-    let mut page = String::from(
-        "# The fields of a line\n\nGenerated from the tables in `sensor/` by `RENEW=1 cargo test --test tests schema::fields`.\n\
-         Below `dnstrail`, CIM has the same path, and OCSF has it under `unmapped`.\n\n\
-         | `event.action` | `event.kind` | what it says |\n|---|---|---|\n",
-    );
-    for action in actions() {
-        let kinds = action.kinds.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ");
-        writeln!(page, "| `{}` | {kinds} | {} |", action.name, action.meaning).unwrap();
-    }
-    page.push_str("\n| ECS | holds | CIM | OCSF | meaning |\n|---|---|---|---|---|\n");
-    let code = |name: &str| if name.is_empty() { String::new() } else { format!("`{name}`") };
-    for (path, field) in fields() {
-        let own = path.starts_with("dnstrail.");
-        let ocsf = if own { format!("unmapped.{path}") } else { field.ocsf.to_owned() };
-        writeln!(page, "| `{path}` | {} | {} | {} | {} |", holds(&field), code(field.cim), code(&ocsf), field.meaning)
-            .unwrap();
-    }
-    page
-}
-
-#[test]
-fn the_page_of_fields_is_up_to_date() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/fields.md");
-    if std::env::var_os("RENEW").is_some() {
-        fs::write(&path, page()).unwrap();
-    }
-    let there = fs::read_to_string(&path).unwrap_or_default();
-    assert!(there == page(), "schemas/fields.md is not what the tables say: renew it, see the top of this file");
 }

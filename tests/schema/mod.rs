@@ -7,4 +7,5 @@ mod cuts;
 mod documents;
 mod fields;
 mod formats;
+mod generated;
 mod hostile;

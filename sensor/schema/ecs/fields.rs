@@ -6,6 +6,7 @@ use crate::schema::event::{Category, Kind, Outcome, Type};
 
 const COUNT: Holds = Holds::COUNT;
 const ID: Holds = Form("^[0-9]+$");
+const NOT_EMPTY: Holds = Form("[\\s\\S]");
 const UUID: Holds = Form("^[0-9a-f-]{36}$");
 
 /// The fields of every document.
@@ -20,8 +21,8 @@ pub const EVERY: Fields = &[
     )
     .always(),
     field("event.kind", OneOf(Kind::NAMES), "event_kind", "", "").always(),
-    field("event.category", OneOf(Category::NAMES), "", "", "").list(),
-    field("event.type", OneOf(Type::NAMES), "", "", "").list().always(),
+    field("event.category", OneOf(Category::NAMES), "", "", "").set(),
+    field("event.type", OneOf(Type::NAMES), "", "", "").set().always(),
     field("event.action", Text, "event_action", "unmapped.event.action", "See the table of actions").always(),
     field("event.outcome", OneOf(Outcome::NAMES), "", "status_id", ""),
     field("event.severity", Holds::Number(0, 100), "severity_id", "", "The severity of the entry, else of its list"),
@@ -37,7 +38,7 @@ pub const EVERY: Fields = &[
     field("event.reason", Text, "reason", "status_detail", ""),
     field("event.module", OneOf(&["dnstrail"]), "vendor_product", "", "").always(),
     field("event.dataset", Text, "", "metadata.log_name", "").always(),
-    own("dnstrail.cut", Text, "Fields that show less than was there, as the line would have been too long").list(),
+    own("dnstrail.cut", Text, "Fields that show less than was there, as the line would have been too long").set(),
     field("host.hostname", Text, "dvc", "device.hostname", "").always(),
     field("host.name", Text, "", "device.name", "").always(),
     field("host.id", Text, "dvc_id", "device.uid", "machine-id(5)"),
@@ -80,7 +81,7 @@ pub const ACTOR: Fields = &[
     ),
     field(
         "process.entity_id",
-        Text,
+        NOT_EMPTY,
         "process_guid",
         "actor.process.uid",
         "Unique to the program image across hosts and boots",
@@ -97,7 +98,7 @@ pub const ACTOR: Fields = &[
     field("process.parent.pid", COUNT, "parent_process_id", "actor.process.parent_process.pid", "").always(),
     field("process.parent.name", Text, "parent_process_name", "actor.process.parent_process.name", ""),
     field("process.parent.executable", Text, "parent_process_path", "actor.process.parent_process.file.path", ""),
-    field("process.parent.entity_id", Text, "parent_process_guid", "actor.process.parent_process.uid", ""),
+    field("process.parent.entity_id", NOT_EMPTY, "parent_process_guid", "actor.process.parent_process.uid", ""),
     field("process.parent.start", Instant, "", "actor.process.parent_process.created_time", ""),
     field("process.parent.command_line", Wildcard, "parent_process", "actor.process.parent_process.cmd_line", ""),
     field("process.parent.args_count", COUNT, "", "", ""),
@@ -155,8 +156,8 @@ pub const NETWORK: Fields = &[
         "traffic.bytes",
         "Bytes of the DNS message; payload of a connection, both ways",
     ),
-    field("related.ip", Address, "", "", "Every address of the document").list().always(),
-    field("related.hosts", Name, "", "", "Every name of the document").list(),
+    field("related.ip", Address, "", "", "Every address of the document").set().always(),
+    field("related.hosts", Name, "", "", "Every name of the document").set(),
     field("related.user", Text, "", "", "").list(),
 ];
 

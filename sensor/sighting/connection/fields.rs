@@ -44,6 +44,10 @@ const CONNECTION: Action = Action {
     lists: &[],
 };
 
+/// Only connections that this host opens are followed.
+const OUT: (&str, &[&str]) = ("network.direction", &["egress"]);
+const TCP: (&str, &[&str]) = ("network.transport", &["tcp"]);
+
 const ALWAYS: &[&str] = &[
     "client",
     "server",
@@ -68,7 +72,7 @@ pub const ACTIONS: &[Action] = &[
         name: "connection-opened",
         meaning: "a TCP connection to an address that a listed name resolved to: `destination.domain` is that name, `dnstrail.connection.resolved` the last time that it did",
         never: &["event.duration", "event.end", "event.reason", BYTES[0], BYTES[1], BYTES[2]],
-        values: &[("event.outcome", &["success"])],
+        values: &[OUT, TCP, ("event.outcome", &["success"])],
         lists: &[("event.type", &[&["connection", "start"]])],
         ..CONNECTION
     },
@@ -77,7 +81,7 @@ pub const ACTIONS: &[Action] = &[
         meaning: "such a connection was never open; `event.reason` says why, where the network said so",
         always: &[ALWAYS, &["event.duration", "event.end"]],
         never: BYTES,
-        values: &[("event.outcome", &["failure"])],
+        values: &[OUT, TCP, ("event.outcome", &["failure"])],
         lists: &[("event.type", &[&["connection", "end"]])],
         ..CONNECTION
     },
@@ -85,7 +89,7 @@ pub const ACTIONS: &[Action] = &[
         name: "connection-closed",
         meaning: "such a connection has ended: `event.duration`, `event.start`, and the payload in `source.bytes` and `destination.bytes`",
         always: &[ALWAYS, &["event.duration", "event.end"], BYTES],
-        values: &[("event.outcome", &["success"])],
+        values: &[OUT, TCP, ("event.outcome", &["success"])],
         lists: &[("event.type", &[&["connection", "end"]])],
         ..CONNECTION
     },

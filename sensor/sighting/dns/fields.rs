@@ -33,7 +33,7 @@ pub const FIELDS: Fields = &[
     field("dns.question.top_level_domain", Name, "", "", ""),
     field("dns.op_code", Mnemonic, "query_type", "query.opcode", "").always(),
     field("dns.response_code", Mnemonic, "reply_code", "rcode", ""),
-    field("dns.header_flags", OneOf(&["AA", "TC", "RD", "RA", "AD", "CD", "DO"]), "", "answers.flag_ids", "").list(),
+    field("dns.header_flags", OneOf(&["AA", "TC", "RD", "RA", "AD", "CD", "DO"]), "", "answers.flag_ids", "").set(),
     RESOLVED,
     field("dns.answers", Object, "", "answers", "The records of the answer section").list(),
     OWNER,

@@ -202,7 +202,8 @@ impl Lookups {
         let Sighted { flow, source_is_client, bytes } = *sighted;
         context.metrics.traffic.messages_unreadable.add(1);
         let process = flow.origin.task.map(|task| task.process);
-        let has_room = !self.matches.list().is_empty() || flow.direction.is_none() || self.budget.take(process, flow.time);
+        let has_room =
+            !self.matches.list().is_empty() || flow.direction.is_none() || self.budget.take(process, flow.time);
         if !has_room {
             context.metrics.losses.message_invalid.add(1);
             return;
