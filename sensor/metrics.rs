@@ -112,6 +112,13 @@ counts! {
         message_invalid,
         /// Unanswered queries forgotten before their timeout for lack of space.
         transaction_evicted,
+        /// Matches that queries could not remember for lack of space: the answer raises another alert.
+        label_evicted,
+        /// Process images that queries could not keep for lack of space: an answer that comes long after the end of
+        /// its process may lack it.
+        query_image_evicted,
+        /// Alert windows that ended early for lack of space.
+        window_evicted,
         /// Processes forgotten for lack of space.
         process_evicted,
         /// Processes of which only the beginning of the arguments was kept, for lack of space.
@@ -138,31 +145,120 @@ counts! {
         processes_live,
         /// Process images of processes that are gone, kept for answers on their way.
         processes_retired,
-        /// Bytes of all process images.
-        process_bytes,
         /// Queries without an answer yet.
         transactions_waiting,
         /// Queries kept after their answer or timeout.
         transactions_settled,
-        /// Bytes of matches and process images that queries keep.
-        transaction_bytes,
         /// Addresses of listed names that are watched.
         watched_addresses,
-        /// Bytes of the watched addresses with their matches.
-        watched_bytes,
-        /// Bytes of open alert windows.
-        window_bytes,
-        /// Bytes of open connections to listed addresses.
-        connection_bytes,
+        /// Bytes of the fields of process images that are kept as lines have them.
+        image_cache_bytes,
         /// 1 while a part of the kernel side sees nothing, else 0.
         blind,
     }
 }
 
+/// Bytes of the tables that other programs can fill, unless the user chooses another number (`--memory`).
+pub const MEMORY: usize = 192 << 20;
+
+/// A table that other programs can fill.
+#[derive(Debug)]
+pub struct Table {
+    level: Count,
+    bound: usize,
+}
+
+impl Table {
+    /// The most bytes that the table may hold.
+    #[must_use]
+    pub fn bound(&self) -> usize {
+        self.bound
+    }
+
+    /// Publishes the bytes that the table holds.
+    pub fn set(&self, bytes: usize) {
+        self.level.set(bytes as u64);
+    }
+
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        usize::try_from(self.level.get()).unwrap_or(usize::MAX)
+    }
+}
+
+/// Makes the struct of all tables, each with its share of the memory in parts of [`PARTS`].
+macro_rules! tables {
+    ($(#[$doc:meta])* $name:ident { $($(#[doc = $help:literal])+ $field:ident = $parts:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name { $($(#[doc = $help])+ pub $field: Table,)+ }
+
+        impl $name {
+            /// Shares `bytes` out.
+            fn of(bytes: usize) -> Self {
+                const { assert!(0 $(+ $parts)+ == PARTS) };
+                let bytes = bytes.saturating_sub(OWN);
+                Self { $($field: Table { level: Count::default(), bound: bytes / PARTS * $parts },)+ }
+            }
+
+            /// Name, meaning and table of each.
+            pub fn each(&self) -> impl Iterator<Item = (&'static str, &'static str, &Table)> {
+                [$((stringify!($field), concat!($($help),+).trim_ascii_start(), &self.$field)),+].into_iter()
+            }
+        }
+    };
+}
+
+/// Bytes of no table: the program, lines in the making, and memory that the allocator cannot give out again.
+const OWN: usize = 12 << 20;
+
+/// The parts that the tables have: mebibytes, where the memory is [`MEMORY`].
+const PARTS: usize = 180;
+
+tables! {
+    /// The tables that other programs can fill, in bytes.
+    Memory {
+        /// Process images with their arguments.
+        processes = 60,
+        /// Queries, from their sighting until their answers are no longer awaited.
+        queries = 46,
+        /// Matches that queries remember.
+        labels = 10,
+        /// Process images that queries keep.
+        query_images = 10,
+        /// Open alert windows, with the process images that they keep.
+        windows = 8,
+        /// Watched addresses of listed names, with their matches.
+        watched = 8,
+        /// Open connections to listed addresses, with the process images that they keep.
+        connections = 10,
+        /// TCP streams: incomplete messages, and segments behind a gap.
+        streams = 24,
+        /// Incomplete datagrams.
+        fragments = 4,
+    }
+}
+
 /// All counts of one sensor.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Metrics {
     pub traffic: Traffic,
     pub losses: Losses,
     pub levels: Levels,
+    pub memory: Memory,
+}
+
+impl Metrics {
+    /// `memory`: bytes of the tables that other programs can fill.
+    #[must_use]
+    pub fn new(memory: usize) -> Self {
+        let (traffic, losses, levels) = (Traffic::default(), Losses::default(), Levels::default());
+        Self { traffic, losses, levels, memory: Memory::of(memory) }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new(MEMORY)
+    }
 }

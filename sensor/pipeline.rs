@@ -108,9 +108,9 @@ impl Pipeline {
         let (live, retired) = self.context.processes.len();
         levels.processes_live.set(live as u64);
         levels.processes_retired.set(retired as u64);
-        levels.process_bytes.set(self.context.processes.bytes() as u64);
+        self.context.metrics.memory.processes.set(self.context.processes.bytes());
         self.context.watch.publish(levels);
-        self.context.windows.publish(levels);
+        self.context.windows.publish();
         self.kinds.publish(levels);
     }
 

@@ -42,7 +42,7 @@ const FOLDERS: &str = "
     sink: metrics
     journal: schema sighting alert field json sink host metrics
     view: rules name input shown
-    cli: sighting input observe probe view
+    cli: sighting input metrics observe probe view
     command: cli view probe replay pipeline sink journal sighting host rules event metrics observe name shown
 ";
 

@@ -65,17 +65,23 @@ impl Matches {
     }
 
     /// Moves the matches to those that were emitted before, each entry once, as long as `space` bytes last. An
-    /// entry that is left out raises another alert if it matches again. Returns the bytes that were added.
-    pub fn remember(&mut self, emitted: &mut Vec<Match>, space: usize) -> usize {
-        let mut added = 0;
+    /// entry that is left out raises another alert if it matches again. Returns the bytes that were added, and
+    /// the number of matches that found no space.
+    pub fn remember(&mut self, emitted: &mut Vec<Match>, space: usize) -> (usize, u64) {
+        let (mut added, mut left_out) = (0, 0);
         for matched in self.list.drain(..) {
             let known = emitted.iter().any(|known| same_entry(&known.hit, &matched.hit));
-            if !known && emitted.len() < MATCHES && added + matched.bytes() <= space {
+            if known || emitted.len() >= MATCHES {
+                continue;
+            }
+            if added + matched.bytes() <= space {
                 added += matched.bytes();
                 emitted.push(matched);
+            } else {
+                left_out += 1;
             }
         }
-        added
+        (added, left_out)
     }
 
     fn keep(&mut self, field: &'static Field, hit: Option<Entry>, atomic: impl Fn() -> String) {
@@ -133,7 +139,7 @@ mod tests {
         let mut emitted = Vec::new();
         let mut query = matches(&[(&QUESTION, "one", "evil.example")]);
         assert_eq!(query.news(&emitted).count(), 1);
-        assert_eq!(query.remember(&mut emitted, usize::MAX), emitted[0].bytes());
+        assert_eq!(query.remember(&mut emitted, usize::MAX), (emitted[0].bytes(), 0));
         assert!(query.list.is_empty());
         // The same entry in another field is the same alert, even of a list that was loaded again.
         assert_eq!(matches(&[(&TARGET, "one", "evil.example")]).news(&emitted).count(), 0);
@@ -169,7 +175,7 @@ mod tests {
     fn no_more_is_remembered_than_there_is_space_for() {
         let mut query = matches(&[(&QUESTION, "one", "a.example"), (&QUESTION, "one", "b.example")]);
         let (space, mut emitted) = (query.list[0].bytes(), Vec::new());
-        assert_eq!(query.remember(&mut emitted, space), space);
+        assert_eq!(query.remember(&mut emitted, space), (space, 1));
         assert_eq!(emitted.len(), 1);
     }
 }

@@ -14,9 +14,6 @@ use crate::rules::Rules;
 /// with the most addresses loses the one that was resolved longest ago.
 const WATCHED: usize = 4_096;
 
-/// Bytes of the watched addresses with their matches. Past it the same address is evicted as past [`WATCHED`].
-const WATCHED_BYTES: usize = 8 << 20;
-
 /// Addresses watched of one answer, more than a datagram holds: one hostile answer must not evict all others.
 const ADDRESSES: usize = 256;
 
@@ -143,7 +140,7 @@ impl WatchList {
     /// Publishes the size of the list.
     pub fn publish(&self, levels: &Levels) {
         levels.watched_addresses.set(self.watched.len() as u64);
-        levels.watched_bytes.set(self.bytes as u64);
+        self.metrics.memory.watched.set(self.bytes);
     }
 
     fn watch(&mut self, address: IpAddr, resolution: Resolution, commands: &mut Vec<Command>) {
@@ -162,7 +159,8 @@ impl WatchList {
     }
 
     fn make_space(&mut self, bytes: usize, commands: &mut Vec<Command>) {
-        while self.watched.len() >= WATCHED || self.bytes + bytes > WATCHED_BYTES {
+        let bound = self.metrics.memory.watched.bound();
+        while self.watched.len() >= WATCHED || self.bytes + bytes > bound {
             let most = self.users.values().max_by_key(|addresses| addresses.len());
             let Some((_, oldest)) = most.and_then(BTreeSet::first).copied() else { return };
             self.metrics.losses.watch_evicted.add(1);

@@ -7,16 +7,13 @@ use std::sync::Arc;
 
 use super::{Match, Summary};
 use crate::event::TaskKey;
-use crate::metrics::{Levels, Metrics};
+use crate::metrics::Metrics;
 use crate::process::Actor;
 use crate::rules::{Entry, List};
 
 /// Windows open at once. Few processes of a host match anything. Where thousands do, the oldest window
 /// ends early, with its summary, and the next repeat is an alert.
 const WINDOWS: usize = 4_096;
-
-/// Bytes of all open windows, the process images that they keep included. Past it the oldest window ends early.
-const WINDOW_BYTES: usize = 8 << 20;
 
 /// `event.reason` of a window that ends early, because the table is full.
 const FULL: &str = "the table of alert windows is full";
@@ -110,8 +107,8 @@ impl Windows {
     }
 
     /// Publishes the size of the table.
-    pub fn publish(&self, levels: &Levels) {
-        levels.window_bytes.set(self.bytes as u64);
+    pub fn publish(&self) {
+        self.metrics.memory.windows.set(self.bytes);
     }
 
     fn begin(&mut self, key: Key, (time, actor): (u64, &Actor), matched: &Match, ended: &mut Ended<'_>) {
@@ -119,8 +116,10 @@ impl Windows {
         self.bytes += open.bytes();
         self.order.push_back((time, key.clone()));
         self.open.insert(key, open);
+        let bound = self.metrics.memory.windows.bound();
         // The window that was opened now stays, however large it is.
-        while self.order.len() > 1 && (self.order.len() > WINDOWS || self.bytes > WINDOW_BYTES) {
+        while self.order.len() > 1 && (self.order.len() > WINDOWS || self.bytes > bound) {
+            self.metrics.losses.window_evicted.add(1);
             self.end_oldest(time, FULL, ended);
         }
     }

@@ -10,6 +10,7 @@ use super::settings::{self, FileSettings};
 use super::value::{RingSize, Watched};
 use super::{ReplayArgs, RunArgs};
 use crate::input::{self, Refusal};
+use crate::metrics::MEMORY;
 use crate::observe::Observe;
 use crate::probe::Hooks;
 use crate::sighting::Watch;
@@ -23,6 +24,8 @@ const LARGEST_FILE: u64 = 1 << 20;
 pub const PORTS: [u16; 3] = [53, 5353, 5355];
 /// glibc asks again after 5 s (RES_TIMEOUT), so a later answer is too late for the program.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Often enough that a sensor which died is noticed soon, and few lines beside those of a quiet host.
+const HEARTBEAT: Duration = Duration::from_mins(5);
 
 /// The settings of `run`.
 #[derive(Debug, Clone)]
@@ -34,6 +37,8 @@ pub struct Run {
     pub duration: Option<Duration>,
     /// Seconds of an alert window. Zero: each lookup raises its own alert.
     pub alert_window: Duration,
+    /// Zero: no document says that the sensor is alive.
+    pub heartbeat: Duration,
     pub metrics: Option<SocketAddr>,
     /// The size of the ring in bytes.
     pub ring_bytes: u32,
@@ -49,6 +54,8 @@ pub struct Common {
     pub ports: Vec<u16>,
     pub timeout: Duration,
     pub watch: Watch,
+    /// Bytes of the tables that other programs can fill.
+    pub memory: usize,
 }
 
 /// A configuration file that cannot be used.
@@ -74,6 +81,7 @@ impl Run {
             ready_file: live.ready_file,
             duration: args.duration.map(Duration::from_secs),
             alert_window: live.alert_window.map_or(Duration::ZERO, |window| window.0),
+            heartbeat: live.heartbeat.map_or(HEARTBEAT, |heartbeat| heartbeat.0),
             metrics: live.metrics.map(|metrics| metrics.0),
             ring_bytes: live.ring_size.unwrap_or(RingSize::DEFAULT).0,
         })
@@ -100,7 +108,8 @@ impl Common {
         }
         let timeout = settings.timeout.map_or(TIMEOUT, |timeout| timeout.0);
         let watch = Watched::set(&settings.watch);
-        Self { rules: settings.rules, outputs, ports, timeout, watch }
+        let memory = settings.memory.map_or(MEMORY, |memory| memory.0);
+        Self { rules: settings.rules, outputs, ports, timeout, watch, memory }
     }
 }
 
@@ -166,6 +175,8 @@ mod tests {
             ("ring-size = 3\n", "line 1", "power of two"),
             ("timeout = 0\n", "line 1", "above 0 and up to 3600"),
             ("\nalert-window = -1\n", "line 2", "from 0 (off) to 86400"),
+            ("memory = 63\n", "line 1", "MiB from 64 to 65536"),
+            ("heartbeat = 86401\n", "line 1", "from 0 (off) to 86400"),
             ("alert-window = 86401\n", "line 1", "from 0 (off) to 86400"),
             ("alert-window = nan\n", "line 1", "from 0 (off) to 86400"),
         ] {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Deserialize;
 
-use super::value::{AlertWindow, Loopback, Port, RingSize, Timeout, Watched};
+use super::value::{AlertWindow, Heartbeat, Loopback, Memory, Port, RingSize, Timeout, Watched};
 use crate::observe::Observe;
 use crate::probe::Hooks;
 
@@ -60,6 +60,10 @@ settings! {
         /// Report a query that has no answer after this many seconds [default: 5]
         #[arg(value_name = "SECONDS")]
         timeout: Option<Timeout>,
+        /// Memory for the tables that other programs can fill, in MiB. Lists, the buffers of outputs and the
+        /// ring have bounds of their own [default: 192]
+        #[arg(value_name = "MIB")]
+        memory: Option<Memory>,
     }
 
     /// The settings of `run` alone.
@@ -77,6 +81,9 @@ settings! {
         /// it was repeated [default: 0, each lookup is an alert]
         #[arg(value_name = "SECONDS")]
         alert_window: Option<AlertWindow>,
+        /// Write a document about the sensor's own state in this interval [default: 300; 0 is off]
+        #[arg(value_name = "SECONDS")]
+        heartbeat: Option<Heartbeat>,
         /// Serve Prometheus metrics on this loopback address, for example 127.0.0.1:9153
         #[arg(value_name = "ADDR")]
         metrics: Option<Loopback>,

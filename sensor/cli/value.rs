@@ -23,6 +23,9 @@ pub type Timeout = Seconds<false, 3600>;
 /// `--alert-window`: repeats are reported at the end of the window, and a report that is a day late is of no use.
 pub type AlertWindow = Seconds<true, 86_400>;
 
+/// `--heartbeat`: a sensor that says nothing for longer than a day is not known to be alive.
+pub type Heartbeat = Seconds<true, 86_400>;
+
 /// A value outside its bounds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
@@ -32,6 +35,8 @@ pub enum ValueError {
     SecondsFromZero(u64),
     #[error("give MiB as a power of two from 1 to 1024")]
     RingSize,
+    #[error("give MiB from 64 to 65536")]
+    Memory,
     #[error("give kinds of sightings, or all: {}", Watched::EACH.map(Watched::name).join(", "))]
     Kind,
     #[error("give an address and a port, for example 127.0.0.1:9153")]
@@ -90,6 +95,28 @@ impl FromStr for RingSize {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         Self::try_from(text.parse::<u32>().map_err(|_| ValueError::RingSize)?)
+    }
+}
+
+/// `--memory`, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u32")]
+pub struct Memory(pub usize);
+
+impl TryFrom<u32> for Memory {
+    type Error = ValueError;
+
+    fn try_from(mebibytes: u32) -> Result<Self, ValueError> {
+        let bytes = (64..=65_536).contains(&mebibytes).then(|| usize::try_from(u64::from(mebibytes) << 20));
+        bytes.and_then(Result::ok).map(Self).ok_or(ValueError::Memory)
+    }
+}
+
+impl FromStr for Memory {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        Self::try_from(text.parse::<u32>().map_err(|_| ValueError::Memory)?)
     }
 }
 

@@ -45,6 +45,12 @@ impl Chain {
         &mut self.pipeline
     }
 
+    /// Publishes the sizes of all tables.
+    pub fn publish(&self) {
+        self.pipeline.publish();
+        self.journal.publish();
+    }
+
     pub fn flush(&mut self) {
         self.outputs().flush();
     }

@@ -10,6 +10,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::chain::Chain;
 use super::exposition::{self, Exposition};
+use super::heartbeat::Heartbeat;
 use super::rulebook::{self, Rulebook};
 use super::service::Service;
 use super::signals::Signals;
@@ -39,7 +40,7 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
         let _ = fs::remove_file(path);
     }
     let signals = Signals::block().context("signals cannot be taken")?;
-    let metrics = Arc::new(Metrics::default());
+    let metrics = Arc::new(Metrics::new(settings.common.memory));
     let (mut rulebook, load) = Rulebook::open(&settings.common.rules).map_err(|error| Failure::Usage(error.into()))?;
     let mut outputs = replay::open_outputs(&settings.common.outputs, WhenFull::Drop, &signals, &metrics)?;
     let names: Vec<_> = outputs.tallies().map(|(name, ..)| name.to_owned()).collect();
@@ -69,6 +70,7 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
     service.ready();
 
     let end = settings.duration.and_then(end_of);
+    let mut heartbeat = Heartbeat::new(settings.heartbeat, ways_in);
     let reason = loop {
         // All that happened before this moment is handed out when `drain` finds no more.
         let before = now();
@@ -87,6 +89,7 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
         rulebook.turn(before, &mut chain);
         follow_connections(settings, &rulebook, &mut probes);
         shown.publish(before, &mut probes, &mut chain, &rulebook);
+        heartbeat.turn(before, &mut chain, &rulebook, &metrics);
         service.turn(rulebook.is_renewing());
         if signals.take_renewal() {
             service.reloading();
@@ -105,7 +108,8 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
         if !more {
             let others: Vec<_> = signals.descriptors().into_iter().chain(rulebook.descriptors()).collect();
             let until_end = end.map(|end| end.saturating_duration_since(Instant::now()));
-            probes.wait(&others, [until_end, rulebook.timeout()].into_iter().flatten().min());
+            let until_next = [until_end, rulebook.timeout(), heartbeat.timeout()];
+            probes.wait(&others, until_next.into_iter().flatten().min());
         }
     };
 
@@ -191,7 +195,7 @@ impl Shown {
         let levels = &exposition.levels;
         levels.ring_fill.set(probes.take_fill());
         levels.ring_fill_peak.set(levels.ring_fill_peak.get().max(levels.ring_fill.get()));
-        chain.pipeline().publish();
+        chain.publish();
         rulebook.publish(levels);
         exposition.set_outputs(chain.outputs().tallies());
     }

@@ -4,6 +4,7 @@
 mod chain;
 mod doctor;
 mod exposition;
+mod heartbeat;
 mod live;
 mod replay;
 mod rulebook;

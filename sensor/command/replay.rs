@@ -26,7 +26,7 @@ const STRIDE: u64 = 4096;
 /// A capture that cannot be opened, or is damaged: what was readable has been written.
 pub fn replay(files: &[PathBuf], settings: &config::Common) -> Result<(), Failure> {
     let signals = Signals::block().context("signals cannot be taken")?;
-    let metrics = Arc::new(Metrics::default());
+    let metrics = Arc::new(Metrics::new(settings.memory));
     let (rulebook, _) = Rulebook::open(&settings.rules).map_err(|error| Failure::Usage(error.into()))?;
     let outputs = open_outputs(&settings.outputs, WhenFull::Wait, &signals, &metrics)?;
     let pipeline = Pipeline::new(

@@ -20,6 +20,8 @@ pub struct Rulebook {
     reload: Option<Reload>,
     /// A reload was asked for while another was under way.
     again: bool,
+    /// The lists of the last load, and when the version of each came into force.
+    states: Vec<(ListState, Instant)>,
     /// Figures of the last load, for `--metrics`.
     addresses: u64,
     lists: u64,
@@ -47,6 +49,7 @@ impl Rulebook {
             watcher: None,
             reload: None,
             again: false,
+            states: Vec::new(),
             addresses: 0,
             lists: 0,
             failing: 0,
@@ -82,7 +85,20 @@ impl Rulebook {
         levels.rules_lists_failing.set(self.failing);
     }
 
+    /// The lists of the last load, with their age.
+    pub fn states(&self) -> Vec<ListState> {
+        let aged =
+            |(state, since): &(ListState, Instant)| ListState { age: Some(since.elapsed().as_secs()), ..state.clone() };
+        self.states.iter().map(aged).collect()
+    }
+
     fn count(&mut self, load: &Load) {
+        let before = std::mem::take(&mut self.states);
+        let since = |state: &ListState| {
+            let same = before.iter().find(|(known, _)| known.id == state.id && known.version == state.version);
+            same.map_or_else(Instant::now, |(_, since)| *since)
+        };
+        self.states = states(load).into_iter().map(|state| (state.clone(), since(&state))).collect();
         self.addresses = load.lists.iter().map(|list| list.counts.addresses).sum();
         self.lists = load.lists.len() as u64;
         self.failing = load.lists.iter().filter(|list| list.error.is_some()).count() as u64;
@@ -148,8 +164,13 @@ pub fn report(now: u64, load: &Load, chain: &mut Chain) {
     for error in load.lists.iter().filter_map(|list| list.error.as_ref()) {
         eprintln!("dnstrail: {error}");
     }
-    let lists: Vec<_> = load
-        .lists
+    let lists = states(load);
+    let elapsed = u64::try_from(load.elapsed.as_nanos()).unwrap_or(u64::MAX);
+    chain.report(now, Report::RulesLoaded { lists: &lists, elapsed });
+}
+
+fn states(load: &Load) -> Vec<ListState> {
+    load.lists
         .iter()
         .map(|list| ListState {
             id: list.id.clone(),
@@ -158,9 +179,8 @@ pub fn report(now: u64, load: &Load, chain: &mut Chain) {
             names: list.counts.names,
             addresses: list.counts.addresses,
             skipped: list.counts.skipped,
+            age: None,
             error: list.error.as_ref().map(ToString::to_string),
         })
-        .collect();
-    let elapsed = u64::try_from(load.elapsed.as_nanos()).unwrap_or(u64::MAX);
-    chain.report(now, Report::RulesLoaded { lists: &lists, elapsed });
+        .collect()
 }

@@ -3,13 +3,11 @@
 use std::slice;
 
 use super::sentence::Sentence;
-use super::{Body, Document, ListState, Report, WayIn};
+use super::{Body, Document, Report, WayIn, parts, status};
 use crate::alert::Summary;
-use crate::json::{Json, List, key};
-use crate::metrics::Metrics;
+use crate::json::{Json, key};
 use crate::schema::event::{Category, Event, Kind, Outcome, Type};
 use crate::schema::{self, Limits, Line, Writer, cim, ecs, ocsf};
-use crate::sighting::Culprit;
 
 impl Document<'_> {
     /// Appends the document as one line.
@@ -98,6 +96,7 @@ impl Report<'_> {
             Self::Stop { reason, .. } => {
                 Event { reason: Some(reason), ..event("sensor-stop", Kind::State, &[Type::End]) }
             }
+            Self::Status(_) => event("sensor-status", Kind::Metric, &[Type::Info]),
             Self::Loss { .. } => event("sensor-loss", Kind::Metric, &[Type::Error]),
             Self::RulesLoaded { lists, elapsed } => {
                 let failed = lists.iter().any(|list| list.error.is_some());
@@ -140,13 +139,12 @@ impl Report<'_> {
                 json.object("sensor", |json| {
                     json.cut("command_line", *command_line, limits.arguments, "dnstrail.sensor.command_line");
                     // Something is not seen on this host: `ways_in` says what.
-                    let degraded = ways_in.iter().any(|way| way.taken.is_none() || way.not_seen.is_some());
-                    json.flag("degraded", degraded);
+                    json.flag("degraded", ways_in.iter().any(WayIn::is_degraded));
                 });
-                let shown = json.cuts().elements(ways_in, limits.elements, WAYS_IN);
-                json.list("ways_in", |list| shown.iter().for_each(|way| way.write(list, limits)));
+                parts::ways_in(json, ways_in, limits, true);
             }
-            Self::Stop { metrics, .. } => totals(json, metrics),
+            Self::Stop { metrics, .. } => parts::totals(json, metrics),
+            Self::Status(status) => status::write(json, status, limits),
             Self::Loss { losses, culprits } => {
                 json.object("loss", |json| {
                     for (name, growth, total) in *losses {
@@ -156,10 +154,9 @@ impl Report<'_> {
                         });
                     }
                 });
-                let shown = json.cuts().elements(culprits, limits.elements, CULPRITS);
-                json.list("culprits", |list| shown.iter().for_each(|culprit| self::culprit(list, culprit, limits)));
+                parts::culprits(json, culprits, limits);
             }
-            Self::RulesLoaded { lists, .. } => json.object("rules", |json| rules(json, lists, limits)),
+            Self::RulesLoaded { lists, .. } => json.object("rules", |json| parts::rules(json, lists, limits)),
             Self::AlertSummary(summary) => {
                 json.object("alert", |json| json.number("repeats", summary.repeats));
                 ecs::matches(json, slice::from_ref(summary.matched), limits);
@@ -173,79 +170,5 @@ impl Report<'_> {
                 json.number("dropped", *dropped);
             }),
         }
-    }
-}
-
-/// `dnstrail.traffic.NAME`, and `dnstrail.loss.NAME.total`
-fn totals(json: &mut Json<'_>, metrics: &Metrics) {
-    json.object("traffic", |json| metrics.traffic.each().for_each(|(name, _, total)| json.number(name, total)));
-    json.object("loss", |json| {
-        for (name, _, total) in metrics.losses.each() {
-            json.object(name, |json| json.number("total", total));
-        }
-    });
-}
-
-const CULPRITS: &str = "dnstrail.culprits";
-
-fn culprit(list: &mut List<'_, '_>, culprit: &Culprit, limits: Limits) {
-    list.object(|json| {
-        json.text("loss", culprit.loss);
-        json.number("count", culprit.count);
-        json.number("pid", culprit.key.pid);
-        let Some(image) = culprit.process.as_deref() else { return };
-        json.cut("name", &*image.name, limits.text, CULPRITS);
-        json.cut("executable", image.executable.as_deref(), limits.text, CULPRITS);
-        json.cut("entity_id", &*image.entity_id, limits.text, CULPRITS);
-        json.keyword("user_id", image.uid);
-    });
-}
-
-const WAYS_IN: &str = "dnstrail.ways_in";
-
-impl WayIn {
-    fn write(&self, list: &mut List<'_, '_>, limits: Limits) {
-        let limit = limits.text;
-        list.object(|json| {
-            json.text("role", self.role);
-            json.cut("taken", self.taken.as_deref(), limit, WAYS_IN);
-            json.cut("not_seen", self.not_seen.as_deref(), limit, WAYS_IN);
-            let shown = json.cuts().elements(&self.refused, limits.elements, WAYS_IN);
-            json.list("refused", |list| {
-                for (hook, reason) in shown {
-                    list.object(|json| {
-                        json.cut("hook", hook.as_str(), limit, WAYS_IN);
-                        json.cut("reason", reason.as_str(), limit, WAYS_IN);
-                    });
-                }
-            });
-        });
-    }
-}
-
-const LISTS: &str = "dnstrail.rules.lists";
-
-/// The lists that are in force after a load.
-fn rules(json: &mut Json<'_>, lists: &[ListState], limits: Limits) {
-    json.number("names", lists.iter().map(|list| list.names).sum::<u64>());
-    json.number("addresses", lists.iter().map(|list| list.addresses).sum::<u64>());
-    // Lines that were not understood.
-    json.number("skipped", lists.iter().map(|list| list.skipped).sum::<u64>());
-    let shown = json.cuts().elements(lists, limits.elements, LISTS);
-    json.list("lists", |list| shown.iter().for_each(|state| state.write(list, limits)));
-}
-
-impl ListState {
-    fn write(&self, list: &mut List<'_, '_>, limits: Limits) {
-        let limit = limits.text;
-        list.object(|json| {
-            json.cut("id", self.id.as_str(), limit, LISTS);
-            json.cut("path", self.path.as_str(), limit, LISTS);
-            json.cut("version", Some(self.version.as_str()).filter(|version| !version.is_empty()), limit, LISTS);
-            json.number("names", self.names);
-            json.number("addresses", self.addresses);
-            json.number("skipped", self.skipped);
-            json.cut("error", self.error.as_deref(), limit, LISTS);
-        });
     }
 }

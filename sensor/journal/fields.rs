@@ -28,6 +28,22 @@ pub const FIELDS: Fields = &[
     own("dnstrail.rules.lists.addresses", COUNT, "").always(),
     own("dnstrail.rules.lists.skipped", COUNT, "").always(),
     own("dnstrail.rules.lists.error", Text, "Why it was not loaded; its last good version stays in force"),
+    own("dnstrail.rules.lists.age", COUNT, "Seconds since this version came into force"),
+    own("dnstrail.status.uptime", COUNT, "Seconds since the start").always(),
+    own("dnstrail.status.degraded", Flag, "Something is not seen on this host; `dnstrail.ways_in` says what").always(),
+    own("dnstrail.status.blind", Flag, "Something was seen on this host, and is not seen now").always(),
+    own("dnstrail.status.resident", COUNT, "Bytes of memory of the whole program"),
+    own("dnstrail.outputs", Object, "The state of each output").list(),
+    own("dnstrail.outputs.name", Text, "").always(),
+    own("dnstrail.outputs.failing", Flag, "").always(),
+    own("dnstrail.outputs.lines", COUNT, "Lines given to the output since the start").always(),
+    own("dnstrail.outputs.dropped", COUNT, "Lines known not to have arrived").always(),
+    own("dnstrail.outputs.waiting_lines", COUNT, "Lines that have not left yet").always(),
+    own("dnstrail.outputs.waiting_bytes", COUNT, "").always(),
+    own("dnstrail.outputs.away", COUNT, "Seconds for which the output has taken nothing"),
+    own("dnstrail.memory.*.bytes", COUNT, "Bytes of a table that other programs can fill, by the names of the metrics")
+        .always(),
+    own("dnstrail.memory.*.bound", COUNT, "The most that the table may hold").always(),
     own("dnstrail.output.name", Text, "").always(),
     own("dnstrail.output.failing", Flag, "").always(),
     own("dnstrail.output.dropped", COUNT, "Documents that the output did not take").always(),
@@ -63,6 +79,9 @@ const REPORT: Action = Action {
     lists: &[],
 };
 
+/// The parts of a status.
+const STATUS: [&str; 3] = ["dnstrail.status", "dnstrail.outputs", "dnstrail.memory"];
+
 const NO_TIMES: [&str; 6] =
     ["event.category", "event.outcome", "event.duration", "event.start", "event.end", "event.severity"];
 
@@ -71,6 +90,7 @@ macro_rules! without {
     ($($part:literal),* $(; $($field:literal),*)?) => {
         &[
             NO_TIMES[0], NO_TIMES[1], NO_TIMES[2], NO_TIMES[3], NO_TIMES[4], NO_TIMES[5],
+            STATUS[0], STATUS[1], STATUS[2],
             $($part,)* $($($field,)*)?
         ]
     };
@@ -131,6 +151,34 @@ pub const ACTIONS: &[Action] = &[
             "dnstrail.alert"
         ),
         lists: &[("event.type", &[&["end"]])],
+        ..REPORT
+    },
+    Action {
+        name: "sensor-status",
+        meaning: "the sensor is alive, every `--heartbeat` seconds: totals, lists, outputs, memory",
+        kinds: &["metric"],
+        always: &[&[
+            "message",
+            "dnstrail.status",
+            "dnstrail.rules",
+            "dnstrail.traffic",
+            "dnstrail.loss",
+            "dnstrail.memory",
+        ]],
+        never: &[
+            NO_TIMES[0],
+            NO_TIMES[1],
+            NO_TIMES[2],
+            NO_TIMES[3],
+            NO_TIMES[4],
+            NO_TIMES[5],
+            "event.reason",
+            "error",
+            "dnstrail.sensor",
+            "dnstrail.output",
+            "dnstrail.alert",
+        ],
+        lists: &[("event.type", &[&["info"]])],
         ..REPORT
     },
     Action {

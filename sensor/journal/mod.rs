@@ -4,8 +4,10 @@
 mod document;
 mod fields;
 mod losses;
+mod parts;
 mod report;
 mod sentence;
+mod status;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +19,7 @@ use crate::sighting::{self, Culprit, Emit};
 use crate::sink::{Format, Kind, Line, Outputs};
 pub use fields::{ACTIONS, FIELDS};
 pub use losses::Losses;
-pub use report::{Body, Document, ListState, Report, WayIn};
+pub use report::{Body, Document, ListState, Report, Status, WayIn};
 
 /// The time that outputs get to empty their buffers at the end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -93,6 +95,12 @@ impl Journal {
         lost
     }
 
+    /// Publishes the size of its tables.
+    pub fn publish(&self) {
+        let bytes: usize = self.writers.iter().map(|(_, writer)| writer.cached_bytes()).sum();
+        self.metrics.levels.image_cache_bytes.set(bytes as u64);
+    }
+
     /// The outputs, in the order in which they were given.
     pub fn outputs(&mut self) -> &mut Outputs {
         &mut self.outputs
@@ -144,7 +152,7 @@ fn kind_of(body: &Body<'_>) -> (Kind, Option<u8>) {
         Body::Dns(dns) if dns.alert => (Kind::Alert, dns.severity()),
         Body::Dns(_) | Body::Connection(_) => (Kind::Event, None),
         Body::Report(Report::AlertSummary(summary)) => (Kind::Alert, summary.matched.severity()),
-        Body::Report(Report::Loss { .. }) => (Kind::Metric, None),
+        Body::Report(Report::Loss { .. } | Report::Status(_)) => (Kind::Metric, None),
         Body::Report(_) => (Kind::State, None),
     }
 }

@@ -3,6 +3,7 @@
 use crate::alert;
 use crate::metrics::Metrics;
 use crate::sighting::{self, Culprit, connection, dns};
+use crate::sink::OutputState;
 
 /// A document with its place in the stream.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub enum Report<'a> {
         reason: &'a str,
         metrics: &'a Metrics,
     },
+    /// The sensor is alive.
+    Status(Status<'a>),
     /// Counts that grew since the last such report: name, growth, total.
     Loss {
         losses: &'a [(&'static str, u64, u64)],
@@ -69,6 +72,19 @@ pub enum Report<'a> {
     },
 }
 
+/// The state of the sensor at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Status<'a> {
+    /// Seconds since the start.
+    pub uptime: u64,
+    /// Bytes of memory of the whole program. `None` where `/proc` does not say.
+    pub resident: Option<u64>,
+    pub ways_in: &'a [WayIn],
+    pub lists: &'a [ListState],
+    pub outputs: &'a [OutputState],
+    pub metrics: &'a Metrics,
+}
+
 /// The hooks that fill one role on this kernel.
 #[derive(Debug, Clone)]
 pub struct WayIn {
@@ -91,6 +107,8 @@ pub struct ListState {
     pub names: u64,
     pub addresses: u64,
     pub skipped: u64,
+    /// Seconds since this version came into force; a status has it.
+    pub age: Option<u64>,
     /// The list was not loaded; its last good version stays in force, if there was one.
     pub error: Option<String>,
 }

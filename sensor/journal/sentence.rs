@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use super::Report;
+use super::{Report, Status};
 use crate::alert::Summary;
 use crate::json::beginning;
 use crate::schema::Limits;
@@ -28,6 +28,14 @@ impl Display for Sentence<'_> {
                 }
                 Ok(())
             }
+            Report::Status(Status { uptime, metrics, .. }) => {
+                let version = env!("CARGO_PKG_VERSION");
+                let (messages, documents) = (metrics.traffic.messages.get(), metrics.traffic.documents.get());
+                write!(
+                    formatter,
+                    "dnstrail {version} has run for {uptime} s: {messages} messages, {documents} documents"
+                )
+            }
             Report::Stop { reason, .. } => write!(formatter, "dnstrail stops: {}", text(reason)),
             Report::Loss { losses, culprits } => {
                 formatter.write_str("lost or set aside since the last report:")?;
@@ -48,15 +56,7 @@ impl Display for Sentence<'_> {
                 let entries: u64 = lists.iter().map(|list| list.names + list.addresses).sum();
                 write!(formatter, "{} of {} lists loaded, {entries} entries", lists.len() - failed, lists.len())
             }
-            Report::AlertSummary(Summary { actor, matched, repeats, .. }) => {
-                match (&actor.process, actor.pid()) {
-                    (Some(image), _) => write!(formatter, "{} ({})", text(&image.name), image.key.pid)?,
-                    (None, Some(pid)) => write!(formatter, "a process ({pid})")?,
-                    (None, None) => formatter.write_str("an unknown process")?,
-                }
-                let (indicator, list) = (text(&matched.hit.indicator), text(&matched.hit.list.name));
-                write!(formatter, " matched {indicator} in {list} {repeats} times more")
-            }
+            Report::AlertSummary(repeats) => summary(formatter, repeats, self.limits),
             Report::Sight { lost: Some(lost), attached_again } => {
                 let again = if *attached_again { "; its hook is attached again" } else { "" };
                 write!(formatter, "the kernel side lost sight: {}{again}", text(lost))
@@ -70,4 +70,16 @@ impl Display for Sentence<'_> {
             }
         }
     }
+}
+
+fn summary(formatter: &mut fmt::Formatter<'_>, summary: &Summary<'_>, limits: Limits) -> fmt::Result {
+    let text = |text| beginning(text, limits.text);
+    let Summary { actor, matched, repeats, .. } = summary;
+    match (&actor.process, actor.pid()) {
+        (Some(image), _) => write!(formatter, "{} ({})", text(&image.name), image.key.pid)?,
+        (None, Some(pid)) => write!(formatter, "a process ({pid})")?,
+        (None, None) => formatter.write_str("an unknown process")?,
+    }
+    let (indicator, list) = (text(&matched.hit.indicator), text(&matched.hit.list.name));
+    write!(formatter, " matched {indicator} in {list} {repeats} times more")
 }

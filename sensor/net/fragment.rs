@@ -18,8 +18,6 @@ use crate::metrics::Metrics;
 /// Incomplete datagrams at a time. A datagram is incomplete for a few packets; more than this many
 /// at once is loss or an attack. Few enough for a linear search.
 const DATAGRAMS: usize = 256;
-/// Bytes of all incomplete datagrams.
-const BYTES: usize = 4 << 20;
 /// Age at which a datagram is given up, by packet time: Linux's `ipfrag_time`, in nanoseconds.
 const AGE: u64 = 30_000_000_000;
 /// Stretches of one datagram with holes between them. Fragments come nearly in order.
@@ -124,9 +122,10 @@ impl Fragments {
             self.recycle(last);
             return Ok(Some((self.whole.protocol, &self.whole.bytes)));
         }
-        while self.held > BYTES {
+        while self.held > self.metrics.memory.fragments.bound() {
             self.forget_oldest();
         }
+        self.metrics.memory.fragments.set(self.held);
         Ok(None)
     }
 

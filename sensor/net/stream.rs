@@ -15,8 +15,6 @@ use crate::metrics::Metrics;
 /// Flow directions at a time; the one not heard of for longest goes first. A busy resolver holds
 /// some thousands of connections open.
 const FLOWS: usize = 16_384;
-/// Bytes held for all flows: incomplete messages, and segments behind a gap.
-const HELD_BYTES: usize = 32 << 20;
 /// A flow that holds nothing and was silent for so long is forgotten without being counted: servers
 /// close idle connections after seconds (RFC 7766 6.2.3). In nanoseconds.
 pub(super) const IDLE: u64 = 120_000_000_000;
@@ -57,12 +55,15 @@ pub struct Streams<F, M = ()> {
 }
 
 impl<F: Framing, M: Mark> Streams<F, M> {
+    /// Bytes of a flow in the table, and of the entry that leads to it.
+    const SLOT: usize = size_of::<Flow<F, M>>() + 4 * size_of::<FlowKey>();
+
     #[must_use]
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self { flows: Table::default(), held: 0, gaps: 0, metrics }
     }
 
-    /// Bytes held for all flows, at most about [`HELD_BYTES`].
+    /// Bytes held for all flows.
     #[must_use]
     pub fn held(&self) -> usize {
         self.held
@@ -89,7 +90,8 @@ impl<F: Framing, M: Mark> Streams<F, M> {
                 let index = self.flows.insert(*key);
                 let flow = self.flows.value_mut(index);
                 flow.reset(segment);
-                self.held += flow.held();
+                let held = flow.held();
+                self.hold(held + Self::SLOT, 0);
                 index
             }
         };
@@ -97,12 +99,13 @@ impl<F: Framing, M: Mark> Streams<F, M> {
         let flow = self.flows.value_mut(index);
         let (held, gap) = (flow.held(), flow.has_gap());
         let (lost, verdict) = flow.push_marked(time, (segment, mark), &mut message);
-        self.held = self.held + flow.held() - held;
+        let held_now = flow.held();
         self.gaps = self.gaps + usize::from(flow.has_gap()) - usize::from(gap);
+        self.hold(held_now, held);
         if lost > 0 {
             self.metrics.losses.stream_bytes.add(lost);
         }
-        while self.held > HELD_BYTES && self.flows.oldest().is_some_and(|oldest| oldest != index) {
+        while self.is_full() && self.flows.oldest().is_some_and(|oldest| oldest != index) {
             self.forget_oldest(time);
         }
         verdict
@@ -130,10 +133,11 @@ impl<F: Framing, M: Mark> Streams<F, M> {
         let (mut lost, mut held, mut gaps) = (0, 0, 0);
         self.flows.each(|key, flow| {
             lost += give_up(flow, &mut |bytes| message(key, bytes));
-            held += flow.held();
+            held += Self::SLOT + flow.held();
             gaps += usize::from(flow.has_gap());
         });
-        (self.held, self.gaps) = (held, gaps);
+        self.gaps = gaps;
+        self.hold(held, self.held);
         self.metrics.losses.stream_bytes.add(lost);
     }
 
@@ -150,12 +154,25 @@ impl<F: Framing, M: Mark> Streams<F, M> {
         let Some(flow) = self.flows.remove_oldest() else {
             return;
         };
-        self.held -= flow.held();
+        let held = Self::SLOT + flow.held();
         self.gaps -= usize::from(flow.has_gap());
         if !flow.is_stale(time) {
             self.metrics.losses.stream_evicted.add(1);
             self.metrics.losses.stream_bytes.add(flow.unread());
         }
         flow.clear();
+        self.hold(0, held);
+    }
+
+    /// Replaces `before` bytes that are held by `now`. All kinds share one bound.
+    fn hold(&mut self, now: usize, before: usize) {
+        self.held = self.held + now - before;
+        let streams = &self.metrics.memory.streams;
+        streams.set(streams.bytes() + now - before);
+    }
+
+    fn is_full(&self) -> bool {
+        let streams = &self.metrics.memory.streams;
+        streams.bytes() > streams.bound()
     }
 }

@@ -19,7 +19,7 @@ pub use actor::Actor;
 pub use arguments::Arguments;
 pub use container::Container;
 pub use lineage::{ANCESTORS, Ancestor};
-pub use table::{IMAGE_BYTES, LIVE, Processes, RETIRED, RETIRED_TIME};
+pub use table::{LIVE, Processes, RETIRED, RETIRED_TIME};
 pub use unit::Unit;
 
 use crate::event::TaskKey;

@@ -24,10 +24,6 @@ pub const RETIRED: usize = 8_192;
 /// Nanoseconds that such an image is kept: the answer of a slow server may come after its asker is gone.
 pub const RETIRED_TIME: u64 = 10_000_000_000;
 
-/// Bytes of all images, live and retired: some 50,000 usual ones. Past half of it an image keeps only
-/// the beginning of its arguments; past all of it images are forgotten, those retired longest ago first.
-pub const IMAGE_BYTES: usize = 64 << 20;
-
 /// Bytes of a slot and of the entries that lead to it.
 const SLOT_BYTES: usize = size_of::<Slot>() + 2 * size_of::<(TaskKey, usize)>() + 64;
 
@@ -179,14 +175,15 @@ impl Processes {
         (self.live.len(), self.retired.len())
     }
 
-    /// Bytes of all images; see [`IMAGE_BYTES`].
+    /// Bytes of all images, live and retired: some 50,000 usual ones fit.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
+    /// Past half of the bound an image keeps only the beginning of its arguments.
     pub(super) fn is_short_of_memory(&self) -> bool {
-        self.bytes > IMAGE_BYTES / 2
+        self.bytes > self.metrics.memory.processes.bound() / 2
     }
 
     fn image(&self, key: &TaskKey) -> Option<&Rc<Process>> {
@@ -292,9 +289,10 @@ impl Processes {
         }
     }
 
-    /// Forgets images until all of them take no more than [`IMAGE_BYTES`].
+    /// Forgets images until all of them fit their share, those retired longest ago first.
     fn make_space(&mut self) {
-        while self.bytes > IMAGE_BYTES {
+        let bound = self.metrics.memory.processes.bound();
+        while self.bytes > bound {
             if let Some((_, index)) = self.retired.pop_front() {
                 self.metrics.losses.process_evicted.add(1);
                 self.forget(index);

@@ -46,6 +46,11 @@ fn slot(image: &Rc<Process>) -> usize {
 }
 
 impl Images {
+    /// Bytes of all fields that are kept.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.iter().map(|slot| slot.fields.capacity()).sum()
+    }
+
     /// The fields of an image in two parts, if they are kept and `limits` would cut none of them.
     pub(super) fn get(&self, image: &Rc<Process>, limits: Limits) -> Option<(&[u8], &[u8])> {
         let slot = &self.0[slot(image)];

@@ -44,6 +44,12 @@ impl Writer {
         Self { limit: limit.clamp(SHORTEST_LINE, LONGEST_LINE), ..self }
     }
 
+    /// Bytes of the fields of process images that are kept.
+    #[must_use]
+    pub fn cached_bytes(&self) -> usize {
+        self.images.bytes()
+    }
+
     /// Appends the document as one JSON object and a newline. `time` is in nanoseconds since the Unix epoch,
     /// `sequence` numbers the lines of the stream. A document that is too long is cut, as `dnstrail.cut`
     /// then says.

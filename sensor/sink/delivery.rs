@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::error::{Cause, Trouble};
 use super::health::Health;
 use super::line::Line;
-use super::output::{Handling, Sink, WhenFull};
+use super::output::{Backlog, Handling, Sink, WhenFull};
 
 /// Lines gathered for one system call: few calls, and still much less than a disk or a socket takes.
 pub(super) const BATCH: usize = 64 << 10;
@@ -257,6 +257,15 @@ impl Sink for Delivery {
 
     fn health(&mut self) -> &mut Health {
         &mut self.health
+    }
+
+    fn backlog(&self) -> Backlog {
+        let state = self.queue.lock();
+        Backlog {
+            lines: state.lines + self.filling_lines,
+            bytes: state.bytes + self.filling.len(),
+            away: state.away.map(|since| since.elapsed()),
+        }
     }
 
     fn is_over(&self) -> bool {

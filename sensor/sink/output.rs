@@ -1,7 +1,7 @@
 //! The one interface that every output has, and the settings that the loop gives it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::health::Health;
 use super::line::Line;
@@ -36,8 +36,18 @@ pub(super) trait Sink {
     /// Waits until every line has left, and counts those that have not.
     fn finish_close(&mut self, deadline: Instant);
     fn health(&mut self) -> &mut Health;
+    fn backlog(&self) -> Backlog;
     /// The output takes no line any more.
     fn is_over(&self) -> bool;
+}
+
+/// Lines that an output has taken over and that have not left.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    pub lines: u64,
+    pub bytes: usize,
+    /// How long the output has taken nothing, if it does not.
+    pub away: Option<Duration>,
 }
 
 /// How the loop treats one output.

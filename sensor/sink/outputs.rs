@@ -11,7 +11,7 @@ use super::error::{Cause, FileError, OpenError};
 use super::file::{FileKind, LogFile};
 use super::health::Tally;
 use super::line::{Format, Kind, Kinds, Line};
-use super::output::{Handling, Sink, Stopping, WhenFull};
+use super::output::{Backlog, Handling, Sink, Stopping, WhenFull};
 use super::remote::{self, Worker};
 use super::stream::{self, PipeConnector, Stdout};
 use super::target::{Rotate, Rotation, Route, Target};
@@ -50,6 +50,15 @@ impl fmt::Display for Loss<'_> {
         }
         Ok(())
     }
+}
+
+/// One output at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputState {
+    pub name: String,
+    pub tally: Tally,
+    pub failing: bool,
+    pub backlog: Backlog,
 }
 
 /// All outputs of one run.
@@ -167,6 +176,16 @@ impl Outputs {
             let health = output.sink.health();
             (output.name.as_str(), health.tally, health.is_failing())
         })
+    }
+
+    /// The state of each output.
+    pub fn states(&mut self) -> Vec<OutputState> {
+        let state = |output: &mut Output| {
+            let health = output.sink.health();
+            let (tally, failing) = (health.tally, health.is_failing());
+            OutputState { name: output.name.clone(), tally, failing, backlog: output.sink.backlog() }
+        };
+        self.all.iter_mut().map(state).collect()
     }
 
     /// The outputs that have lost lines, or may have. A reader of stdout that left has lost nothing.

@@ -92,7 +92,7 @@ impl<'a> Step<'a> {
                 dns.resolved_ip.iter().map(|ip| &**ip).collect(),
             ),
             None if connection.is_some() => (&*destination.domain, "", "", vec![&*destination.ip]),
-            // What is no DNS message need not name anything.
+            // A payload that is no DNS message need not name anything.
             None => Default::default(),
         };
         Self {

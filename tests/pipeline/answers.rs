@@ -241,7 +241,7 @@ fn a_process_has_a_share_of_documents_for_what_is_no_dns() {
     assert_eq!(scene.metrics.losses.message_invalid.get(), 84);
     egress(CLIENT, SERVER, b"short").by(7).at(START + SECOND).to(&mut scene);
     assert_eq!(scene.shown().iter().filter(|one| one.what == "malformed").count(), 1);
-    // Whoever asks for a replay wants all of them, and no process can flood a file.
+    // A replay shows all of them: no process floods a file.
     for _ in 0..100 {
         egress(CLIENT, SERVER, b"short").direction(None).to(&mut scene);
     }
@@ -264,7 +264,7 @@ fn a_listed_name_in_what_is_no_dns_is_an_alert() {
     let shown = scene.shown();
     assert_eq!(shown.len(), 100, "an alert is never left out");
     assert_eq!((&*shown[99].what, &*shown[99].name, shown[99].alert), ("malformed", "www.evil.example", true));
-    // What comes to an open port accuses no process.
+    // A payload that comes to an open port accuses no process.
     ingress(SERVER, CLIENT, &bytes).by(7).to(&mut scene);
     assert!(!scene.one().alert);
 }

@@ -122,17 +122,18 @@ fn listed_queries_keep_a_bounded_number_of_bytes() {
     scene.pipeline.publish();
     let levels = &scene.metrics.levels;
     assert_eq!(levels.transactions_waiting.get(), u64::from(QUERIES));
-    let (transactions, windows) = (levels.transaction_bytes.get(), levels.window_bytes.get());
-    assert!(transactions > 1 << 20 && transactions <= 33 << 20, "{transactions} bytes");
-    assert!(windows > 1 << 20 && windows <= 9 << 20, "{windows} bytes");
-    assert!(levels.process_bytes.get() <= 64 << 20, "{} bytes", levels.process_bytes.get());
+    let memory = &scene.metrics.memory;
+    for table in [&memory.labels, &memory.query_images, &memory.windows, &memory.queries, &memory.processes] {
+        let bytes = table.bytes();
+        assert!(bytes > 1 << 20 && bytes <= table.bound() + (1 << 17), "{bytes} bytes of {}", table.bound());
+    }
     // Nothing is lost but images, and that is counted; each query without an answer is still emitted.
     scene.tick(START + 60 * SECOND);
     assert_eq!(scene.shown().iter().filter(|one| one.what == "timeout").count(), QUERIES as usize);
     scene.pipeline.publish();
     scene.finish(START + 120 * SECOND);
     scene.pipeline.publish();
-    assert_eq!(scene.metrics.levels.window_bytes.get(), 0);
+    assert_eq!(scene.metrics.memory.windows.bytes(), 0);
 }
 
 fn messages() -> impl Strategy<Value = Vec<u8>> {

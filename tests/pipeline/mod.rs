@@ -4,6 +4,7 @@ mod alerts;
 mod answers;
 mod connections;
 mod hostile;
+mod memory;
 mod processes;
 
 use std::net::{IpAddr, SocketAddr};

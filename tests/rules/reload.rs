@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use dnstrail::rules::{self, ListReport, Load, Reload, Rules};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::{address_hits, directory, hit, load};
+use crate::support::memory::{is_alone, resident};
 
 #[path = "../../benches/listed_names.rs"]
 mod listed_names;
@@ -211,29 +211,7 @@ fn a_large_set_gives_its_memory_back() {
     assert_at_most(before + size / 2);
 }
 
-/// Whether this process runs this test alone, so that its memory is the test's. If not, one that does is
-/// started, and has to succeed.
-fn is_alone(test: &str) -> bool {
-    const ALONE: &str = "DNSTRAIL_TEST_ALONE";
-    if std::env::var_os(ALONE).is_some() {
-        return true;
-    }
-    let program = std::env::current_exe().unwrap();
-    let output = Command::new(program).args(["--exact", test, "--nocapture"]).env(ALONE, "1").output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let failure = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}{failure}");
-    false
-}
-
 fn assert_at_most(bytes: u64) {
     let now = resident();
     assert!(now <= bytes, "{now} bytes, and not {bytes}");
-}
-
-/// Bytes of memory that this process has now.
-fn resident() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }

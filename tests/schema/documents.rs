@@ -1,11 +1,12 @@
 //! One line of each kind in each format, to the byte. A line that differs is left in the target folder.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use dnstrail::alert::{Match, Summary};
 use dnstrail::dns::{Kind, Message};
 use dnstrail::event::{self, Ends, Stage, Task, TaskKey};
-use dnstrail::journal::{Body, Document, ListState, Report, WayIn};
+use dnstrail::journal::{Body, Document, ListState, Report, Status, WayIn};
 use dnstrail::metrics::Metrics;
 use dnstrail::net::Transport;
 use dnstrail::process::{Actor, File, Process};
@@ -13,6 +14,7 @@ use dnstrail::schema::{DEFAULT_LINE, Schema};
 use dnstrail::sighting::connection;
 use dnstrail::sighting::dns::{self, ANSWER_DATA, Occurrence, RESOLVED_IP};
 use dnstrail::sighting::{Culprit, Marks};
+use dnstrail::sink::{Backlog, OutputState, Tally};
 
 use crate::support::conformance::{check_line, check_lines};
 use crate::support::samples::{self, ANSWER, CDN, QUERY, TIME, WWW, Wire};
@@ -267,6 +269,63 @@ fn stop() {
 }
 
 #[test]
+fn status() {
+    let metrics = Metrics::default();
+    metrics.traffic.messages.add(12_345);
+    metrics.losses.kernel_packet_ring.add(3);
+    metrics.memory.processes.set(1 << 20);
+    let ways_in =
+        [WayIn { role: "sends", taken: Some("cgroup_skb/egress".into()), refused: Vec::new(), not_seen: None }];
+    let lists = [ListState {
+        id: "demo".into(),
+        path: "/etc/dnstrail/rules/demo.txt".into(),
+        version: "1b2c3d4e".into(),
+        names: 120,
+        addresses: 3,
+        skipped: 1,
+        age: Some(7_200),
+        error: None,
+    }];
+    let output = |name: &str, failing, backlog| OutputState {
+        name: name.into(),
+        tally: Tally { lines: 24_000, dropped: 0, ..Tally::default() },
+        failing,
+        backlog,
+    };
+    let away = Backlog { lines: 17, bytes: 30_000, away: Some(Duration::from_secs(12)) };
+    let outputs = [
+        output("file:/var/log/dnstrail/events.json", false, Backlog::default()),
+        output("syslog:tcp://logs.example:514", true, away),
+    ];
+    let status = Status {
+        uptime: 86_400,
+        resident: Some(20 << 20),
+        ways_in: &ways_in,
+        lists: &lists,
+        outputs: &outputs,
+        metrics: &metrics,
+    };
+    let mut line = Vec::new();
+    let body = || Body::Report(Report::Status(status));
+    Document { time: TIME, sequence: 9, body: body() }.write(&mut samples::writer(), &mut line);
+    let value = check_line(&line);
+    // All of them, as they grow in number.
+    let own = &value["dnstrail"];
+    assert_eq!(own["memory"].as_object().unwrap().len(), metrics.memory.each().count());
+    assert_eq!(own["loss"].as_object().unwrap().len(), metrics.losses.each().count());
+    assert!(own.get("cut").is_none(), "{own}");
+    is_golden("status", 9, body());
+}
+
+/// The kernel side lost sight, and sees again.
+#[test]
+fn sight() {
+    let lost = Some("cgroup_skb/egress has no program");
+    is_golden("blind", 4, Body::Report(Report::Sight { lost, attached_again: true }));
+    is_golden("sees", 5, Body::Report(Report::Sight { lost: None, attached_again: false }));
+}
+
+#[test]
 fn loss() {
     let losses = [("kernel_packet_ring", 12, 40), ("stream_bytes", 1, 1)];
     is_golden("loss", 7, Body::Report(Report::Loss { losses: &losses, culprits: &[] }));
@@ -324,6 +383,7 @@ fn rules_loaded() {
             names: 120,
             addresses: 3,
             skipped: 1,
+            age: None,
             error: None,
         },
         ListState {

@@ -4,15 +4,17 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dnstrail::alert::{Match, Summary};
 use dnstrail::event::{self, Stage, Task};
-use dnstrail::journal::{Body, Document, ListState, Report, WayIn};
+use dnstrail::journal::{Body, Document, ListState, Report, Status, WayIn};
 use dnstrail::process::{Actor, Arguments, Container, Process};
 use dnstrail::rules::{Entry, List, Metadata};
 use dnstrail::schema::{DEFAULT_LINE, SHORTEST_LINE, Schema};
 use dnstrail::sighting::connection;
 use dnstrail::sighting::dns::{self, ANSWER_DATA};
+use dnstrail::sink::{Backlog, OutputState, Tally};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -251,9 +253,16 @@ proptest! {
         };
         let (ways_in, lists) = (vec![way; many], vec![list; many]);
         let metrics = dnstrail::metrics::Metrics::default();
+        let backlog = Backlog { lines: 1, bytes: 2, away: Some(Duration::from_secs(3)) };
+        let output = OutputState { name: texts[4].clone(), tally: Tally::default(), failing: true, backlog };
+        let outputs = vec![output; many];
+        let (uptime, resident) = (1, Some(2));
+        let status =
+            Status { uptime, resident, ways_in: &ways_in, lists: &lists, outputs: &outputs, metrics: &metrics };
         for report in [
             Report::Start { ways_in: &ways_in, command_line: &texts[4] },
             Report::Stop { reason: &texts[5], metrics: &metrics },
+            Report::Status(status),
             Report::RulesLoaded { lists: &lists, elapsed: 1 },
             Report::Output { output: &texts[4], failing: true, message: &texts[5], dropped: 1 },
         ] {

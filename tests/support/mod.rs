@@ -5,5 +5,6 @@ pub mod commands;
 pub mod conformance;
 pub mod formats;
 pub mod golden;
+pub mod memory;
 pub mod outputs;
 pub mod samples;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use nix::unistd::{SysconfVar, sysconf};
 
-use crate::metrics::{Count, Metrics};
+use crate::metrics::{Count, Metrics, Table};
 use crate::sink::Tally;
 pub use server::serve;
 
@@ -90,12 +90,17 @@ impl Exposition {
             family(out, (&format!("dnstrail_{name}_total"), help, "counter", &[("", value)]))?;
         }
         self.losses(out)?;
+        self.memory(out)?;
         let (levels, tables) = (&self.levels, &self.metrics.levels);
         for (name, help, count) in [
             ("ring_size_bytes", "Bytes of the ring between kernel and sensor.", &levels.ring_size),
             ("ring_fill_bytes", "Most bytes that waited in the ring within the last second.", &levels.ring_fill),
             ("ring_fill_peak_bytes", "Most bytes that ever waited in the ring.", &levels.ring_fill_peak),
-            ("process_bytes", "Bytes of all process images in memory.", &tables.process_bytes),
+            (
+                "image_cache_bytes",
+                "Bytes of the fields of process images that are kept as lines have them.",
+                &tables.image_cache_bytes,
+            ),
             ("rules_lists", "Lists of rules.", &levels.rules_lists),
             ("rules_lists_failing", "Lists that could not be read at the last load.", &levels.rules_lists_failing),
             ("rules_names", "Names in force, of all lists.", &levels.rules_names),
@@ -132,6 +137,18 @@ impl Exposition {
             Some(bytes) => family(out, ("process_resident_memory_bytes", "Resident memory.", "gauge", &[("", bytes)])),
             None => Ok(()),
         }
+    }
+
+    /// The tables that other programs can fill.
+    fn memory(&self, out: &mut String) -> fmt::Result {
+        let tables: Vec<_> =
+            self.metrics.memory.each().map(|(name, _, table)| (format!("table=\"{name}\""), table)).collect();
+        let mut each = |name, help, value: fn(&Table) -> usize| {
+            let series: Vec<_> = tables.iter().map(|(labels, table)| (labels.as_str(), value(table) as u64)).collect();
+            family(out, (name, help, "gauge", &series))
+        };
+        each("dnstrail_memory_bytes", "Bytes of each table that other programs can fill.", Table::bytes)?;
+        each("dnstrail_memory_bound_bytes", "Most bytes that each of these tables may hold.", Table::bound)
     }
 
     fn losses(&self, out: &mut String) -> fmt::Result {
@@ -209,7 +226,7 @@ impl fmt::Display for Escaped<'_> {
 }
 
 /// Field 2 of proc_pid_statm(5), in pages.
-fn resident_bytes() -> Option<u64> {
+pub fn resident_bytes() -> Option<u64> {
     let statm = fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
     let page = sysconf(SysconfVar::PAGE_SIZE).ok()??;

@@ -8,13 +8,14 @@ mod ocsf;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{Context, Emit, Kind, Name, Seen, Settings, Watch};
 use crate::alert::Match;
 use crate::event::program::{Program, Skipped, When, program};
 use crate::event::{self, Command, ConnectionId, Stage};
 use crate::field::{Action, Field};
-use crate::metrics::Levels;
+use crate::metrics::{Levels, Metrics};
 use crate::process::Actor;
 use crate::schema::{self, Line};
 pub use document::Document;
@@ -24,14 +25,12 @@ pub use fields::DESTINATION_IP;
 /// can there be more; then the oldest is forgotten.
 const OPEN: usize = 8_192;
 
-/// Bytes of the open connections, the process images that they keep included. Past it the oldest is forgotten.
-const OPEN_BYTES: usize = 16 << 20;
-
 /// The kind `connection`.
 #[derive(Debug)]
 pub struct Connection {
     open: BTreeMap<ConnectionId, Open>,
     bytes: usize,
+    metrics: Arc<Metrics>,
 }
 
 /// An open connection to a watched address. Kept until close, even after the process exits or the watch expires.
@@ -70,8 +69,8 @@ impl Kind for Connection {
     /// The addresses of listed names come from DNS answers.
     const NEEDS: Watch = Watch::NONE.with(Name::Dns);
 
-    fn new(_settings: &Settings, _context: &Context) -> Self {
-        Self { open: BTreeMap::new(), bytes: 0 }
+    fn new(_settings: &Settings, context: &Context) -> Self {
+        Self { open: BTreeMap::new(), bytes: 0, metrics: Arc::clone(&context.metrics) }
     }
 
     fn see(&mut self, seen: Seen<'_>, context: &mut Context, out: &mut dyn Emit) {
@@ -105,8 +104,8 @@ impl Kind for Connection {
         }
     }
 
-    fn publish(&self, levels: &Levels) {
-        levels.connection_bytes.set(self.bytes as u64);
+    fn publish(&self, _levels: &Levels) {
+        self.metrics.memory.connections.set(self.bytes);
     }
 }
 
@@ -116,7 +115,8 @@ impl Connection {
         if let Some(before) = self.open.insert(id, connection) {
             self.bytes -= before.bytes();
         }
-        while self.open.len() > OPEN || self.bytes > OPEN_BYTES {
+        let bound = context.metrics.memory.connections.bound();
+        while self.open.len() > OPEN || self.bytes > bound {
             let Some((_, oldest)) = self.open.pop_first() else { return };
             self.bytes -= oldest.bytes();
             context.metrics.losses.connection_evicted.add(1);

@@ -67,7 +67,7 @@ impl<'a> Document<'a> {
         self.message.questions().next().or_else(|| self.query?.questions().next())
     }
 
-    /// Whether the payload is long enough to have the header of a message. What it says may be there by chance.
+    /// Whether the payload is long enough to have the header of a message, which may be one by chance.
     pub(super) fn has_header(&self) -> bool {
         self.occurrence != Occurrence::Malformed || self.message_bytes >= HEADER
     }

@@ -150,8 +150,8 @@ impl Lookups {
             ..sighted.document(&actor, &self.message, Occurrence::Query)
         };
         out.emit(flow.time, sighting::Document::Dns(document));
-        let added = transaction.map_or(0, |(_, transaction)| self.matches.remember(&mut transaction.labels, room));
-        self.transactions.add_label_bytes(added);
+        let remembered = transaction.map(|(_, transaction)| self.matches.remember(&mut transaction.labels, room));
+        self.transactions.count_labels(remembered.unwrap_or_default());
     }
 
     fn answer(&mut self, sighted: &Sighted<'_>, context: &mut Context, out: &mut dyn Emit) {
@@ -193,8 +193,8 @@ impl Lookups {
             ..sighted.document(&actor, &self.message, occurrence)
         };
         out.emit(flow.time, sighting::Document::Dns(document));
-        let added = self.matches.remember(&mut transaction.labels, room);
-        self.transactions.add_label_bytes(added);
+        let remembered = self.matches.remember(&mut transaction.labels, room);
+        self.transactions.count_labels(remembered);
     }
 
     /// A payload that is no DNS message. One that names a listed name is no chance, and is never left out.

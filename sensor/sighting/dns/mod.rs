@@ -95,6 +95,6 @@ impl Kind for Dns {
         let (waiting, settled) = self.lookups.transactions().len();
         levels.transactions_waiting.set(waiting as u64);
         levels.transactions_settled.set(settled as u64);
-        levels.transaction_bytes.set(self.lookups.transactions().bytes() as u64);
+        self.lookups.transactions().publish();
     }
 }

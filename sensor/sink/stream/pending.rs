@@ -18,6 +18,11 @@ impl Pending {
         self.lines += 1;
     }
 
+    /// Lines that are not written to their end.
+    pub fn lines(&self) -> u64 {
+        self.lines
+    }
+
     pub fn len(&self) -> usize {
         self.bytes.len() - self.next
     }

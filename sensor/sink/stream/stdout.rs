@@ -8,7 +8,7 @@ use super::super::delivery::BATCH;
 use super::super::error::Trouble;
 use super::super::health::Health;
 use super::super::line::Line;
-use super::super::output::{Handling, Sink};
+use super::super::output::{Backlog, Handling, Sink};
 use super::super::remote::Ready;
 use super::pending::Pending;
 use super::pipe::Pipe;
@@ -127,6 +127,10 @@ impl Sink for Stdout {
 
     fn health(&mut self) -> &mut Health {
         &mut self.health
+    }
+
+    fn backlog(&self) -> Backlog {
+        Backlog { lines: self.pending.lines(), bytes: self.pending.len(), away: None }
     }
 
     fn is_over(&self) -> bool {

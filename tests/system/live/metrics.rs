@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::clients::Client;
+use super::documents::Document;
 use super::lab::{Lab, patience, until};
 use super::sensor::Sensor;
 use super::servers::local_resolver;
@@ -101,4 +102,24 @@ fn live_metrics_endure_hostile_clients() {
 
     scrape(address);
     sensor.stop();
+}
+
+#[test]
+fn live_heartbeat_says_that_the_sensor_is_alive() {
+    let lab = Lab::new();
+    let rules = lab.path("list.txt");
+    std::fs::write(&rules, "evil.example\n").expect("a list");
+    let sensor = Sensor::start(&lab, &["--heartbeat", "1", "--rules", &rules.to_string_lossy()]);
+    let is_status = |document: &&Document| document.action() == "sensor-status";
+    sensor.until_written("two heartbeats", |documents| documents.iter().filter(is_status).count() >= 2);
+    let recording = sensor.stop();
+    let beats: Vec<_> = recording.documents.iter().filter(is_status).collect();
+    for (beat, second) in beats.iter().zip(1..) {
+        assert!(beat.number("dnstrail.status.uptime") >= second, "{beat:?}");
+        assert!(beat.number("dnstrail.status.resident") > 1 << 20);
+        assert!(beat.number("dnstrail.memory.processes.bytes") > 0);
+        assert_eq!(beat.number("dnstrail.memory.processes.bound"), 60 << 20);
+        assert_eq!(beat.get("dnstrail.rules.lists").expect("lists")[0]["id"], "list");
+        assert_eq!(beat.get("dnstrail.outputs").expect("outputs")[0]["failing"], false);
+    }
 }

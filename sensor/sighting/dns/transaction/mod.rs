@@ -65,13 +65,8 @@ pub const SETTLED_TIME: u64 = 30_000_000_000;
 /// (RFC 5452 4.3); multicast DNS, whose ids are all zero, some dozens.
 const SAME_KEY: usize = 64;
 
-/// Bytes of the matches that are remembered for all transactions. Past it a match is not remembered, and raises
-/// another alert with the answer.
-const LABEL_BYTES: usize = 16 << 20;
-
-/// Bytes of the process images that all transactions keep from being freed. Past it a transaction keeps the key of
-/// the image alone, and the table of processes is asked again.
-const IMAGE_BYTES: usize = 16 << 20;
+/// Bytes of a slot and of the entries that lead to it.
+const SLOT: usize = size_of::<Transaction>() + 2 * size_of::<(Key, u32)>();
 
 /// No slot.
 const NONE: u32 = u32::MAX;
@@ -130,6 +125,8 @@ pub struct Transactions {
     label_bytes: usize,
     /// Bytes of all images that are kept, each as often as it is kept.
     image_bytes: usize,
+    /// Bytes of all slots with the queries in them.
+    slot_bytes: usize,
 }
 
 impl Transactions {
@@ -144,6 +141,7 @@ impl Transactions {
             queues: [Queue::EMPTY; 3],
             label_bytes: 0,
             image_bytes: 0,
+            slot_bytes: 0,
         }
     }
 
@@ -213,27 +211,33 @@ impl Transactions {
         None
     }
 
-    /// Bytes of matches that can still be remembered.
+    /// Bytes of matches that can still be remembered. Past them a match is not, and raises another alert with the
+    /// answer.
     #[must_use]
     pub fn label_space(&self) -> usize {
-        LABEL_BYTES.saturating_sub(self.label_bytes)
+        self.metrics.memory.labels.bound().saturating_sub(self.label_bytes)
     }
 
-    /// Counts matches that were added to a transaction.
-    pub fn add_label_bytes(&mut self, bytes: usize) {
+    /// Counts the bytes of matches that were added to a transaction, and the matches that found no space.
+    pub fn count_labels(&mut self, (bytes, left_out): (usize, u64)) {
         self.label_bytes += bytes;
+        self.metrics.losses.label_evicted.add(left_out);
     }
 
-    /// Bytes of remembered matches and of kept images.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.label_bytes + self.image_bytes
+    /// Publishes the bytes of all tables.
+    pub fn publish(&self) {
+        let memory = &self.metrics.memory;
+        memory.queries.set(self.slot_bytes);
+        memory.labels.set(self.label_bytes);
+        memory.query_images.set(self.image_bytes);
     }
 
-    /// The actor with its image, or with the key alone where all images are too large already.
+    /// The actor with its image, or, where all images are too large already, with the key alone, by which the table
+    /// of processes is asked again.
     fn affordable(&mut self, actor: Actor) -> Actor {
         let bytes = actor.process.as_ref().map_or(0, |process| process.bytes());
-        if self.image_bytes + bytes > IMAGE_BYTES {
+        if self.image_bytes + bytes > self.metrics.memory.query_images.bound() {
+            self.metrics.losses.query_image_evicted.add(1);
             return Actor { process: None, ..actor };
         }
         self.image_bytes += bytes;
@@ -320,13 +324,42 @@ impl Transactions {
         {
             self.evict(oldest);
         }
+        let is_grown = self.queue(Place::Free).length == 0;
+        if is_grown && self.slot_bytes + SLOT > self.metrics.memory.queries.bound() {
+            self.evict_oldest();
+        }
         let index = self.slot(key, conversation, &query);
         let older = self.newest.insert(key, index).unwrap_or(NONE);
         let transaction = &mut self.slots[index as usize];
         transaction.older = older;
         transaction.actor = query.actor;
         self.put(index, Place::Pending);
+        self.shrink(index);
         index
+    }
+
+    /// Forgets the transaction that is missed least. `None` where there is none.
+    fn evict_oldest(&mut self) -> Option<u32> {
+        let oldest = self.oldest(Place::Settled).or_else(|| self.oldest(Place::Pending))?;
+        self.evict(oldest);
+        Some(oldest)
+    }
+
+    /// Gives bytes of queries back until all slots fit their share: those of free slots first. `newest` stays.
+    fn shrink(&mut self, newest: u32) {
+        while self.slot_bytes > self.metrics.memory.queries.bound() {
+            let is_kept = |index: &u32| self.slots[*index as usize].bytes.capacity() > 0;
+            let free = self.oldest(Place::Free).filter(is_kept);
+            let next = [Place::Settled, Place::Pending].into_iter().find_map(|place| self.oldest(place));
+            if free.is_none() && next.is_none_or(|next| next == newest) {
+                return;
+            }
+            let Some(index) = free.or_else(|| self.evict_oldest()) else { return };
+            let bytes = std::mem::take(&mut self.slots[index as usize].bytes);
+            self.slot_bytes -= bytes.capacity();
+            // Slots that have none left are used last.
+            self.put(index, Place::Free);
+        }
     }
 
     /// A free slot, filled with the values that need no ownership.
@@ -334,7 +367,9 @@ impl Transactions {
         let free = self.oldest(Place::Free);
         let mut bytes = free.map(|index| std::mem::take(&mut self.slots[index as usize].bytes)).unwrap_or_default();
         let labels = free.map(|index| std::mem::take(&mut self.slots[index as usize].labels)).unwrap_or_default();
+        let capacity = bytes.capacity();
         keep(query.bytes, &mut bytes);
+        self.slot_bytes += bytes.capacity() - capacity;
         let (place, previous, next) = free.map_or((Place::Free, NONE, NONE), |index| {
             let slot = &self.slots[index as usize];
             (slot.place, slot.previous, slot.next)
@@ -368,6 +403,7 @@ impl Transactions {
         // PENDING and SETTLED bound the number of slots far below u32::MAX.
         let index = u32::try_from(self.slots.len()).unwrap_or(NONE);
         self.slots.push(transaction);
+        self.slot_bytes += SLOT;
         self.append(index, Place::Free);
         index
     }
