@@ -211,43 +211,19 @@ impl<'a> Writer<'_, 'a> {
             }
             Field::Time => self.text.time(self.parser.parse_u32_be()?),
             Field::Ipv4 => self.text.ipv4(self.parser.parse_u32_be()?.into()),
-            Field::Locator => {
-                for index in 0..4 {
-                    if index > 0 {
-                        self.text.byte(b':');
-                    }
-                    let group = self.parser.parse_u16_be()?;
-                    self.display(format_args!("{group:x}"))?;
-                }
-            }
+            Field::Locator => self.locator()?,
             Field::String => {
                 let string = self.sized()?;
                 self.text.quoted(string);
             }
-            Field::Word => {
-                let word = self.sized()?;
-                if word.is_empty() {
-                    return Err(Unreadable::Invalid);
-                }
-                self.text.escape(word);
-            }
-            Field::Strings => {
-                self.field(Field::String)?;
-                while self.parser.remaining() > 0 {
-                    self.text.byte(b' ');
-                    self.field(Field::String)?;
-                }
-            }
+            Field::Word => match self.sized()? {
+                [] => return Err(Unreadable::Invalid),
+                word => self.text.escape(word),
+            },
+            Field::Strings => self.strings()?,
             Field::Quoted => self.text.quoted(rest(self.parser)?),
             Field::Hex => self.text.hex(rest(self.parser)?),
-            Field::HyphenatedHex => {
-                for (index, byte) in rest(self.parser)?.iter().enumerate() {
-                    if index > 0 {
-                        self.text.byte(b'-');
-                    }
-                    self.text.hex(&[*byte]);
-                }
-            }
+            Field::HyphenatedHex => self.hyphenated_hex()?,
             Field::Base64 => {
                 let bytes = rest(self.parser)?;
                 self.text.base64(bytes);
@@ -260,29 +236,67 @@ impl<'a> Writer<'_, 'a> {
                 let bytes = self.sized()?;
                 base32::display_hex(bytes, self.text)?;
             }
-            Field::SizedBase64 => {
-                let length = self.parser.parse_u16_be()?;
-                self.text.number(length);
-                if length > 0 {
-                    self.text.byte(b' ');
-                    let bytes = self.parser.parse_octets(length.into())?;
-                    self.text.base64(bytes);
-                }
-            }
-            Field::TypeBitmap => {
-                let types = RtypeBitmap::from_octets(rest(self.parser)?).map_err(|_| Unreadable::Invalid)?;
-                for (index, rtype) in types.iter().enumerate() {
-                    if index == MAX_TYPES {
-                        return Err(Unreadable::Invalid);
-                    }
-                    if index > 0 {
-                        self.text.byte(b' ');
-                    }
-                    self.display(Type(rtype.to_int()))?;
-                }
-            }
+            Field::SizedBase64 => self.sized_base64()?,
+            Field::TypeBitmap => self.types()?,
             Field::Gateway => self.gateway()?,
             Field::Parameters => self.parameters()?,
+        }
+        Ok(())
+    }
+
+    /// RFC 6742 2.1.2.
+    fn locator(&mut self) -> Result<(), Unreadable> {
+        for index in 0..4 {
+            if index > 0 {
+                self.text.byte(b':');
+            }
+            let group = self.parser.parse_u16_be()?;
+            self.display(format_args!("{group:x}"))?;
+        }
+        Ok(())
+    }
+
+    fn strings(&mut self) -> Result<(), Unreadable> {
+        self.field(Field::String)?;
+        while self.parser.remaining() > 0 {
+            self.text.byte(b' ');
+            self.field(Field::String)?;
+        }
+        Ok(())
+    }
+
+    fn hyphenated_hex(&mut self) -> Result<(), Unreadable> {
+        for (index, byte) in rest(self.parser)?.iter().enumerate() {
+            if index > 0 {
+                self.text.byte(b'-');
+            }
+            self.text.hex(&[*byte]);
+        }
+        Ok(())
+    }
+
+    fn sized_base64(&mut self) -> Result<(), Unreadable> {
+        let length = self.parser.parse_u16_be()?;
+        self.text.number(length);
+        if length > 0 {
+            self.text.byte(b' ');
+            let bytes = self.parser.parse_octets(length.into())?;
+            self.text.base64(bytes);
+        }
+        Ok(())
+    }
+
+    /// A bitmap of types (RFC 4034 4.1.2).
+    fn types(&mut self) -> Result<(), Unreadable> {
+        let types = RtypeBitmap::from_octets(rest(self.parser)?).map_err(|_| Unreadable::Invalid)?;
+        for (index, rtype) in types.iter().enumerate() {
+            if index == MAX_TYPES {
+                return Err(Unreadable::Invalid);
+            }
+            if index > 0 {
+                self.text.byte(b' ');
+            }
+            self.display(Type(rtype.to_int()))?;
         }
         Ok(())
     }

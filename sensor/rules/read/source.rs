@@ -124,19 +124,7 @@ fn read_lines(
     digest: &mut Sha1,
     intake: &mut Intake<'_>,
 ) -> Result<(), Refusal> {
-    let mut reader = Reader::new(format);
-    let mut take = |line: &[u8], intake: &mut Intake<'_>| {
-        intake.next_line();
-        let line = line.get(..LONGEST_LINE + 2).unwrap_or(line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.len() > LONGEST_LINE {
-            intake.skip(Flaw::LongLine, line);
-        } else if !line.trim_ascii().is_empty() {
-            reader.line(line, intake);
-        }
-    };
-    // The line that the buffer's end has cut: its beginning, and its length so far.
-    let (mut begun, mut length) = (Vec::new(), 0);
+    let mut lines = Lines { reader: Reader::new(format), begun: Vec::new(), length: 0 };
     let mut total = 0;
     loop {
         let buffer = match bytes.fill_buf() {
@@ -145,30 +133,11 @@ fn read_lines(
             Err(error) => return Err(error.into()),
         };
         if buffer.is_empty() {
-            if length > 0 {
-                take(&begun, intake);
-            }
+            lines.finish(intake);
             return if intake.is_full() { Err(Refusal::Full { size: total, bound: LARGEST_SET }) } else { Ok(()) };
         }
         digest.update(buffer);
-        let mut rest = buffer;
-        while let Some(end) = memchr(b'\n', rest) {
-            let (line, after) = rest.split_at(end);
-            if length == 0 {
-                take(line, intake);
-            } else {
-                hold(line, &mut begun);
-                take(&begun, intake);
-                begun.clear();
-                length = 0;
-            }
-            rest = after.get(1..).unwrap_or_default();
-        }
-        hold(rest, &mut begun);
-        length += rest.len();
-        if length > RUNAWAY_LINE {
-            return Err(Refusal::RunawayLine(intake.line().saturating_add(1)));
-        }
+        lines.push(buffer, intake)?;
         let read = buffer.len();
         bytes.consume(read);
         total += read as u64;
@@ -179,10 +148,60 @@ fn read_lines(
     }
 }
 
-/// Adds to the beginning of a line as much as it takes to see that it is too long.
-fn hold(bytes: &[u8], begun: &mut Vec<u8>) {
-    let room = (LONGEST_LINE + 2).saturating_sub(begun.len());
-    begun.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
+/// Cuts buffers into lines.
+struct Lines {
+    reader: Reader,
+    /// The beginning of the line that the end of a buffer has cut, and its length so far.
+    begun: Vec<u8>,
+    length: usize,
+}
+
+impl Lines {
+    fn push(&mut self, buffer: &[u8], intake: &mut Intake<'_>) -> Result<(), Refusal> {
+        let mut rest = buffer;
+        while let Some(end) = memchr(b'\n', rest) {
+            let (line, after) = rest.split_at(end);
+            if self.length == 0 {
+                take(&mut self.reader, line, intake);
+            } else {
+                self.hold(line);
+                self.finish(intake);
+            }
+            rest = after.get(1..).unwrap_or_default();
+        }
+        self.hold(rest);
+        if self.length > RUNAWAY_LINE {
+            return Err(Refusal::RunawayLine(intake.line().saturating_add(1)));
+        }
+        Ok(())
+    }
+
+    /// Takes the line that was begun as a whole one.
+    fn finish(&mut self, intake: &mut Intake<'_>) {
+        if self.length > 0 {
+            take(&mut self.reader, &self.begun, intake);
+            self.begun.clear();
+            self.length = 0;
+        }
+    }
+
+    /// Adds to the beginning of a line as much as it takes to see that it is too long.
+    fn hold(&mut self, bytes: &[u8]) {
+        let room = (LONGEST_LINE + 2).saturating_sub(self.begun.len());
+        self.begun.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
+        self.length += bytes.len();
+    }
+}
+
+fn take(reader: &mut Reader, line: &[u8], intake: &mut Intake<'_>) {
+    intake.next_line();
+    let line = line.get(..LONGEST_LINE + 2).unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.len() > LONGEST_LINE {
+        intake.skip(Flaw::LongLine, line);
+    } else if !line.trim_ascii().is_empty() {
+        reader.line(line, intake);
+    }
 }
 
 fn recognise(sample: &[u8], column: Option<&str>) -> Option<Format> {
