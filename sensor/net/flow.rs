@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::reading::Readings;
-use super::stream::{IDLE, LINGER};
+use super::sequence::{after, length32};
 use super::{Framing, Mark, Tcp, Verdict};
 
 /// Segments of one flow that wait behind a gap, and their bytes: four of the largest (64 KiB)
@@ -16,6 +16,12 @@ const GAP_PATIENCE: u64 = 3_000_000_000;
 /// A jump of the sequence number that is a new connection on the same ports rather than a gap;
 /// above Linux's largest default window (`tcp_rmem`: 6 MiB).
 const NEW_CONNECTION: u32 = 8 << 20;
+/// A flow that holds nothing and was silent for so long is forgotten without being counted: servers
+/// close idle connections after seconds (RFC 7766 6.2.3). In nanoseconds.
+const IDLE: u64 = 120_000_000_000;
+/// A flow that was closed is forgotten after this silence; until then, its retransmissions are not taken for
+/// new bytes. In nanoseconds.
+const LINGER: u64 = 10_000_000_000;
 /// Bytes of memory that a closed flow keeps for its successor.
 const KEPT_CAPACITY: usize = 512;
 
@@ -261,15 +267,4 @@ impl Piece {
 /// SYN takes one sequence number (RFC 9293 3.4).
 fn data_sequence(segment: &Tcp<'_>) -> u32 {
     segment.sequence.wrapping_add(u32::from(segment.syn))
-}
-
-/// How far `a` is after `b`, modulo 2^32.
-pub(super) fn after(a: u32, b: u32) -> i32 {
-    a.wrapping_sub(b).cast_signed()
-}
-
-/// The length of a segment. No packet is longer than a `u32` counts: the length of a datagram is a `u32` itself (RFC
-/// 2675).
-fn length32(bytes: &[u8]) -> u32 {
-    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::PacketError;
+use super::error::PacketError;
 use super::ip::{Datagram, Fragment};
 use crate::metrics::Metrics;
 

@@ -80,3 +80,13 @@ impl Framing for () {
         true
     }
 }
+
+/// The judgement on a flow that one segment leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// The flow carries what its framing is for, or nothing speaks against it.
+    Expected,
+    /// The flow carries something else. Given once for a flow, so that its socket can be muted.
+    Foreign,
+}

@@ -2,10 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::PacketError;
-
-/// Headers between IPv6 and its payload. RFC 8200 4.1 knows seven, one of them twice.
-pub(super) const EXTENSION_HEADERS: usize = 16;
+use super::error::{EXTENSION_HEADERS, PacketError};
 
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;

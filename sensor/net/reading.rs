@@ -7,7 +7,7 @@
 //! could make it look wrong with messages that servers answer all the same.
 
 use super::Framing;
-use super::flow::after;
+use super::sequence::after;
 
 /// Readings of one stream at a time. Three urgent bytes that cannot be placed make eight.
 const READINGS: usize = 8;

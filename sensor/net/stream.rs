@@ -3,45 +3,17 @@
 //! When bytes are sent twice with different content, those handed out first count. Among segments
 //! that wait behind a gap, the one that begins at the lower sequence number counts.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Tcp;
 use super::flow::Flow;
-use super::framing::{Framing, Mark};
-use super::table::Table;
+use super::framing::{Framing, Mark, Verdict};
+use super::table::{FlowKey, Table};
 use crate::metrics::Metrics;
 
 /// Flow directions at a time; the one not heard of for longest goes first. A busy resolver holds
 /// some thousands of connections open.
 const FLOWS: usize = 16_384;
-/// A flow that holds nothing and was silent for so long is forgotten without being counted: servers
-/// close idle connections after seconds (RFC 7766 6.2.3). In nanoseconds.
-pub(super) const IDLE: u64 = 120_000_000_000;
-/// A flow that was closed is forgotten after this silence; until then, its retransmissions are not taken for
-/// new bytes. In nanoseconds.
-pub(super) const LINGER: u64 = 10_000_000_000;
-
-/// One direction of one connection as seen from one place. On loopback the same segment is seen
-/// leaving and arriving, hence `ingress`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct FlowKey {
-    pub source: SocketAddr,
-    pub destination: SocketAddr,
-    /// Inode number of the network namespace; 0 when not known.
-    pub network_namespace: u32,
-    pub ingress: bool,
-}
-
-/// The judgement on a flow that one segment leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Verdict {
-    /// The flow carries what its framing is for, or nothing speaks against it.
-    Expected,
-    /// The flow carries something else. Given once for a flow, so that its socket can be muted.
-    Foreign,
-}
 
 /// Every flow that DNS messages are awaited from.
 #[derive(Debug)]

@@ -1,8 +1,19 @@
 //! Flows by key, in the order in which they were last heard of.
 
+use std::net::SocketAddr;
+
 use hashbrown::HashMap;
 
-use super::FlowKey;
+/// One direction of one connection as seen from one place. On loopback the same segment is seen
+/// leaving and arriving, hence `ingress`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FlowKey {
+    pub source: SocketAddr,
+    pub destination: SocketAddr,
+    /// Inode number of the network namespace; 0 when not known.
+    pub network_namespace: u32,
+    pub ingress: bool,
+}
 
 /// Values keep their place, and their buffers, when they are removed, for the next flow to use.
 #[derive(Debug)]

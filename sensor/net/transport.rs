@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
+use super::error::PacketError;
 use super::ip::Datagram;
-use super::{PacketError, Payload, Segment, Tcp};
+use super::segment::{Payload, Segment, Tcp};
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;

@@ -4,64 +4,73 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 
 use super::lineage::Lineage;
-use super::{Arguments, Container, File, Process, Processes, Unit};
+use super::{Arguments, Container, File, Process, Unit};
 use crate::event::{self, ProcessRecord, TaskKey};
-use crate::host::{DELETED, Facts};
+use crate::host::{DELETED, Facts, Host};
 
 /// Bytes of arguments that an image keeps while images take more than half of their memory: then no flood
 /// of long command lines can push the others out.
 const SHORT_ARGUMENTS: usize = 1_024;
 
-impl Processes {
-    /// The image that a record describes.
-    pub(super) fn image_of_record(&mut self, record: &ProcessRecord<'_>, lineage: Option<Lineage>) -> Process {
-        let short = self.is_short_of_memory();
-        if short && record.arguments.len() > SHORT_ARGUMENTS {
-            self.metrics.losses.process_arguments_cut.add(1);
-        }
-        let mut parts = Parts::of_record(record, short);
-        if !record.has_arguments
-            && !record.kernel_thread
-            && let Some(facts) = self.read_facts(&record.process)
-        {
-            parts.complete(facts, record.path_cut);
-        }
-        let Parts { executable, executable_deleted, working_directory, arguments } = parts;
-        let cgroup = event::path(record.cgroup);
-        let unit = Unit::of_cgroup(&cgroup);
-        let Lineage { parent, ancestors, adopted } = lineage.unwrap_or_default();
-        let name = executable.as_deref().and_then(|path| path.rsplit('/').next()).filter(|name| !name.is_empty());
-        let (user_name, group_name) = self.names(&record.process, record.mount_namespace, (record.uid, record.gid));
-        Process {
-            key: record.process,
-            entity_id: entity_id(self.host_hash, &record.process),
-            clock: self.host.clock.clone(),
-            name: name.map_or_else(|| task_name(&record.name), Rc::from),
-            executable: executable.map(Rc::from),
-            executable_file: (record.executable_inode != 0)
-                .then_some(File { device: record.executable_device, inode: record.executable_inode }),
-            executable_deleted,
-            path_cut: record.path_cut,
-            arguments: arguments.map(Rc::new),
-            working_directory: working_directory.map(Rc::from),
-            uid: record.uid,
-            gid: record.gid,
-            user_name,
-            group_name,
-            namespace_pid: namespace_pid(record.namespace_pid, record.process.pid),
-            network_namespace: record.network_namespace,
-            mount_namespace: record.mount_namespace,
-            foreign_mounts: record.mount_namespace != 0
-                && self.host.first_mount_namespace != 0
-                && record.mount_namespace != self.host.first_mount_namespace,
-            container: Container::of_cgroup(&cgroup),
-            unit: unit.map(|unit| shared(unit, parent.as_deref())),
-            parent,
-            ancestors,
-            adopted,
-            parent_key: record.parent,
-            parent_name: Some(task_name(&record.parent_name)).filter(|name| !name.is_empty()),
-        }
+/// The facts about an image that its record does not hold.
+pub(super) struct Known<'a> {
+    pub host: &'a Host,
+    pub host_hash: u64,
+    pub lineage: Option<Lineage>,
+    /// The answer of `/proc`, where the record leaves something out.
+    pub facts: Option<Facts>,
+    /// Names of the user and the group.
+    pub names: (Option<Rc<str>>, Option<Rc<str>>),
+    /// Images take more than half of their memory.
+    pub short_of_memory: bool,
+}
+
+/// Whether the arguments of the record are longer than an image keeps while memory is short.
+pub(super) fn is_long(record: &ProcessRecord<'_>) -> bool {
+    record.arguments.len() > SHORT_ARGUMENTS
+}
+
+/// The image that a record describes.
+pub(super) fn of_record(record: &ProcessRecord<'_>, known: Known<'_>) -> Process {
+    let mut parts = Parts::of_record(record, known.short_of_memory);
+    if let Some(facts) = known.facts {
+        parts.complete(facts, record.path_cut);
+    }
+    let Parts { executable, executable_deleted, working_directory, arguments } = parts;
+    let cgroup = event::path(record.cgroup);
+    let unit = Unit::of_cgroup(&cgroup);
+    let Lineage { parent, ancestors, adopted } = known.lineage.unwrap_or_default();
+    let name = executable.as_deref().and_then(|path| path.rsplit('/').next()).filter(|name| !name.is_empty());
+    let (user_name, group_name) = known.names;
+    Process {
+        key: record.process,
+        entity_id: entity_id(known.host_hash, &record.process),
+        clock: known.host.clock.clone(),
+        name: name.map_or_else(|| task_name(&record.name), Rc::from),
+        executable: executable.map(Rc::from),
+        executable_file: (record.executable_inode != 0)
+            .then_some(File { device: record.executable_device, inode: record.executable_inode }),
+        executable_deleted,
+        path_cut: record.path_cut,
+        arguments: arguments.map(Rc::new),
+        working_directory: working_directory.map(Rc::from),
+        uid: record.uid,
+        gid: record.gid,
+        user_name,
+        group_name,
+        namespace_pid: namespace_pid(record.namespace_pid, record.process.pid),
+        network_namespace: record.network_namespace,
+        mount_namespace: record.mount_namespace,
+        foreign_mounts: record.mount_namespace != 0
+            && known.host.first_mount_namespace != 0
+            && record.mount_namespace != known.host.first_mount_namespace,
+        container: Container::of_cgroup(&cgroup),
+        unit: unit.map(|unit| shared(unit, parent.as_deref())),
+        parent,
+        ancestors,
+        adopted,
+        parent_key: record.parent,
+        parent_name: Some(task_name(&record.parent_name)).filter(|name| !name.is_empty()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Protocols named by an EtherType, and the ways to IP that these open: VLAN tags, MPLS, PPPoE, provider
 //! backbones, LLC.
 
-use super::link::Frame;
+use super::frame::Frame;
 
 /// The type stands at `place`, and what it describes right behind it.
 pub(super) fn by_type(frame: &[u8], place: usize) -> Frame {

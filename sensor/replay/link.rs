@@ -2,6 +2,7 @@
 //! (<https://www.tcpdump.org/linktypes.html>). Tunnels inside of IP are left to `tunnel`.
 
 use super::ether::{self, array, ip, llc, ppp};
+use super::frame::Frame;
 use super::wireless;
 
 /// How frames of an interface begin.
@@ -40,19 +41,6 @@ pub(super) enum Link {
     Infiniband,
     /// No link type of this list.
     Unknown(u32),
-}
-
-/// The content of a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Frame {
-    /// IP, behind so many bytes.
-    Ip(usize),
-    /// A protocol that carries no IP: ARP, spanning tree and the like.
-    Other,
-    /// A protocol that may carry IP, and is not read here.
-    Unread,
-    /// The frame ends in its link-layer header.
-    Short,
 }
 
 impl Link {

@@ -11,6 +11,7 @@ use crate::metrics::Metrics;
 
 mod clock;
 mod ether;
+mod frame;
 mod link;
 mod pcap;
 mod pcapng;
@@ -20,7 +21,8 @@ mod tunnel;
 mod wireless;
 
 use clock::{Clock, Held, Verdict};
-use link::{Frame, Link};
+use frame::Frame;
+use link::Link;
 use pcap::Pcap;
 use pcapng::Pcapng;
 pub use progress::Progress;

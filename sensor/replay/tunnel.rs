@@ -2,7 +2,7 @@
 //! tunnel passes the probes by itself; a capture beside the host has only the outer one.
 
 use super::ether::{self, array, be16, ip};
-use super::link::Frame;
+use super::frame::Frame;
 
 /// Tunnels in tunnels. Real networks have two or three.
 const DEPTH: usize = 8;

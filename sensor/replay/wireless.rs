@@ -1,7 +1,7 @@
 //! IEEE 802.11 data frames, down to LLC. Encrypted frames, and several packets in one frame, are not read.
 
 use super::ether::{array, llc};
-use super::link::Frame;
+use super::frame::Frame;
 
 /// The header of radio measurements in front of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
+use super::super::lineage::Lineage;
 use super::super::namespaces::Sight;
 use super::super::{Process, Processes, image};
-use crate::event::TaskKey;
+use crate::event::{ProcessRecord, TaskKey};
 use crate::host::{Answer, Facts};
 
 impl Processes {
@@ -19,8 +20,21 @@ impl Processes {
         }
     }
 
+    /// The image that a record describes.
+    pub(super) fn image_of_record(&mut self, record: &ProcessRecord<'_>, lineage: Option<Lineage>) -> Process {
+        let short_of_memory = self.is_short_of_memory();
+        if short_of_memory && image::is_long(record) {
+            self.metrics.losses.process_arguments_cut.add(1);
+        }
+        let is_incomplete = !record.has_arguments && !record.kernel_thread;
+        let facts = if is_incomplete { self.read_facts(&record.process) } else { None };
+        let names = self.names(&record.process, record.mount_namespace, (record.uid, record.gid));
+        let Self { host, host_hash, .. } = self;
+        image::of_record(record, image::Known { host, host_hash: *host_hash, lineage, facts, names, short_of_memory })
+    }
+
     /// Facts from `/proc` about the process, if they can be had at once.
-    pub(in crate::process) fn read_facts(&mut self, process: &TaskKey) -> Option<Facts> {
+    fn read_facts(&mut self, process: &TaskKey) -> Option<Facts> {
         match self.reader.facts(*process)? {
             Answer::Facts(_, facts) => facts,
             Answer::Accounts(..) => None,
