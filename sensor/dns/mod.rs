@@ -35,7 +35,7 @@ pub struct Message {
     /// The payload was meant as a DNS message. Otherwise `malformed` says why it is taken for none, and
     /// what else stands here is what could be read of it, possibly by chance.
     pub is_dns: bool,
-    kind: Kind,
+    pub kind: Kind,
     text: String,
     questions: Vec<QuestionParts>,
     records: Vec<RecordParts>,
@@ -169,6 +169,15 @@ impl Message {
     pub fn addresses(&self) -> impl Iterator<Item = (IpAddr, Record<'_>)> {
         self.records().flat_map(|record| {
             record.address.into_iter().chain(record.hints.iter().copied()).map(move |address| (address, record))
+        })
+    }
+
+    /// The addresses of the first `most` records of the answer section, hints included.
+    pub fn answered_addresses(&self, most: usize) -> impl Iterator<Item = IpAddr> + use<'_> {
+        let answers = self.records.iter().filter(|parts| parts.section == Section::Answer).take(most);
+        answers.flat_map(|parts| {
+            let hints = self.hints.get(parts.hints.clone()).unwrap_or_default();
+            parts.address.into_iter().chain(hints.iter().copied())
         })
     }
 

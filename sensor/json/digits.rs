@@ -11,7 +11,7 @@ static PAIRS: [[u8; 2]; 100] = {
     pairs
 };
 
-/// The two digits of a number below 100.
+/// The last two digits of a number.
 #[inline]
 pub(super) fn pair(number: u64) -> [u8; 2] {
     PAIRS[(number % 100) as usize]

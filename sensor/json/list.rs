@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::value::push_ip;
 use super::{Address, Cuts, Json};
 
 /// The elements of a list that is being written.
@@ -46,7 +47,7 @@ impl<'a> List<'_, 'a> {
 
     #[inline]
     pub fn ip(&mut self, address: IpAddr) {
-        self.address(&Address::new(address));
+        push_ip(self.0.bytes, address);
     }
 
     /// An object, written by `fields`; one that got no field is no element.

@@ -10,6 +10,7 @@ mod digits;
 mod escape;
 mod key;
 mod list;
+mod repeated;
 mod value;
 
 use std::fmt::{self, Display, Write};
@@ -22,13 +23,15 @@ pub use key::{Key, Name};
 pub use list::List;
 pub use value::{Address, End};
 
-use value::Day;
+use repeated::Repeated;
+use value::Second;
 
 /// The buffers that a writer keeps from one line to the next, so that a line needs no allocation.
 #[derive(Debug, Default, Clone)]
 pub struct Memory {
     pub cuts: Cuts,
-    day: Day,
+    second: Second,
+    repeated: Repeated,
 }
 
 /// An object that is being written.
@@ -78,6 +81,28 @@ impl<'a> Json<'a> {
     #[inline]
     pub fn fields(&mut self, fields: &[u8]) {
         self.bytes.extend_from_slice(fields);
+    }
+
+    /// Writes again the fields between two positions of this line.
+    #[inline]
+    pub fn again(&mut self, fields: Range<usize>) {
+        debug_assert!(fields.end <= self.bytes.len(), "the line has {} bytes", self.bytes.len());
+        if fields.end <= self.bytes.len() {
+            self.bytes.extend_from_within(fields);
+        }
+    }
+
+    /// Fields that depend on nothing but `key`: they are copied from the line that had them last. No other call
+    /// may give the same key for other fields.
+    #[inline]
+    pub fn repeated(&mut self, key: [u64; 4], fields: impl FnOnce(&mut Self)) {
+        if let Some(known) = self.memory.repeated.get(key) {
+            self.bytes.extend_from_slice(known);
+            return;
+        }
+        let start = self.bytes.len();
+        fields(self);
+        self.memory.repeated.keep(key, self.bytes.get(start..).unwrap_or_default());
     }
 
     /// The rest of a text whose quote was opened, and its comma.
@@ -185,7 +210,7 @@ impl<'a> Json<'a> {
     #[expect(clippy::inline_always, reason = "the name is a constant then, and so is all that stands before the value")]
     pub fn instant(&mut self, name: impl Name, time: u64) {
         name.push(self.bytes);
-        let text = self.memory.day.instant(time);
+        let text = self.memory.second.instant(time);
         self.bytes.extend_from_slice(&text);
     }
 
@@ -205,8 +230,10 @@ impl<'a> Json<'a> {
     /// Any bytes as text; those that are not UTF-8 are replaced.
     pub fn lossy(&mut self, name: impl Name, bytes: &[u8]) {
         name.push_text(self.bytes);
-        if let Ok(text) = str::from_utf8(bytes) {
-            return self.string(text);
+        if escape::is_plain(bytes) {
+            self.bytes.extend_from_slice(bytes);
+            self.bytes.extend_from_slice(b"\",");
+            return;
         }
         for chunk in bytes.utf8_chunks() {
             escape::push(self.bytes, chunk.valid());

@@ -2,7 +2,7 @@
 //! once into a small array and copied from there, without a heap allocation.
 
 use std::fmt::{self, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use chrono::{DateTime, Datelike};
 
@@ -66,30 +66,57 @@ pub type Address = Piece<48>;
 /// `"ip":"…","port":65535,`
 pub type End = Piece<72>;
 
-/// Each octet with a dot behind it, and how many of these bytes are used.
-static OCTETS: [([u8; 4], usize); 256] = octets();
+/// The digits of each octet and a dot behind them, the first one in the lowest byte; and the number of these bits.
+static OCTETS: [(u32, u32); 256] = octets();
 
-const fn octets() -> [([u8; 4], usize); 256] {
-    let mut all = [([b'.'; 4], 0); 256];
-    let mut octet = 0;
-    while octet < all.len() {
-        let digits = [octet / 100, octet / 10 % 10, octet % 10];
-        let unused = if octet >= 100 {
-            0
-        } else if octet >= 10 {
-            1
-        } else {
-            2
-        };
-        let mut position = unused;
-        while position < digits.len() {
-            all[octet].0[position - unused] = b"0123456789"[digits[position]];
-            position += 1;
+const fn octets() -> [(u32, u32); 256] {
+    let mut all = [(0, 0); 256];
+    let mut octet = 0_u32;
+    while octet < 256 {
+        let mut text = b'.' as u32;
+        let mut bits = 8;
+        let mut left = octet;
+        while left > 0 || bits == 8 {
+            text = text << 8 | b"0123456789"[(left % 10) as usize] as u32;
+            bits += 8;
+            left /= 10;
         }
-        all[octet].1 = 4 - unused;
+        all[octet as usize] = (text, bits);
         octet += 1;
     }
     all
+}
+
+/// An IPv4 address with a quote behind it, and the bytes that this takes. The text is put together in registers: a
+/// processor waits for bytes that are written one by one and read at once.
+#[inline]
+fn ipv4(address: Ipv4Addr) -> ([u8; 16], usize) {
+    let mut text = 0_u128;
+    let mut bits = 0;
+    for octet in address.octets() {
+        let (digits, length) = OCTETS[usize::from(octet)];
+        text |= u128::from(digits) << bits;
+        bits += length;
+    }
+    // The last octet has a quote behind it, no dot.
+    text ^= u128::from(b'.' ^ b'"') << (bits - 8);
+    (text.to_le_bytes(), bits as usize / 8)
+}
+
+/// Appends an address in quotes with a comma.
+#[inline]
+pub(super) fn push_ip(bytes: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            let (text, length) = ipv4(address);
+            bytes.push(b'"');
+            let end = bytes.len() + length;
+            bytes.extend_from_slice(&text);
+            bytes.truncate(end);
+            bytes.push(b',');
+        }
+        IpAddr::V6(_) => Address::new(address).push_to(bytes),
+    }
 }
 
 impl Address {
@@ -121,18 +148,15 @@ fn push_address<const SIZE: usize>(piece: &mut Piece<SIZE>, address: IpAddr) {
     match address {
         // The formatter of the standard library costs more than the rest of the field.
         IpAddr::V4(address) => {
-            for octet in address.octets() {
-                let (digits, used) = &OCTETS[usize::from(octet)];
-                piece.push(digits);
-                piece.length -= digits.len() - used;
-            }
-            // The last octet has no dot behind it.
-            piece.length -= 1;
+            let (text, length) = ipv4(address);
+            piece.push(&text);
+            piece.length -= text.len() - length;
         }
-        // Writing into a piece never fails.
-        IpAddr::V6(address) => drop(write!(piece, "{address}")),
+        IpAddr::V6(address) => {
+            // Writing into a piece never fails.
+            let _ = write!(piece, "{address}\"");
+        }
     }
-    piece.push(b"\"");
 }
 
 /// Nanoseconds of a second.
@@ -141,55 +165,63 @@ const SECOND: u64 = 1_000_000_000;
 /// Seconds of a day.
 const DAY: u64 = 86_400;
 
-/// A day as text: a document holds up to five instants, and nearly all of them are of one day, which is
-/// asked of the calendar once.
+/// A second as text: a document holds up to five instants, and nearly all of them are of one second. The calendar
+/// is asked once a day.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Day {
-    /// Days since the Unix epoch.
+pub(super) struct Second {
+    /// Seconds since the Unix epoch.
     number: u64,
-    /// `"2026-11-21T`
-    text: [u8; 12],
+    /// Days since the Unix epoch.
+    day: u64,
+    /// The first instant of the second.
+    text: [u8; 33],
 }
 
-impl Default for Day {
+impl Default for Second {
     fn default() -> Self {
-        Self { number: 0, text: *b"\"1970-01-01T" }
+        Self { number: 0, day: 0, text: *b"\"1970-01-01T00:00:00.000000000Z\"," }
     }
 }
 
-impl Day {
-    /// RFC 3339 in UTC with nanoseconds, in quotes and with a comma, of nanoseconds since the Unix epoch; `u64` ends in the
-    /// year 2554, so a year has four digits.
+impl Second {
+    /// RFC 3339 in UTC with nanoseconds, in quotes and with a comma, of nanoseconds since the Unix epoch; `u64` ends
+    /// in the year 2554, so a year has four digits.
     #[inline]
     pub(super) fn instant(&mut self, time: u64) -> [u8; 33] {
-        let (seconds, nanoseconds) = (time / SECOND, time % SECOND);
-        let (day, second) = (seconds / DAY, seconds % DAY);
-        if day != self.number {
-            self.turn(day);
+        let (second, nanoseconds) = (time / SECOND, time % SECOND);
+        if second != self.number {
+            self.turn(second);
         }
-        let mut json = *b"\"0000-00-00T00:00:00.000000000Z\",";
-        json[..12].copy_from_slice(&self.text);
-        json[12..14].copy_from_slice(&pair(second / 3_600));
-        json[15..17].copy_from_slice(&pair(second / 60 % 60));
-        json[18..20].copy_from_slice(&pair(second % 60));
+        let mut json = self.text;
         json[21..23].copy_from_slice(&pair(nanoseconds / 10_000_000));
-        json[23..25].copy_from_slice(&pair(nanoseconds / 100_000 % 100));
-        json[25..27].copy_from_slice(&pair(nanoseconds / 1_000 % 100));
-        json[27..29].copy_from_slice(&pair(nanoseconds / 10 % 100));
+        json[23..25].copy_from_slice(&pair(nanoseconds / 100_000));
+        json[25..27].copy_from_slice(&pair(nanoseconds / 1_000));
+        json[27..29].copy_from_slice(&pair(nanoseconds / 10));
         json[29] = pair(nanoseconds % 10)[1];
         json
     }
 
+    fn turn(&mut self, number: u64) {
+        let (day, second) = (number / DAY, number % DAY);
+        if day != self.day {
+            self.turn_day(day);
+        }
+        self.number = number;
+        self.text[12..14].copy_from_slice(&pair(second / 3_600));
+        self.text[15..17].copy_from_slice(&pair(second / 60 % 60));
+        self.text[18..20].copy_from_slice(&pair(second % 60));
+    }
+
     #[cold]
-    fn turn(&mut self, day: u64) {
+    fn turn_day(&mut self, day: u64) {
         // A day of `u64` nanoseconds is within the years that chrono has.
         let date = i64::try_from(day * DAY).ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
         debug_assert!(date.is_some(), "day {day}");
         let date = date.unwrap_or_default();
         let [year, month, day_of_month] = [date.year().unsigned_abs(), date.month(), date.day()].map(u64::from);
-        self.number = day;
+        self.day = day;
         self.text[1..3].copy_from_slice(&pair(year / 100));
-        self.text[3..5].copy_from_slice(&pair(year % 100));
+        self.text[3..5].copy_from_slice(&pair(year));
         self.text[6..8].copy_from_slice(&pair(month));
         self.text[9..11].copy_from_slice(&pair(day_of_month));
     }
@@ -203,8 +235,8 @@ mod tests {
     use super::*;
 
     fn instants(times: &[u64]) -> Vec<String> {
-        let mut day = Day::default();
-        times.iter().map(|time| String::from_utf8(day.instant(*time).to_vec()).unwrap()).collect()
+        let mut second = Second::default();
+        times.iter().map(|time| String::from_utf8(second.instant(*time).to_vec()).unwrap()).collect()
     }
 
     #[test]
@@ -240,6 +272,9 @@ mod tests {
         fn addresses_are_written_as_the_library_does(four: [u8; 4], six: [u8; 16], port: u16) {
             for address in [IpAddr::from(four), IpAddr::from(six), IpAddr::from([u16::MAX; 8])] {
                 prop_assert_eq!(written(&Address::new(address)), format!("\"{address}\","));
+                let mut bytes = Vec::new();
+                push_ip(&mut bytes, address);
+                prop_assert_eq!(String::from_utf8(bytes).unwrap(), format!("\"{address}\","));
                 let end = End::new(SocketAddr::new(address, port));
                 prop_assert_eq!(written(&end), format!("\"ip\":\"{address}\",\"port\":{port},"));
             }

@@ -1,7 +1,7 @@
 //! `client`, `server`, `source`, `destination`, `network` and `related`: the ends of a conversation. Source
 //! and destination follow the packet, client and server the conversation.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 
 use crate::event::Direction;
 use crate::json::{End, Json, key};
@@ -67,24 +67,49 @@ pub fn network(
     destination: SocketAddr,
     direction: Option<Direction>,
 ) {
-    let (iana_number, number) = match transport {
-        Transport::Tcp => ("6", 6),
-        Transport::Udp => ("17", 17),
-        Transport::UdpLite => ("136", 136),
+    // Each arm writes constants, whose lengths are known there.
+    let number = match transport {
+        Transport::Tcp => {
+            json.literal(key!("transport"), "tcp");
+            json.literal(key!("iana_number"), "6");
+            6
+        }
+        Transport::Udp => {
+            json.literal(key!("transport"), "udp");
+            json.literal(key!("iana_number"), "17");
+            17
+        }
+        Transport::UdpLite => {
+            json.literal(key!("transport"), "udp");
+            json.literal(key!("iana_number"), "136");
+            136
+        }
     };
-    json.literal(key!("transport"), transport_name(transport));
-    json.literal(key!("iana_number"), iana_number);
-    json.literal(key!("type"), if source.is_ipv4() { "ipv4" } else { "ipv6" });
-    if let Some(direction) = direction {
-        json.literal(
-            key!("direction"),
-            match direction {
-                Direction::Ingress => "ingress",
-                Direction::Egress => "egress",
-            },
-        );
+    if source.is_ipv4() {
+        json.literal(key!("type"), "ipv4");
+    } else {
+        json.literal(key!("type"), "ipv6");
     }
-    json.written(key!("community_id"), CommunityId::new(source, destination, number).as_json());
+    match direction {
+        Some(Direction::Ingress) => json.literal(key!("direction"), "ingress"),
+        Some(Direction::Egress) => json.literal(key!("direction"), "egress"),
+        None => {}
+    }
+    community_id(json, source, destination, number);
+}
+
+/// `network.community_id`. A query, its answer and the queries that a program sends by the same socket have one flow, so
+/// the id of an IPv4 flow is copied where a line had it a moment ago.
+fn community_id(json: &mut Json<'_>, source: SocketAddr, destination: SocketAddr, protocol: u8) {
+    const FLOW: u64 = 3;
+    let write = |json: &mut Json<'_>| {
+        json.written(key!("community_id"), CommunityId::new(source, destination, protocol).as_json());
+    };
+    let (SocketAddr::V4(one), SocketAddr::V4(other)) = (source, destination) else { return write(json) };
+    let end = |end: SocketAddrV4| u64::from(end.ip().to_bits()) << 16 | u64::from(end.port());
+    let (one, other) = (end(one), end(other));
+    // Both directions of a flow have one id.
+    json.repeated([FLOW, one.min(other), one.max(other), protocol.into()], write);
 }
 
 /// `network.transport`
@@ -132,7 +157,8 @@ pub fn related<'t>(
             let mut length = 0;
             for host in hosts {
                 let host = list.cuts().text(host, limits.text, "related.hosts");
-                if seen[..length].contains(&host) {
+                // Most names of a message stand in its text once.
+                if seen[..length].iter().any(|known| std::ptr::eq(*known, host) || *known == host) {
                     continue;
                 }
                 if length == limit {

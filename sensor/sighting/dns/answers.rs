@@ -65,6 +65,6 @@ impl<'a> Answers<'a> {
 
     /// The addresses of the records, hints of HTTPS and SVCB included.
     pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<'a> {
-        self.records().flat_map(|record| record.address.into_iter().chain(record.hints.iter().copied()))
+        self.message.answered_addresses(self.shown)
     }
 }

@@ -1,11 +1,12 @@
 //! A DNS message, or the absence of one, in ECS: `dns.*`, `dnstrail.dns.*`, and the order of all parts.
 
 use std::fmt::{self, Display};
+use std::ops::Range;
 
 use super::answers::Answers;
 use super::sentence::message;
 use super::{Document, Occurrence};
-use crate::dns::{Class, Edns, Kind, Opcode, Question, Rcode, Section, Type};
+use crate::dns::{Class, Edns, Kind, Message, Opcode, Question, Rcode, Record, Section, Type};
 use crate::json::{Address, Json, Key, key};
 use crate::name::Suffix;
 use crate::schema::{Limits, Line, ecs};
@@ -60,23 +61,25 @@ fn dns(
         if let Some(question) = question {
             json.object(key!("question"), |json| self::question(json, question, limits));
         }
-        mnemonic!(json, "op_code", Opcode(message.opcode.into()));
-        // In a query the field means nothing.
-        if message.response {
-            mnemonic!(json, "response_code", Rcode(message.rcode));
-        }
-        json.list(key!("header_flags"), |list| message.header_flags().for_each(|flag| list.literal(flag)));
+        header(json, message);
         json.list(key!("resolved_ip"), |list| answers.addresses().for_each(|address| list.ip(address)));
         if answers.are_cut() {
             json.cuts().add("dns.answers");
         }
         json.list(key!("answers"), |list| {
+            let mut before: Option<(Record<'_>, Range<usize>)> = None;
             for (record, data) in answers.shown() {
                 list.object(|json| {
-                    json.text(key!("name"), record.name);
-                    mnemonic!(json, "type", Type(record.rtype));
-                    mnemonic!(json, "class", Class(record.class));
-                    json.number(key!("ttl"), record.ttl);
+                    let start = json.position();
+                    match before.take() {
+                        Some((other, fields)) if is_of_set(&other, &record) => json.again(fields),
+                        _ => {
+                            json.text(key!("name"), record.name);
+                            type_and_class(json, record.rtype, record.class);
+                            json.number(key!("ttl"), record.ttl);
+                        }
+                    }
+                    before = Some((record, start..json.position()));
                     json.text(key!("data"), data);
                 });
             }
@@ -84,11 +87,41 @@ fn dns(
     });
 }
 
+/// Whether two records are of one set (RFC 2181 5) and differ in their data alone.
+fn is_of_set(one: &Record<'_>, other: &Record<'_>) -> bool {
+    (one.rtype, one.class, one.ttl) == (other.rtype, other.class, other.ttl) && one.name == other.name
+}
+
+/// `dns.op_code`, `.response_code` and `.header_flags`
+fn header(json: &mut Json<'_>, message: &Message) {
+    const HEADER: u64 = 1;
+    let dnssec_ok = message.edns.is_some_and(|edns| edns.dnssec_ok);
+    let numbers = [message.flags, message.rcode, message.opcode.into()].map(u64::from);
+    let facts = [message.response, dnssec_ok, message.kind == Kind::Llmnr].map(u64::from);
+    let [[flags, rcode, opcode], [response, dnssec_ok, llmnr]] = [numbers, facts];
+    json.repeated([HEADER, flags << 32 | rcode << 16 | opcode, response << 2 | dnssec_ok << 1 | llmnr, 0], |json| {
+        mnemonic!(json, "op_code", Opcode(message.opcode.into()));
+        // In a query the field means nothing.
+        if message.response {
+            mnemonic!(json, "response_code", Rcode(message.rcode));
+        }
+        json.list(key!("header_flags"), |list| message.header_flags().for_each(|flag| list.literal(flag)));
+    });
+}
+
+/// `type` and `class` of a question or a record.
+fn type_and_class(json: &mut Json<'_>, rtype: u16, class: u16) {
+    const TYPE_AND_CLASS: u64 = 2;
+    json.repeated([TYPE_AND_CLASS, rtype.into(), class.into(), 0], |json| {
+        mnemonic!(json, "type", Type(rtype));
+        mnemonic!(json, "class", Class(class));
+    });
+}
+
 fn question(json: &mut Json<'_>, question: Question<'_>, limits: Limits) {
     let suffix = Suffix::of(question.name);
     json.cut(key!("name"), question.name, limits.text, "dns.question.name");
-    mnemonic!(json, "type", Type(question.qtype));
-    mnemonic!(json, "class", Class(question.class));
+    type_and_class(json, question.qtype, question.class);
     json.cut(key!("registered_domain"), suffix.registered_domain, limits.text, "dns.question.registered_domain");
     json.cut(key!("subdomain"), suffix.subdomain, limits.text, "dns.question.subdomain");
     json.cut(key!("top_level_domain"), suffix.top_level_domain, limits.text, "dns.question.top_level_domain");
@@ -134,7 +167,8 @@ fn own_dns(json: &mut Json<'_>, document: &Document<'_>, limits: Limits) {
     count(json, key!("authorities_count"), authorities, 0);
     count(json, key!("additionals_count"), additionals, 0);
     flag(json, key!("unicast_response"), message.questions().next().is_some_and(|question| question.unicast_response));
-    let is_flushing = message.records().any(|record| record.section == Section::Answer && record.cache_flush);
+    let is_flushing = message.kind == Kind::Mdns
+        && message.records().any(|record| record.section == Section::Answer && record.cache_flush);
     flag(json, key!("cache_flush"), is_flushing);
     if let Some(edns) = message.edns {
         json.object(key!("edns"), |json| self::edns(json, edns));
