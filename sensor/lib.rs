@@ -19,6 +19,8 @@ pub mod metrics;
 pub mod name;
 pub mod net;
 pub mod observe;
+#[allow(unsafe_code, reason = "processes of its own, and their descriptors")]
+pub mod part;
 pub mod pipeline;
 pub mod probe;
 pub mod process;
@@ -33,3 +35,4 @@ pub mod sink;
 pub mod skeleton;
 
 pub mod view;
+pub mod walls;

@@ -27,23 +27,25 @@ const FOLDERS: &str = "
     field:
     name:
     observe:
+    walls:
+    part:
     event: skeleton
     dns:
     net: metrics
-    host: event metrics
+    host: event metrics part walls input
     process: host event metrics
     rules: name input shown
     alert: field process rules event metrics
     schema: alert field json net process host rules event
     sighting: observe dns name json schema alert field net process rules event metrics
     pipeline: sighting alert net process host rules event metrics
-    probe: skeleton event metrics observe
+    probe: skeleton event metrics observe part walls
     replay: input event metrics
     sink: metrics
     journal: schema sighting alert field json sink host metrics
     view: rules name input shown
     cli: sighting input metrics observe probe view
-    command: cli view probe replay pipeline sink journal sighting host rules event metrics observe name shown
+    command: cli view probe replay pipeline sink journal sighting host rules event metrics observe name shown part walls
 ";
 
 /// Crates that are part of how Rust is written here, not of what one module does.
@@ -70,9 +72,11 @@ const SHARED: [(&str, &[(&str, &str)]); 7] = [
             ("command", "signals, clocks"),
             ("host", "clocks"),
             ("input", "how a file is opened"),
+            ("part", "processes, sockets"),
             ("probe", "poll on the ring, clocks"),
             ("rules", "inotify"),
             ("sink", "files, pipes and sockets as the kernel has them"),
+            ("walls", "no new privileges, numbers of system calls"),
         ],
     ),
     ("sha1", &[("rules", "versions of lists"), ("schema", "ids of hosts and conversations")]),
@@ -102,7 +106,7 @@ const LONG_FUNCTIONS: &[&str] = &[
 ];
 
 /// Where unsafe code may stand, each use with its `SAFETY` comment.
-const UNSAFE: &[&str] = &["probe/", "event/", "skeleton.rs"];
+const UNSAFE: &[&str] = &["probe/", "event/", "part/", "skeleton.rs"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

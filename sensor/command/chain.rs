@@ -15,8 +15,9 @@ pub struct Chain {
 }
 
 impl Chain {
-    pub fn new(pipeline: Pipeline, outputs: Outputs, metrics: Arc<Metrics>) -> Self {
-        Self { pipeline, journal: Journal::new(outputs, &Host::read("/".as_ref()), metrics) }
+    /// `host`: the one that the documents name.
+    pub fn new(pipeline: Pipeline, outputs: Outputs, host: &Host, metrics: Arc<Metrics>) -> Self {
+        Self { pipeline, journal: Journal::new(outputs, host, metrics) }
     }
 
     pub fn push(&mut self, event: &Event<'_>) {

@@ -2,15 +2,17 @@
 //! a reader that went away ends it.
 
 use std::fs;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use nix::time::{ClockId, clock_gettime};
 
 use super::chain::Chain;
 use super::exposition::{self, Exposition};
 use super::heartbeat::Heartbeat;
+use super::parts::{Needs, Parts, confine};
 use super::rulebook::{self, Rulebook};
 use super::service::Service;
 use super::signals::Signals;
@@ -40,21 +42,34 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
         let _ = fs::remove_file(path);
     }
     let signals = Signals::block().context("signals cannot be taken")?;
+    let mut host = Host::read("/".as_ref());
+    let targets = replay::targets(&settings.common.outputs)?;
+    let listener = settings.metrics.map(exposition::listen).transpose()?;
+    let mut service = Service::of_environment();
+    let parts = Parts::start(&probe_settings(settings), &mut host)?;
+    let standing = confine(&Needs {
+        outputs: &targets,
+        rules: &settings.common.rules,
+        files: &[],
+        ready_file: settings.ready_file.as_deref(),
+    })?;
     let metrics = Arc::new(Metrics::new(settings.common.memory));
     let (mut rulebook, load) = Rulebook::open(&settings.common.rules).map_err(|error| Failure::Usage(error.into()))?;
-    let mut outputs = replay::open_outputs(&settings.common.outputs, WhenFull::Drop, &signals, &metrics)?;
+    let mut outputs = replay::open_outputs(targets, WhenFull::Drop, &signals, &metrics)?;
     let names: Vec<_> = outputs.tallies().map(|(name, ..)| name.to_owned()).collect();
-    let mut shown = Shown::new(Exposition::new(Arc::clone(&metrics), names.iter().map(String::as_str)), settings)?;
-    let mut service = Service::of_environment();
-    let host = Host::read("/".as_ref());
+    let exposition = Exposition::new(Arc::clone(&metrics), names.iter().map(String::as_str));
+    let mut shown = Shown::new(exposition, listener, settings.ring_bytes)?;
     let boot_clock = host.clock.clone();
-    let pipeline = Pipeline::new(&pipeline_settings(settings), host, rulebook.current(), Arc::clone(&metrics));
-    let mut chain = Chain::new(pipeline, outputs, Arc::clone(&metrics));
-    let mut probes = Probes::open(&probe_settings(settings))?;
+    let pipeline = Pipeline::new(&pipeline_settings(settings), host.clone(), rulebook.current(), Arc::clone(&metrics));
+    let mut chain = Chain::new(pipeline, outputs, &host, Arc::clone(&metrics));
+    let mut probes = Probes::over(parts.kernel(), &probe_settings(settings))?;
     follow_connections(settings, &rulebook, &mut probes);
 
     let ways_in: Vec<_> = probes.ways_in().iter().map(way_in).collect();
-    chain.report(now(), Report::Start { ways_in: &ways_in, command_line: &cli::command_line() });
+    chain.report(
+        now(),
+        Report::Start { ways_in: &ways_in, command_line: &cli::command_line(), walls: &standing.each() },
+    );
     rulebook::report(now(), &load, &mut chain);
     chain.flush();
     // The processes that run already are read at once: some may end soon.
@@ -105,8 +120,12 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
         if chain.is_over() {
             break "the reader of the output went away";
         }
+        if parts.ended().is_some() || probes.is_lost() {
+            break "the end of a part";
+        }
         if !more {
-            let others: Vec<_> = signals.descriptors().into_iter().chain(rulebook.descriptors()).collect();
+            let others: Vec<_> =
+                signals.descriptors().into_iter().chain(rulebook.descriptors()).chain(parts.descriptors()).collect();
             let until_end = end.map(|end| end.saturating_duration_since(Instant::now()));
             let until_next = [until_end, rulebook.timeout(), heartbeat.timeout()];
             probes.wait(&others, until_next.into_iter().flatten().min());
@@ -128,7 +147,11 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
         is_over = Instant::now() >= patience;
     }
     count_losses(&mut probes, &mut chain, &metrics);
-    super::all_arrived(chain.finish(now(), Some(reason)))
+    let lost = chain.finish(now(), Some(reason));
+    if let Some(name) = parts.ended() {
+        return Err(anyhow!("its part {name} has ended, and without it nothing is seen: start dnstrail again").into());
+    }
+    super::all_arrived(lost)
 }
 
 /// Takes the losses of the kernel side, and the processes to which they are due.
@@ -178,12 +201,11 @@ struct Shown {
 }
 
 impl Shown {
-    fn new(exposition: Exposition, settings: &config::Run) -> Result<Self, Failure> {
-        let Some(address) = settings.metrics else { return Ok(Self { exposition: None, published: 0 }) };
+    fn new(exposition: Exposition, listener: Option<TcpListener>, ring_bytes: u32) -> Result<Self, Failure> {
+        let Some(listener) = listener else { return Ok(Self { exposition: None, published: 0 }) };
         let exposition = Arc::new(exposition);
-        exposition.levels.ring_size.set(settings.ring_bytes.into());
-        exposition::serve(address, Arc::clone(&exposition))
-            .with_context(|| format!("--metrics {address}: it cannot be listened on"))?;
+        exposition.levels.ring_size.set(ring_bytes.into());
+        exposition::serve(listener, Arc::clone(&exposition)).context("--metrics has no thread")?;
         Ok(Self { exposition: Some(exposition), published: 0 })
     }
 

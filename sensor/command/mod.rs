@@ -6,6 +6,7 @@ mod doctor;
 mod exposition;
 mod heartbeat;
 mod live;
+mod parts;
 mod replay;
 mod rulebook;
 mod rules;

@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use super::Failure;
 use super::chain::Chain;
+use super::parts::{Needs, confine};
 use super::rulebook::Rulebook;
 use super::signals::Signals;
 use crate::cli::config;
@@ -27,8 +28,11 @@ const STRIDE: u64 = 4096;
 pub fn replay(files: &[PathBuf], settings: &config::Common) -> Result<(), Failure> {
     let signals = Signals::block().context("signals cannot be taken")?;
     let metrics = Arc::new(Metrics::new(settings.memory));
+    let host = Host::read("/".as_ref());
+    let targets = targets(&settings.outputs)?;
+    confine(&Needs { outputs: &targets, rules: &settings.rules, files, ..Needs::default() })?;
     let (rulebook, _) = Rulebook::open(&settings.rules).map_err(|error| Failure::Usage(error.into()))?;
-    let outputs = open_outputs(&settings.outputs, WhenFull::Wait, &signals, &metrics)?;
+    let outputs = open_outputs(targets, WhenFull::Wait, &signals, &metrics)?;
     let pipeline = Pipeline::new(
         &sighting::Settings {
             watch: settings.watch,
@@ -43,7 +47,7 @@ pub fn replay(files: &[PathBuf], settings: &config::Common) -> Result<(), Failur
         rulebook.current(),
         Arc::clone(&metrics),
     );
-    let mut chain = Chain::new(pipeline, outputs, Arc::clone(&metrics));
+    let mut chain = Chain::new(pipeline, outputs, &host, Arc::clone(&metrics));
     let mut failed = None;
     let mut last = 0;
     for path in files {
@@ -99,21 +103,25 @@ fn read(
     outcome
 }
 
+/// The meaning of each `OUT`.
+///
+/// # Errors
+/// Wrong usage where one cannot be understood.
+pub fn targets(texts: &[String]) -> Result<Vec<Target>, Failure> {
+    let targets = texts.iter().map(|text| text.parse::<Target>()).collect::<Result<_, _>>();
+    targets.map_err(|error| Failure::Usage(error.into()))
+}
+
 /// The outputs of a run or a replay.
 ///
 /// # Errors
-/// Wrong usage where an `OUT` cannot be understood; at run time where it cannot be opened.
+/// Wrong usage where a path is wrong; at run time where an output cannot be opened.
 pub fn open_outputs(
-    texts: &[String],
+    targets: Vec<Target>,
     when_full: WhenFull,
     signals: &Signals,
     metrics: &Arc<Metrics>,
 ) -> Result<Outputs, Failure> {
-    let targets = texts
-        .iter()
-        .map(|text| text.parse::<Target>())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| Failure::Usage(error.into()))?;
     Outputs::open(targets, when_full, &signals.stopping(), Arc::clone(metrics)).map_err(|error| {
         let is_usage = error.is_usage();
         if is_usage { Failure::Usage(error.into()) } else { Failure::AtRunTime(error.into()) }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use super::parts::{Needs, confine};
 use super::rulebook::Rulebook;
 use super::{Failure, print};
 use crate::cli::RulesCommand;
@@ -23,11 +24,13 @@ const SHOWN_PROBLEMS: usize = 20;
 pub(super) fn rules(command: RulesCommand) -> Result<(), Failure> {
     match command {
         RulesCommand::Check { paths, json } => {
+            confine(&Needs { rules: &paths, ..Needs::default() })?;
             let load = load(&paths, None);
             print(|out| if json { check_as_json(&load, out) } else { check(&load, out) })?;
             if is_usable(&load) { Ok(()) } else { Err(Failure::Answered) }
         }
         RulesCommand::Lookup { names, rules: paths, json } => {
+            confine(&Needs { rules: &paths, ..Needs::default() })?;
             let (rulebook, _) = Rulebook::open(&paths).map_err(|error| Failure::Usage(error.into()))?;
             print(|out| lookup(&rulebook.current(), &names, json, out))
         }

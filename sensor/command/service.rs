@@ -13,7 +13,7 @@ use nix::time::{ClockId, clock_gettime};
 
 /// The service manager that started the sensor, if one did.
 pub struct Service {
-    manager: Option<(UnixDatagram, SocketAddr)>,
+    manager: Option<UnixDatagram>,
     /// The pause between two signs of life, and the moment of the last one.
     watchdog: Option<(Duration, Instant)>,
     reloading: bool,
@@ -38,7 +38,9 @@ impl Service {
             let datagrams = UnixDatagram::unbound().ok()?;
             // A manager that does not read does not stop the loop.
             datagrams.set_nonblocking(true).ok()?;
-            Some((datagrams, address.ok()?))
+            // The walls let nothing be sent but over sockets that were connected before.
+            datagrams.connect_addr(&address.ok()?).ok()?;
+            Some(datagrams)
         });
         // sd_watchdog_enabled(3) advises half the period.
         let watchdog = period.map(|period| (period / 2, Instant::now()));
@@ -76,8 +78,7 @@ impl Service {
 
     /// Sends a message without waiting. True if the manager's socket took it.
     fn notify(&self, state: &str) -> bool {
-        let Some((datagrams, address)) = &self.manager else { return false };
-        datagrams.send_to_addr(state.as_bytes(), address).is_ok()
+        self.manager.as_ref().is_some_and(|manager| manager.send(state.as_bytes()).is_ok())
     }
 }
 

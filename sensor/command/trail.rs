@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 
 use super::Failure;
+use super::parts::{Needs, confine};
 use super::rulebook::Rulebook;
 use crate::cli::TrailArgs;
 use crate::view::{Found, Indicator, IndicatorError, Lines, Summary, Trail, TrailError, ViewError, first_time};
@@ -22,6 +23,7 @@ pub fn trail(args: &TrailArgs) -> Result<(), Failure> {
         indicators.iter().map(|text| text.to_string_lossy().parse()).collect();
     let mut trail =
         Trail::new(indicators.map_err(|error| Failure::Usage(error.into()))?).within(args.since, args.until);
+    confine(&Needs { rules: &args.rules, files: &files, ..Needs::default() })?;
     if !args.rules.is_empty() {
         let (rulebook, _) = Rulebook::open(&args.rules).map_err(|error| Failure::Usage(error.into()))?;
         trail = trail.with_rules(rulebook.current());

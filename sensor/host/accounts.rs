@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
 
@@ -16,7 +15,7 @@ const RECHECK: u64 = 5_000_000_000;
 const FILE_SIZE: u64 = 8 << 20;
 
 /// The host's `passwd(5)` and `group(5)`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Accounts {
     passwd: Names,
     group: Names,
@@ -24,18 +23,16 @@ pub(crate) struct Accounts {
 }
 
 impl Accounts {
-    pub(crate) fn new(passwd: &Path, group: &Path) -> Self {
-        Self { passwd: Names::new(passwd), group: Names::new(group), checked: None }
-    }
-
     /// Reads again what has changed, and says whether anything has. `now`: nanoseconds of any clock that goes on.
-    pub(crate) fn refresh(&mut self, now: u64) -> bool {
+    /// `open` gives the file of users (0) and that of groups (1); where it gives no answer, the names stay.
+    pub(crate) fn refresh(&mut self, now: u64, mut open: impl FnMut(u8) -> Option<Option<File>>) -> bool {
         if self.checked.is_some_and(|checked| now.abs_diff(checked) < RECHECK) {
             return false;
         }
         self.checked = Some(now);
-        let passwd_changed = self.passwd.refresh();
-        self.group.refresh() || passwd_changed
+        let mut renew = |names: &mut Names, place| open(place).is_some_and(|file| names.refresh(file));
+        let passwd_changed = renew(&mut self.passwd, 0);
+        renew(&mut self.group, 1) || passwd_changed
     }
 
     pub(crate) fn user(&self, uid: u32) -> Option<Rc<str>> {
@@ -48,33 +45,29 @@ impl Accounts {
 }
 
 /// One file whose lines are `name:password:number:…`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Names {
-    path: PathBuf,
     /// Time of the last change and length of what was read.
     version: Option<(SystemTime, u64)>,
     by_number: HashMap<u32, Rc<str>>,
 }
 
 impl Names {
-    fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), version: None, by_number: HashMap::new() }
-    }
-
     /// Says whether the file changed. A file that cannot be read gives no names: old ones may be wrong by now.
-    fn refresh(&mut self) -> bool {
-        let version = self.path.metadata().ok().and_then(|data| Some((data.modified().ok()?, data.len())));
+    fn refresh(&mut self, file: Option<File>) -> bool {
+        let metadata = file.as_ref().and_then(|file| file.metadata().ok());
+        let version = metadata.and_then(|data| Some((data.modified().ok()?, data.len())));
         if version.is_some() && version == self.version {
             return false;
         }
         self.by_number.clear();
-        self.version = version.filter(|_| self.read().is_ok());
+        self.version = version.filter(|_| file.is_some_and(|file| self.read(file).is_ok()));
         true
     }
 
-    fn read(&mut self) -> io::Result<()> {
+    fn read(&mut self, file: File) -> io::Result<()> {
         let mut bytes = Vec::new();
-        File::open(&self.path)?.take(FILE_SIZE).read_to_end(&mut bytes)?;
+        file.take(FILE_SIZE).read_to_end(&mut bytes)?;
         for line in bytes.split(|byte| *byte == b'\n') {
             let mut fields = line.split(|byte| *byte == b':');
             let (Some(name), Some(_), Some(number)) = (fields.next(), fields.next(), fields.next()) else { continue };
@@ -102,8 +95,9 @@ mod tests {
             "root:x:0:0:root:/root:/bin/sh\ntoor:x:0:0::/:\n# x\n+::5:\nbad:x:-1:\nweb:x:33:33::/:/bin/sh",
         )
         .unwrap();
-        let mut accounts = Accounts::new(&passwd, &group);
-        accounts.refresh(1);
+        let mut accounts = Accounts::default();
+        let open = |place| Some(File::open(if place == 0 { &passwd } else { &group }).ok());
+        accounts.refresh(1, open);
         assert_eq!(accounts.user(0).as_deref(), Some("root"));
         assert_eq!(accounts.user(33).as_deref(), Some("web"));
         assert_eq!(accounts.user(5), None);
@@ -111,15 +105,15 @@ mod tests {
 
         fs::write(&passwd, "admin:x:0:0::/:\n").unwrap();
         fs::write(&group, "wheel:x:0:admin\n").unwrap();
-        accounts.refresh(RECHECK);
+        accounts.refresh(RECHECK, open);
         assert_eq!(accounts.user(0).as_deref(), Some("root"), "not looked at again so soon");
-        accounts.refresh(RECHECK + 1);
+        accounts.refresh(RECHECK + 1, open);
         assert_eq!(accounts.user(0).as_deref(), Some("admin"));
         assert_eq!(accounts.user(33), None);
         assert_eq!(accounts.group(0).as_deref(), Some("wheel"));
 
         fs::remove_file(&passwd).unwrap();
-        accounts.refresh(RECHECK * 3);
+        accounts.refresh(RECHECK * 3, open);
         assert_eq!(accounts.user(0), None);
     }
 }

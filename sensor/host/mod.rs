@@ -6,18 +6,24 @@ mod accounts;
 mod clock;
 mod mountinfo;
 pub(crate) mod proc;
+mod question;
 mod reader;
+mod serve;
 
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub(crate) use accounts::Accounts;
 pub use clock::BootClock;
 pub use mountinfo::Mounts;
 pub(crate) use proc::{DELETED, Facts};
 pub(crate) use reader::{Answer, Reader};
+pub use serve::{Source, serve};
+
+use crate::part::Channel;
 
 /// Bytes that are read of a file with facts: ten times the longest `os-release` in use.
 const FACTS_SIZE: u64 = 64 << 10;
@@ -45,6 +51,8 @@ pub struct Host {
     pub passwd: PathBuf,
     /// The host's group(5).
     pub group: PathBuf,
+    /// The part that reads them and `/proc`; without one a thread does.
+    pub part: Option<Arc<Channel>>,
 }
 
 /// os-release(5) and uname(2).
@@ -84,7 +92,14 @@ impl Host {
             proc: root.join("proc"),
             passwd: root.join("etc/passwd"),
             group: root.join("etc/group"),
+            part: None,
         }
+    }
+
+    /// The files that are read of other processes, and of this host's accounts.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        Source { proc: proc::ProcFs::new(&self.proc), accounts: [self.passwd.clone(), self.group.clone()] }
     }
 }
 

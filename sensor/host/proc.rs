@@ -29,7 +29,7 @@ pub(crate) const DELETED: &str = " (deleted)";
 /// A mounted proc(5), or a recorded one.
 #[derive(Debug, Clone)]
 pub(super) struct ProcFs {
-    root: PathBuf,
+    pub(super) root: PathBuf,
 }
 
 /// Facts about a process; each part may be missing by itself.

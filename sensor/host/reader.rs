@@ -1,40 +1,25 @@
-//! Reads `/proc/PID` on threads of its own. Such a file can keep its reader waiting for as long as the process
+//! Asks the part that reads `/proc/PID` (`serve`). Such a file can keep its reader waiting for as long as the process
 //! pleases: `cmdline` waits for a lock of the process's memory, which a page of a file system that does not
-//! answer can hold. The loop waits a moment; an answer that comes later is handed out later, and a thread that
-//! waits for ever can still be killed with the sensor.
+//! answer can hold. The loop waits a moment; an answer that comes later is handed out later.
 
 use std::collections::VecDeque;
-use std::io;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Host;
-use super::proc::{Facts, ProcFs};
+use super::proc::Facts;
+use super::question::{self, Question, Reply};
+use super::serve::serve_here;
 use crate::event::TaskKey;
 use crate::metrics::Metrics;
+use crate::part::Channel;
 
 /// How long the loop waits for one answer, which usually takes 0.1 ms. The ring holds far more than what
 /// happens in that time.
 const PATIENCE: Duration = Duration::from_millis(250);
-
-/// Threads at a time. Each but one waits for a process that does not let itself be read; when all do, nothing
-/// more is read until one comes back.
-const WORKERS: usize = 16;
-
-/// Bytes of stack of a thread, which holds paths and the buffers of one file.
-const STACK: usize = 256 << 10;
-
-/// A question about a process.
-#[derive(Debug, Clone, Copy)]
-enum Question {
-    Facts(TaskKey),
-    /// The account files of the host that the process sees; with the number of its mount namespace.
-    Accounts(TaskKey, u32),
-}
 
 /// The answer to a question.
 #[derive(Debug)]
@@ -46,120 +31,114 @@ pub(crate) enum Answer {
     Accounts(u32, Option<[bool; 2]>),
 }
 
-/// An answer with the number of its question.
-type Numbered = (u64, Answer);
-
-/// The threads, and their answers.
+/// The connection to the part, and its answers.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    source: Option<Source>,
+    part: Option<Arc<Channel>>,
+    /// Without one, no process is asked about.
+    has_proc: bool,
     metrics: Arc<Metrics>,
-    running: Arc<AtomicUsize>,
-    /// The thread that waits for questions. Those that did not come back in time get no more.
-    worker: Option<Sender<(u64, Question)>>,
-    answers: (Sender<Numbered>, Receiver<Numbered>),
     asked: u64,
+    /// Questions whose askers stopped waiting, oldest first; the part answers a few of them later.
+    waiting: VecDeque<(u64, Question)>,
     /// Answers that came when their asker had stopped waiting.
     late: VecDeque<Answer>,
 }
 
-#[derive(Debug, Clone)]
-struct Source {
-    proc: ProcFs,
-    accounts: [PathBuf; 2],
-}
+/// Late questions that are remembered: as many as the part has under way.
+const WAITING: usize = 64;
 
 impl Reader {
+    /// Asks the part that the host names, or a thread of this process where it names none.
     pub(crate) fn new(host: &Host, metrics: Arc<Metrics>) -> Self {
-        let accounts = [host.passwd.clone(), host.group.clone()];
-        let source = Source { proc: ProcFs::new(&host.proc), accounts };
-        Self {
-            source: (host.proc != Path::new("")).then_some(source),
-            metrics,
-            running: Arc::default(),
-            worker: None,
-            answers: channel(),
-            asked: 0,
-            late: VecDeque::new(),
-        }
+        let is_named = |path: &PathBuf| path != Path::new("");
+        let has_proc = is_named(&host.proc);
+        let is_needed = has_proc || is_named(&host.passwd);
+        let part = host.part.clone().or_else(|| if is_needed { start(host) } else { None });
+        Self { part, has_proc, metrics, asked: 0, waiting: VecDeque::new(), late: VecDeque::new() }
     }
 
     /// `None` where no answer came in time.
     pub(crate) fn facts(&mut self, process: TaskKey) -> Option<Answer> {
-        self.ask(Question::Facts(process))
+        self.ask(Question::Facts(process)).and_then(|(reply, _)| answer(Question::Facts(process), reply))
     }
 
     /// `None` where no answer came in time.
     pub(crate) fn accounts(&mut self, process: TaskKey, mount_namespace: u32) -> Option<Answer> {
-        self.ask(Question::Accounts(process, mount_namespace))
+        let question = Question::Accounts(process, mount_namespace);
+        self.ask(question).and_then(|(reply, _)| answer(question, reply))
+    }
+
+    /// The host's `passwd` (0) or `group` (1), if it can be opened. Outer `None`: no answer came in time.
+    #[allow(clippy::option_option, reason = "whether there is an answer, and the answer")]
+    pub(crate) fn account_file(&mut self, place: u8) -> Option<Option<File>> {
+        Some(self.ask(Question::File(place))?.1)
     }
 
     /// The next answer that came too late for its asker.
     pub(crate) fn late(&mut self) -> Option<Answer> {
-        self.late.pop_front().or_else(|| Some(self.answers.1.try_recv().ok()?.1))
+        while !self.waiting.is_empty() && self.late.is_empty() {
+            let (number, reply, _) = self.receive(Instant::now())?;
+            self.keep_late(number, reply);
+        }
+        self.late.pop_front()
     }
 
-    fn ask(&mut self, question: Question) -> Option<Answer> {
-        let source = self.source.as_ref()?;
-        if self.worker.is_none() {
-            self.worker = start(source, &self.answers.0, &self.running);
-        }
+    fn ask(&mut self, question: Question) -> Option<(Reply, Option<File>)> {
+        let is_asked = self.has_proc || matches!(question, Question::File(_));
+        let part = self.part.as_ref().filter(|_| is_asked)?;
         self.asked += 1;
-        let sent = self.worker.as_ref().is_some_and(|worker| worker.send((self.asked, question)).is_ok());
-        let answer = if sent { self.wait() } else { None };
-        if answer.is_none() {
-            self.worker = None;
+        let is_sent = part.send(&question.encode(self.asked)).is_ok();
+        let answer = if is_sent { self.wait() } else { None };
+        let Some((reply, file)) = answer.filter(|(reply, _)| *reply != Reply::Busy) else {
             self.metrics.losses.process_unread.add(1);
-        }
-        answer
+            if is_sent {
+                self.waiting.push_back((self.asked, question));
+                self.waiting.truncate(WAITING);
+            }
+            return None;
+        };
+        Some((reply, file))
     }
 
-    fn wait(&mut self) -> Option<Answer> {
+    fn wait(&mut self) -> Option<(Reply, Option<File>)> {
         let end = Instant::now() + PATIENCE;
         loop {
-            let (number, answer) = self.answers.1.recv_timeout(end.saturating_duration_since(Instant::now())).ok()?;
+            let (number, reply, file) = self.receive(end)?;
             if number == self.asked {
-                return Some(answer);
+                return Some((reply, file));
             }
-            self.late.push_back(answer);
+            self.keep_late(number, reply);
         }
+    }
+
+    fn receive(&self, end: Instant) -> Option<(u64, Reply, Option<File>)> {
+        let message = self.part.as_ref()?.receive(Some(end)).ok()??;
+        let (number, reply) = question::decode_reply(&message.bytes)?;
+        Some((number, reply, message.descriptors.into_iter().next().map(File::from)))
+    }
+
+    fn keep_late(&mut self, number: u64, reply: Reply) {
+        let Some(place) = self.waiting.iter().position(|(waiting, _)| *waiting == number) else { return };
+        let asked = self.waiting.remove(place);
+        self.late.extend(asked.and_then(|(_, question)| answer(question, reply)));
     }
 }
 
-fn start(source: &Source, answers: &Sender<Numbered>, running: &Arc<AtomicUsize>) -> Option<Sender<(u64, Question)>> {
-    if running.load(Relaxed) >= WORKERS {
-        return None;
-    }
-    let (questions, asked) = channel::<(u64, Question)>();
-    let (source, answers, count) = (source.clone(), answers.clone(), Arc::clone(running));
-    running.fetch_add(1, Relaxed);
-    let started = thread::Builder::new().name("proc".into()).stack_size(STACK).spawn(move || {
-        for (number, question) in asked {
-            if answers.send((number, source.answer(question))).is_err() {
-                break;
-            }
-        }
-        count.fetch_sub(1, Relaxed);
-    });
-    match started {
-        Ok(_) => Some(questions),
-        Err(error) => {
-            debug_assert_ne!(error.kind(), io::ErrorKind::InvalidInput, "the name holds no NUL");
-            running.fetch_sub(1, Relaxed);
-            None
-        }
+/// `None` where the reply does not fit the question.
+fn answer(question: Question, reply: Reply) -> Option<Answer> {
+    match (question, reply) {
+        (Question::Facts(process), Reply::Facts(facts)) => Some(Answer::Facts(process, facts)),
+        (Question::Accounts(_, namespace), Reply::Accounts(seen)) => Some(Answer::Accounts(namespace, seen)),
+        _ => None,
     }
 }
 
-impl Source {
-    fn answer(&self, question: Question) -> Answer {
-        match question {
-            Question::Facts(process) => Answer::Facts(process, self.proc.facts(&process)),
-            Question::Accounts(process, mount_namespace) => {
-                Answer::Accounts(mount_namespace, self.proc.sees(&process, mount_namespace, &self.accounts))
-            }
-        }
-    }
+fn start(host: &Host) -> Option<Arc<Channel>> {
+    let (asks, serves) = Channel::pair().ok()?;
+    let source = host.source();
+    thread::Builder::new().name("proc".into()).spawn(move || serve_here(serves, &source)).ok()?;
+    Some(Arc::new(asks))
 }
 
 #[cfg(test)]
@@ -214,9 +193,8 @@ mod tests {
             assert!(reader.facts(key(pid + 1)).is_none());
         }
         assert!(begin.elapsed() < PATIENCE * 4, "those without a thread are not waited for");
-        assert_eq!(reader.running.load(Relaxed), WORKERS);
         assert_eq!(metrics.losses.process_unread.get(), 20);
-        for file in files.iter().take(WORKERS) {
+        for file in files.iter().take(16) {
             fs::write(file, b"x\0").unwrap();
         }
         record(root.path(), 99, 3, "/usr/bin/wget", b"wget\0");

@@ -135,11 +135,15 @@ impl Report<'_> {
     /// `dnstrail`: each report has its own part.
     fn own(&self, json: &mut Json<'_>, limits: Limits) {
         match self {
-            Self::Start { ways_in, command_line } => {
+            Self::Start { ways_in, command_line, walls } => {
                 json.object("sensor", |json| {
                     json.cut("command_line", *command_line, limits.arguments, "dnstrail.sensor.command_line");
                     // Something is not seen on this host: `ways_in` says what.
                     json.flag("degraded", ways_in.iter().any(WayIn::is_degraded));
+                    for (name, stand) in [("walls", true), ("walls_missing", false)] {
+                        let named = walls.iter().filter(|(_, stands)| *stands == stand);
+                        json.list(name, |list| named.for_each(|(wall, _)| list.text(wall)));
+                    }
                 });
                 parts::ways_in(json, ways_in, limits, true);
             }

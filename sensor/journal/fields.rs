@@ -10,6 +10,8 @@ pub const FIELDS: Fields = &[
     field("error.message", Message, "error", "status_detail", "").always(),
     own("dnstrail.sensor.command_line", Text, "").always(),
     own("dnstrail.sensor.degraded", Flag, "Something is not seen on this host; `dnstrail.ways_in` says what").always(),
+    own("dnstrail.sensor.walls", Text, "The walls around the process that reads foreign bytes").list(),
+    own("dnstrail.sensor.walls_missing", Text, "The walls that this kernel does not have").list(),
     own("dnstrail.ways_in", Object, "The roles, and the hooks that fill them").list(),
     own("dnstrail.ways_in.role", Text, "The fact that must be known").always(),
     own("dnstrail.ways_in.taken", Text, "The hook that fills the role"),

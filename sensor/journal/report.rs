@@ -38,6 +38,8 @@ pub enum Report<'a> {
     Start {
         ways_in: &'a [WayIn],
         command_line: &'a str,
+        /// The walls around the process that reads foreign bytes, and whether each stands.
+        walls: &'a [(&'static str, bool)],
     },
     /// Totals since the start, and the reason of the end.
     Stop {

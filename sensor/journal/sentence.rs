@@ -17,7 +17,7 @@ impl Display for Sentence<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |text| beginning(text, self.limits.text);
         match self.report {
-            Report::Start { ways_in, .. } => {
+            Report::Start { ways_in, walls, .. } => {
                 write!(formatter, "dnstrail {} has started", env!("CARGO_PKG_VERSION"))?;
                 for way in ways_in.iter().take(self.limits.elements) {
                     match (&way.taken, &way.not_seen) {
@@ -25,6 +25,9 @@ impl Display for Sentence<'_> {
                         (None, None) => write!(formatter, "; no hook fills the role: {}", way.role)?,
                         (Some(_), None) => {}
                     }
+                }
+                for (wall, _) in walls.iter().filter(|(_, stands)| !stands) {
+                    write!(formatter, "; not confined on this kernel: {wall}")?;
                 }
                 Ok(())
             }

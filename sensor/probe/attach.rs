@@ -1,32 +1,28 @@
-//! Attaches the probes, each role by the best way in that this kernel takes. Each refusal is kept with its
-//! reason, for the start document and `dnstrail doctor`. `load` loads the programs.
+//! Attaches the probes, each role by the best way in that this kernel takes, and holds what is attached. Each
+//! refusal is kept with its reason, for the start document and `dnstrail doctor`. `load` loads the programs.
 
-use std::cell::Cell;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use libbpf_rs::query::LinkTypeInfo;
 use libbpf_rs::skel::Skel;
 use libbpf_rs::{Iter, Link, ProgramMut, libbpf_sys};
+use serde::{Deserialize, Serialize};
 
-use super::check::{Check, Sight};
 use super::controls::Controls;
 use super::load::{Skeleton, is_bpf_refused, is_left_out, listen, load, place, try_out};
 use super::program::{Place, candidates, programs};
 use super::refusal::{Refusal, WayIn};
-use super::ring::{Ring, monotonic};
 use super::settings::{Hooks, Settings};
 use super::support::{MOUNT_CGROUP2, Support};
 use crate::event::program::{Attach, Program, Skipped, Way};
-use crate::event::{self, Command, Event, TaskKey};
-use crate::metrics::Metrics;
-use crate::skeleton::types::loss;
+use crate::event::{Command, TaskKey};
 
 /// How long it took until the probes were attached.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Times {
     /// Ways in that may be refused are tried with an empty program.
     pub trial: Duration,
@@ -36,10 +32,10 @@ pub struct Times {
     pub attach: Duration,
 }
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Serialize, Deserialize, thiserror::Error)]
 pub enum AttachError {
     #[error("the probes need root, or the capabilities {}: run it with sudo", .0.join(", "))]
-    Privilege(Vec<&'static str>),
+    Privilege(Vec<String>),
     #[error(
         "this kernel ({0}) does not show its types (/sys/kernel/btf/vmlinux is missing), and the probes are fitted to \
          them: boot a kernel built with CONFIG_DEBUG_INFO_BTF=y, as the distributions' kernels are since Linux 5.8"
@@ -64,7 +60,7 @@ pub enum AttachError {
         "--hooks {way} is not possible here (leave --hooks out to take the best that is): the kernel refuses {}",
         last(refused)
     )]
-    Hooks { way: &'static str, refused: Vec<Refusal> },
+    Hooks { way: String, refused: Vec<Refusal> },
     #[error("the kernel refuses {}", last(.0))]
     Refused(Vec<Refusal>),
     #[error("what the kernel's side and the sensor share cannot be used: {0}")]
@@ -92,38 +88,43 @@ fn last(refused: &[Refusal]) -> String {
 }
 
 /// The attached probes. Dropped, they leave nothing behind in the kernel.
-pub struct Probes {
-    ring: Ring,
+pub(super) struct Attached {
     /// Attached as long as they are held.
     links: Links,
     /// The links of those programs that read packets and that the kernel may skip: the ones of traced functions,
     /// where no cgroup v2 is mounted. Their counts are read also when the programs are detached.
     traced: Vec<&'static Program>,
-    /// The program that sees connections, if it was taken; and its skipped runs that are counted or did not matter.
+    /// The program that sees connections, if it was taken.
     connects: Option<&'static Program>,
-    skipped: Cell<u64>,
-    /// Records of the processes that ran before, until they are handed out.
-    before: Vec<u8>,
-    /// The commands that the events of one record ask for.
-    commands: Vec<Command>,
     controls: Controls,
-    check: Check,
     /// Where the cgroup v2 hierarchy is mounted.
     cgroup: Option<PathBuf>,
     skeleton: Skeleton,
-    ways_in: Vec<WayIn>,
-    times: Times,
+    pub(super) opening: Opening,
 }
 
-impl Probes {
-    /// Loads and attaches. [`Probes::drain`] hands out the events from then on.
+/// The outcome of attaching.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Opening {
+    /// Names of the programs that were taken.
+    pub taken: Vec<String>,
+    pub refused: Vec<Refusal>,
+    pub times: Times,
+    /// Records of the processes that ran before.
+    #[serde(skip)]
+    pub before: Vec<u8>,
+}
+
+impl Attached {
+    /// Loads and attaches.
     ///
     /// # Errors
     /// The lack of this host, in one sentence with the remedy.
-    pub fn open(settings: &Settings) -> Result<Self, AttachError> {
+    pub(super) fn open(settings: &Settings) -> Result<Self, AttachError> {
         let support = Support::read("/".as_ref());
         if !support.missing_capabilities.is_empty() {
-            return Err(AttachError::Privilege(support.missing_capabilities));
+            let missing = support.missing_capabilities.iter().map(|name| (*name).to_owned()).collect();
+            return Err(AttachError::Privilege(missing));
         }
         if !support.btf {
             return Err(AttachError::NoBtf(support.kernel));
@@ -134,152 +135,74 @@ impl Probes {
         if is_bpf_refused() {
             return Err(AttachError::BpfRefused);
         }
-        let mut refused = Vec::new();
-        let mut times = Times::default();
+        let mut opening = Opening::default();
+        let Opening { refused, times, before, .. } = &mut opening;
         let programs = programs(&settings.programs);
-        let (skeleton, links) = open_best(settings, &programs, support.cgroup2.as_deref(), &mut refused, &mut times)?;
+        let (skeleton, links) = open_best(settings, &programs, support.cgroup2.as_deref(), refused, times)?;
         let mut taken: Vec<_> = links.iter().map(|(program, _)| *program).collect();
-        let mut before = Vec::new();
-        taken.extend(timed(&mut times.attach, || iterate(&skeleton, &programs, &mut refused, &mut before)));
-        let ways_in = WayIn::of_roles(programs.iter().copied(), &taken, &refused);
-        let idle = skeleton
-            .maps
-            .bss_data
-            .as_deref()
-            .map_or(std::ptr::null_mut(), |bss| (&raw const bss.reader_idle).cast_mut());
-        if idle.is_null() {
-            return Err(AttachError::Shared("the object has no .bss".into()));
-        }
-        // SAFETY: mapped and aligned as long as `skeleton` lives; the ring is dropped before it.
-        let idle = unsafe { AtomicU32::from_ptr(idle) };
-        let ring = skeleton
-            .maps
-            .ring
-            .as_fd()
-            .try_clone_to_owned()
-            .and_then(|map| Ok(Ring::new(map, settings.ring_bytes, idle)?))
-            .map_err(|error| AttachError::Shared(format!("the ring: {error}")))?;
+        taken.extend(timed(&mut times.attach, || iterate(&skeleton, &programs, refused, before)));
+        opening.taken = taken.iter().map(|program| program.name.to_owned()).collect();
         let with =
             |skipped| links.iter().map(|(program, _)| *program).filter(move |program| program.skipped == skipped);
         let traced = with(Skipped::Packets).filter(|_| support.cgroup2.is_none()).collect();
         let connects = with(Skipped::Connections).next();
-        Ok(Self {
-            ring,
-            links,
-            traced,
-            connects,
-            skipped: Cell::default(),
-            before,
-            commands: Vec::new(),
-            controls: Controls::default(),
-            check: Check::new(&settings.ports),
-            cgroup: support.cgroup2,
-            skeleton,
-            ways_in,
-            times,
-        })
+        let controls = Controls::default();
+        Ok(Self { links, traced, connects, controls, cgroup: support.cgroup2, skeleton, opening })
     }
 
-    /// Hands out a bounded number of events; processes that ran before the start come first. The commands of `handle`
-    /// are applied before the event's record is given back to the ring. True: there may be more.
-    pub fn drain(&mut self, metrics: &Metrics, handle: &mut impl FnMut(&Event<'_>, &mut Vec<Command>)) -> bool {
-        let Self { ring, before, commands, controls, check, skeleton, .. } = self;
-        ring.read_clock();
-        let mut take = |record: &[u8], clock| {
-            match event::decode(record, clock) {
-                Ok(Event::Packet(packet)) if check.takes(&packet) => {}
-                Ok(event) => handle(&event, commands),
-                Err(_) => metrics.losses.record_invalid.add(1),
+    /// The maps that the reader shares with the kernel: the ring, and the flags and counts.
+    pub(super) fn shared(&self) -> [BorrowedFd<'_>; 2] {
+        [self.skeleton.maps.ring.as_fd(), self.skeleton.maps.bss.as_fd()]
+    }
+
+    /// The links that lost their program, by their place in [`PROGRAMS`], and whether another one took its place.
+    pub(super) fn mend(&mut self) -> Vec<(&'static Program, bool)> {
+        let Self { links, skeleton, cgroup, .. } = self;
+        let mut lost = Vec::new();
+        for (program, link) in links.iter_mut().filter(|(_, link)| !is_attached(link)) {
+            let again = attach_one(skeleton, program, cgroup.as_deref()).and_then(Result::ok);
+            lost.push((*program, again.is_some()));
+            if let Some(again) = again {
+                *link = again;
             }
-            for command in commands.drain(..) {
-                controls.apply(skeleton, &command);
-            }
-        };
-        for record in process_records(&std::mem::take(before)) {
-            take(record, ring.clock());
         }
-        let begun = monotonic();
-        let more = ring.drain(&mut take);
-        if ring.is_drained() {
-            controls.judge(skeleton, begun);
-        }
-        more
-    }
-
-    /// Looks whether the kernel side still sees, every ten seconds, and puts back hooks that lost their program.
-    pub fn check(&mut self) -> Vec<Sight> {
-        let Self { links, check, skeleton, cgroup, .. } = self;
-        check.turn(monotonic(), links, |program| attach_one(skeleton, program, cgroup.as_deref())?.ok())
-    }
-
-    /// Sleeps until there may be records, one of `others` is readable, or a tick is due; no longer than `most`.
-    pub fn wait(&mut self, others: &[BorrowedFd<'_>], most: Option<Duration>) {
-        self.ring.wait(others, most);
-    }
-
-    /// Most bytes of the ring that waited when they were drained, since this was last asked.
-    pub fn take_fill(&mut self) -> u64 {
-        self.ring.take_fill()
+        lost
     }
 
     /// Does what the sensor asks of the kernel side.
-    pub fn apply(&mut self, command: &Command) {
+    pub(super) fn apply(&mut self, command: &Command) {
         self.controls.apply(&self.skeleton, command);
     }
 
+    /// See [`Controls::judge`].
+    pub(super) fn judge(&self, begun: u64) -> bool {
+        Controls::judge(&self.skeleton, begun)
+    }
+
+    /// See [`Controls::take_sampled`].
+    pub(super) fn take_sampled(&self) -> Vec<(TaskKey, u64)> {
+        Controls::take_sampled(&self.skeleton)
+    }
+
     /// Nothing new enters the ring after this; what is in it can still be drained.
-    pub fn detach(&mut self) {
+    pub(super) fn detach(&mut self) {
         self.links.clear();
     }
 
-    #[must_use]
-    pub fn ways_in(&self) -> &[WayIn] {
-        &self.ways_in
-    }
-
-    #[must_use]
-    pub fn times(&self) -> Times {
-        self.times
-    }
-
-    /// Processes that sent more than their share since the last call, and how many of their packets were left out.
-    pub fn take_sampled(&mut self, metrics: &Metrics) -> Vec<(TaskKey, u64)> {
-        self.controls.take_sampled(&self.skeleton, monotonic(), metrics.losses.kernel_packet_budget.get())
-    }
-
-    /// Copies the kernel side's loss counts into `metrics`.
-    pub fn count_losses(&self, metrics: &Metrics) {
-        let Some(bss) = self.skeleton.maps.bss_data.as_deref() else { return };
-        for (place, count) in [
-            (loss::LOSS_PACKET_RING, &metrics.losses.kernel_packet_ring),
-            (loss::LOSS_PROCESS_RING, &metrics.losses.kernel_process_ring),
-            (loss::LOSS_PACKET_READ, &metrics.losses.kernel_packet_read),
-            (loss::LOSS_PACKET_CUT, &metrics.losses.kernel_packet_cut),
-            (loss::LOSS_CONNECTION_RING, &metrics.losses.kernel_connection_ring),
-            (loss::LOSS_CONNECTION_TABLE, &metrics.losses.kernel_connection_table),
-            (loss::LOSS_PACKET_MUTED, &metrics.losses.kernel_packet_muted),
-            (loss::LOSS_PACKET_BUDGET, &metrics.losses.kernel_packet_budget),
-            (loss::LOSS_SOCKET_TABLE, &metrics.losses.kernel_socket_table),
-        ] {
-            if let Some(lost) = bss.losses.get(place.0 as usize) {
-                // SAFETY: mapped, aligned, and written by the kernel side with atomic adds only.
-                count.set(unsafe { AtomicU64::from_ptr((&raw const *lost).cast_mut()) }.load(Ordering::Relaxed));
-            }
-        }
+    /// Runs that the kernel skipped: of the probes that read packets, and of the one that sees connections.
+    pub(super) fn skipped(&self) -> [u64; 2] {
+        let runs =
+            |program: &&'static Program| find(&self.skeleton, program).map_or(0, |program| skipped_runs(&program));
         // A skipped task probe loses nothing: the process is introduced with its first message.
-        let skipped = self
-            .traced
-            .iter()
-            .filter_map(|program| find(&self.skeleton, program))
-            .map(|program| skipped_runs(&program));
-        metrics.losses.kernel_probe_skipped.set(skipped.sum());
-        let skipped = self.connects.and_then(|program| find(&self.skeleton, program));
-        let skipped = skipped.map_or(0, |program| skipped_runs(&program));
-        let growth = skipped.saturating_sub(self.skipped.replace(skipped));
-        if self.controls.watches() {
-            metrics.losses.kernel_connection_skipped.add(growth);
-        }
+        [self.traced.iter().map(runs).sum(), self.connects.iter().map(runs).sum()]
     }
+}
+
+/// A cgroup that a link has lost has no number. Before Linux 5.15 a kprobe is held by a perf event, which has no
+/// information and cannot be detached from outside.
+fn is_attached(link: &Link) -> bool {
+    let Ok(info) = link.info() else { return true };
+    !matches!(info.info, LinkTypeInfo::Cgroup(cgroup) if cgroup.cgroup_id == 0)
 }
 
 /// How often the kernel did not run a program because it was running on that processor already
@@ -326,7 +249,7 @@ fn open_best(
     let refused = std::mem::take(refused);
     Err(match settings.hooks {
         Hooks::Auto => AttachError::Refused(refused),
-        _ => AttachError::Hooks { way: candidates(settings.hooks)[0].name(), refused },
+        _ => AttachError::Hooks { way: candidates(settings.hooks)[0].name().into(), refused },
     })
 }
 
@@ -404,13 +327,4 @@ fn read(iterator: &ProgramMut<'_>) -> libbpf_rs::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     Iter::new(&link)?.read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-fn process_records(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = bytes;
-    std::iter::from_fn(move || {
-        let (record, tail) = rest.split_at_checked(event::process_record_length(rest)?)?;
-        rest = tail;
-        Some(record)
-    })
 }

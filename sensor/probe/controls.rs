@@ -1,9 +1,7 @@
-//! Applies the sensor's commands to the kernel side, by the maps and flags that both share. The modules above
-//! decide them.
+//! Applies the sensor's commands to the maps of the kernel side. The modules above decide them.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use libbpf_rs::{MapCore, MapFlags};
 
@@ -14,38 +12,28 @@ use crate::skeleton::types::{connection_record, task_key};
 /// Sockets muted at a time, as many as the map `muted` holds.
 const MUTED: usize = 4_096;
 
-/// Nanoseconds between two readings of the map `sampled`.
-const SAMPLED: u64 = 500_000_000;
+/// Sampled processes that are taken at once, as many as a message holds.
+const SAMPLES: usize = 512;
 
 /// The commands that were applied so far.
 #[derive(Debug, Default)]
 pub(super) struct Controls {
-    /// Addresses that are watched.
-    watched: usize,
     /// Sockets that were muted, oldest first.
     muted: VecDeque<u64>,
-    /// How many connections had been put into the map `unjudged` when it was looked through last, and whether
-    /// any was left there.
-    unjudged: u64,
-    has_unjudged: bool,
-    /// When the map `sampled` was read last, and how many packets had been left out until then.
-    sampled: u64,
-    left_out: u64,
 }
 
 impl Controls {
     pub(super) fn apply(&mut self, skeleton: &Skeleton, command: &Command) {
         let maps = &skeleton.maps;
         match *command {
-            Command::FollowConnections => follow_connections(skeleton),
+            // A flag in the memory that the reader shares with the kernel.
+            Command::FollowConnections => {}
             // The map has space: the pipeline keeps to its bound, which is the map's.
             Command::Watch(address) => {
                 let _ = maps.watched.update(&key(address), &1u32.to_ne_bytes(), MapFlags::ANY);
-                self.watched += 1;
             }
             Command::Forget(address) => {
                 let _ = maps.watched.delete(&key(address));
-                self.watched = self.watched.saturating_sub(1);
             }
             Command::Release(id) => release(&maps.connections, id),
             Command::Mute { socket, .. } => {
@@ -63,17 +51,10 @@ impl Controls {
     }
 
     /// Lets go of the connections that were begun before this moment (CLOCK_MONOTONIC), if they go to no watched
-    /// address: all answers that the kernel side had seen until then are read.
-    pub(super) fn judge(&mut self, skeleton: &Skeleton, begun: u64) {
-        let Some(bss) = skeleton.maps.bss_data.as_deref() else { return };
-        // SAFETY: mapped, aligned, and written by the kernel side with atomic adds only.
-        let count = unsafe { AtomicU64::from_ptr((&raw const bss.connections_unjudged).cast_mut()) };
-        let count = count.load(Ordering::Relaxed);
-        if count == self.unjudged && !self.has_unjudged {
-            return;
-        }
-        (self.unjudged, self.has_unjudged) = (count, false);
+    /// address: all answers that the kernel side had seen until then are read. Whether any connection is left.
+    pub(super) fn judge(skeleton: &Skeleton, begun: u64) -> bool {
         let maps = &skeleton.maps;
+        let mut is_any_left = false;
         for key in maps.unjudged.keys().collect::<Vec<_>>() {
             let Ok(Some(record)) = maps.unjudged.lookup(&key, MapFlags::ANY) else { continue };
             let destination = std::mem::offset_of!(connection_record, destination);
@@ -82,40 +63,22 @@ impl Controls {
             if start_of(&record).is_some_and(|start| start < begun) && !is_watched() {
                 let _ = maps.unjudged.delete(&key);
             } else {
-                self.has_unjudged = true;
+                is_any_left = true;
             }
         }
+        is_any_left
     }
 
     /// The processes whose packets were sampled since the last call, with the number of packets that were left out.
-    /// Reading them takes a moment, so it is done twice a second (`now`: CLOCK_MONOTONIC) and where `left_out`, the
-    /// number of all of them, has grown.
-    pub(super) fn take_sampled(&mut self, skeleton: &Skeleton, now: u64, left_out: u64) -> Vec<(TaskKey, u64)> {
-        if left_out == self.left_out || now.saturating_sub(self.sampled) < SAMPLED {
-            return Vec::new();
-        }
-        (self.left_out, self.sampled) = (left_out, now);
+    pub(super) fn take_sampled(skeleton: &Skeleton) -> Vec<(TaskKey, u64)> {
         let sampled = &skeleton.maps.sampled;
-        let keys: Vec<_> = sampled.keys().collect();
+        let keys: Vec<_> = sampled.keys().take(SAMPLES).collect();
         let taken = keys.iter().filter_map(|key| {
             let count = sampled.lookup(key, MapFlags::ANY).ok()??;
             let _ = sampled.delete(key);
             Some((task_of(key)?, u64::from_ne_bytes(*count.first_chunk()?)))
         });
         taken.collect()
-    }
-
-    /// Whether connections to any address are followed.
-    pub(super) fn watches(&self) -> bool {
-        self.watched > 0
-    }
-}
-
-fn follow_connections(skeleton: &Skeleton) {
-    if let Some(bss) = skeleton.maps.bss_data.as_deref() {
-        // SAFETY: mapped and aligned as long as the skeleton lives; the kernel side only reads it.
-        let wanted = unsafe { AtomicU32::from_ptr((&raw const bss.connections_wanted).cast_mut()) };
-        wanted.store(1, Ordering::Relaxed);
     }
 }
 

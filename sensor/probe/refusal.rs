@@ -4,14 +4,17 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::event::program::Program;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::event::program::{Program, When, program};
 
 /// Bytes of a verifier's log that are kept: its end says what was wrong and how the program got there.
 const LOG_KEPT: usize = 64 * 1024;
 
 /// A hook that the kernel refused. Displayed: the hook and the reason, for a person.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Refusal {
+    #[serde(serialize_with = "write_program", deserialize_with = "read_program")]
     pub(super) program: &'static Program,
     /// The sentence that matters.
     pub reason: String,
@@ -48,6 +51,22 @@ impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}", self.hook(), self.shown())
     }
+}
+
+/// The parts of a program that are shown.
+type Shown<Text> = (Text, Text, Text, Option<Text>);
+
+fn write_program<S: Serializer>(program: &&'static Program, serializer: S) -> Result<S::Ok, S::Error> {
+    let shown: Shown<&str> = (program.name, program.hook, program.role, program.not_seen_without);
+    shown.serialize(serializer)
+}
+
+/// The program is kept for the rest of the run: there are some at the start, and none later.
+fn read_program<'a, D: Deserializer<'a>>(deserializer: D) -> Result<&'static Program, D::Error> {
+    let kept = |text: String| -> &'static str { String::leak(text) };
+    let (name, hook, role, gap): Shown<String> = Shown::deserialize(deserializer)?;
+    let program = program(kept(name), kept(hook), kept(role), When::Always);
+    Ok(Box::leak(Box::new(Program { not_seen_without: gap.map(kept), ..program })))
 }
 
 /// How one role is filled on this kernel.

@@ -40,7 +40,8 @@ pub struct Ring {
     page: usize,
     /// Bytes of records: a power of two.
     size: u64,
-    idle: &'static AtomicU32,
+    /// The kernel side's `reader_idle`, mapped as long as the probes are held.
+    idle: NonNull<AtomicU32>,
     clock: Clock,
     /// Records were found by the last `drain`.
     busy: bool,
@@ -52,8 +53,8 @@ pub struct Ring {
 
 impl Ring {
     /// `size`: bytes of the map. `idle` is the kernel side's `reader_idle`.
-    pub(super) fn new(map: OwnedFd, size: u32, idle: &'static AtomicU32) -> nix::Result<Self> {
-        let page = sysconf(SysconfVar::PAGE_SIZE)?.and_then(|page| usize::try_from(page).ok()).unwrap_or(4096);
+    pub(super) fn new(map: OwnedFd, size: u32, idle: NonNull<AtomicU32>) -> nix::Result<Self> {
+        let page = page_size();
         let consumer = Mapping::new(&map, 0, page, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE)?;
         let producer = Mapping::new(&map, page, page + 2 * size as usize, ProtFlags::PROT_READ)?;
         let (clock, size) = (read_clock(None), size.into());
@@ -107,7 +108,7 @@ impl Ring {
         let mut sleep = NAP;
         if !self.busy {
             // poll sees records that came before this is set, so none is slept over.
-            self.idle.store(1, Ordering::SeqCst);
+            self.idle().store(1, Ordering::SeqCst);
             sleep = IDLE;
             fds.push(PollFd::new(self.map.as_fd(), PollFlags::POLLIN));
         }
@@ -116,7 +117,12 @@ impl Ring {
             &mut fds,
             PollTimeout::try_from(most.map_or(sleep, |most| most.min(sleep))).unwrap_or(PollTimeout::ZERO),
         );
-        self.idle.store(0, Ordering::SeqCst);
+        self.idle().store(0, Ordering::SeqCst);
+    }
+
+    fn idle(&self) -> &AtomicU32 {
+        // SAFETY: the owner of the ring keeps the flag mapped beside the ring.
+        unsafe { self.idle.as_ref() }
     }
 
     fn consumed(&self) -> u64 {
@@ -159,14 +165,19 @@ impl Ring {
     }
 }
 
+pub(super) fn page_size() -> usize {
+    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
+    page.and_then(|page| usize::try_from(page).ok()).unwrap_or(4096)
+}
+
 /// Memory that is shared with the kernel.
-struct Mapping {
-    start: NonNull<c_void>,
+pub(super) struct Mapping {
+    pub(super) start: NonNull<c_void>,
     length: usize,
 }
 
 impl Mapping {
-    fn new(map: &OwnedFd, offset: usize, length: usize, protection: ProtFlags) -> nix::Result<Self> {
+    pub(super) fn new(map: &OwnedFd, offset: usize, length: usize, protection: ProtFlags) -> nix::Result<Self> {
         let size = NonZeroUsize::new(length).ok_or(nix::errno::Errno::EINVAL)?;
         // SAFETY: a new mapping at an address of the kernel's choice.
         let start = unsafe { mmap(None, size, protection, MapFlags::MAP_SHARED, map, offset.cast_signed() as i64)? };

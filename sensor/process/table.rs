@@ -70,7 +70,7 @@ impl Processes {
                 host.boot_id.as_deref().unwrap_or_default(),
             ),
             reader: Reader::new(&host, Arc::clone(&metrics)),
-            accounts: Accounts::new(&host.passwd, &host.group),
+            accounts: Accounts::default(),
             namespaces: Namespaces::default(),
             host,
             metrics,

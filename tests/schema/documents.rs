@@ -247,7 +247,15 @@ fn start() {
             not_seen: Some("sockets that were open before".into()),
         },
     ];
-    is_golden("start", 1, Body::Report(Report::Start { ways_in: &ways_in, command_line: "dnstrail run" }));
+    is_golden(
+        "start",
+        1,
+        Body::Report(Report::Start {
+            ways_in: &ways_in,
+            command_line: "dnstrail run",
+            walls: &[("no privileges", true), ("system calls", true), ("files", false)],
+        }),
+    );
 }
 
 #[test]

@@ -186,7 +186,11 @@ fn ocsf_of_a_connection() {
 fn reports() {
     let metrics = Metrics::default();
     let seen: BTreeSet<(u64, String)> = [
-        Report::Start { ways_in: &[], command_line: "dnstrail run" },
+        Report::Start {
+            ways_in: &[],
+            command_line: "dnstrail run",
+            walls: &[("no privileges", true), ("system calls", true), ("files", false)],
+        },
         Report::Stop { reason: "asked to", metrics: &metrics },
         Report::Loss { losses: &[("ring", 3, 4)], culprits: &[] },
         Report::Output { output: "file:/x", failing: true, message: "no space left", dropped: 7 },

@@ -260,7 +260,7 @@ proptest! {
         let status =
             Status { uptime, resident, ways_in: &ways_in, lists: &lists, outputs: &outputs, metrics: &metrics };
         for report in [
-            Report::Start { ways_in: &ways_in, command_line: &texts[4] },
+            Report::Start { ways_in: &ways_in, command_line: &texts[4], walls: &[("no privileges", true), ("system calls", true), ("files", false)] },
             Report::Stop { reason: &texts[5], metrics: &metrics },
             Report::Status(status),
             Report::RulesLoaded { lists: &lists, elapsed: 1 },

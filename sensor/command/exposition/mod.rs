@@ -11,7 +11,7 @@ use nix::unistd::{SysconfVar, sysconf};
 
 use crate::metrics::{Count, Metrics, Table};
 use crate::sink::Tally;
-pub use server::serve;
+pub use server::{listen, serve};
 
 /// Everything that a scraper gets: counts that the loop keeps anyway, and levels that it publishes as it
 /// ticks, so that a scraper never touches the loop.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::Exposition;
@@ -20,13 +21,23 @@ const REQUEST: usize = 4096;
 /// The time from the first byte to the last; on loopback it takes a millisecond.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Listens, and serves on a thread of its own until the process ends.
+/// Listens on the address of `--metrics`.
 ///
 /// # Errors
-/// The address is taken, or no thread can be started.
-pub fn serve(address: SocketAddr, exposition: Arc<Exposition>) -> io::Result<()> {
-    let listener = TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
+/// The address is taken.
+pub fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    listener.with_context(|| format!("--metrics {address}: it cannot be listened on"))
+}
+
+/// Serves on a thread of its own until the process ends.
+///
+/// # Errors
+/// No thread can be started.
+pub fn serve(listener: TcpListener, exposition: Arc<Exposition>) -> io::Result<()> {
     thread::Builder::new().name("metrics".into()).spawn(move || {
         let mut clients = Vec::new();
         loop {

@@ -86,7 +86,8 @@ impl Processes {
     }
 
     pub(super) fn refresh_accounts(&mut self, now: u64) {
-        if self.accounts.refresh(now) {
+        let Self { accounts, reader, .. } = self;
+        if accounts.refresh(now, |place| reader.account_file(place)) {
             self.namespaces.doubt();
         }
     }

@@ -10,10 +10,12 @@
 //! | `load` | all lists into a set, with a report of each |
 //! | `reload` | the same beside the loop, on a thread of its own |
 //! | `watch` | when a file has changed |
+//! | `places` | the folders that all of these are read from |
 
 mod directory;
 mod load;
 mod manifest;
+mod places;
 mod refusal;
 mod reload;
 mod source;
@@ -22,6 +24,7 @@ mod watch;
 
 pub use load::{ListReport, Load, load};
 pub use manifest::Action;
+pub use places::places;
 pub use refusal::ListError;
 pub use reload::Reload;
 pub use stamp::Watched;

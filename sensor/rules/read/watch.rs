@@ -179,7 +179,7 @@ impl AsFd for Watcher {
 
 /// The directories, and the name in each, that decide what a path leads to: where it is, and where each
 /// symbolic link on the way is.
-fn steps(path: &Path) -> Vec<(PathBuf, Option<OsString>)> {
+pub(super) fn steps(path: &Path) -> Vec<(PathBuf, Option<OsString>)> {
     let mut steps = vec![(path.parent().unwrap_or(Path::new("")).to_owned(), path.file_name().map(OsString::from))];
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {

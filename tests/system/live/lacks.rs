@@ -283,7 +283,7 @@ fn live_a_hundred_starts_leave_nothing_in_the_kernel() {
     let pinned = Pins::all();
     for round in 0..rounds {
         let sensor = Sensor::start(&lab, &[]);
-        let held = Objects::of_process(sensor.pid());
+        let held = Objects::of_process(sensor.part("kernel"));
         assert!(held.0.iter().all(|ids| ids.len() > 3), "it holds programs, maps and links");
         assert_eq!(held.in_both(&Objects::of_kernel()), held.0.iter().map(BTreeSet::len).sum::<usize>());
         if round % 2 == 0 {

@@ -131,6 +131,12 @@ impl Sensor {
         self.child.id()
     }
 
+    /// The process of one of its parts.
+    pub fn part(&self, name: &str) -> u32 {
+        let parts = parts(self.pid());
+        parts.iter().find(|(part, _)| part == name).unwrap_or_else(|| panic!("no part {name}: {parts:?}")).1
+    }
+
     pub fn ended(&mut self) -> ExitStatus {
         ended(&mut self.child)
     }
@@ -147,6 +153,19 @@ impl Drop for Sensor {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Name and pid of each process that `parent` has started, `dnstrail-` left out of the name.
+pub fn parts(parent: u32) -> Vec<(String, u32)> {
+    let stats = fs::read_dir("/proc").expect("/proc is mounted").flatten();
+    let stats = stats.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
+    let of_child = |stat: String| {
+        let (head, tail) = stat.rsplit_once(')')?;
+        let (pid, name) = head.split_once(" (")?;
+        let is_child = tail.split_whitespace().nth(1)? == parent.to_string();
+        is_child.then(|| (name.trim_start_matches("dnstrail-").to_owned(), pid.parse().expect("a pid")))
+    };
+    stats.filter_map(of_child).collect()
 }
 
 /// Waits for the end of a process.
