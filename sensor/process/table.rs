@@ -1,12 +1,14 @@
 //! The table of images, and how it is filled, asked and kept within its bounds.
 
 mod names;
+mod waiting;
 
 use std::collections::{HashMap, VecDeque};
 use std::mem::size_of;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use self::waiting::Waiting;
 use super::lineage::Lineage;
 use super::namespaces::Namespaces;
 use super::{ANCESTORS, Process, image};
@@ -37,6 +39,7 @@ pub struct Processes {
     accounts: Accounts,
     namespaces: Namespaces,
     pub(super) metrics: Arc<Metrics>,
+    waiting: Waiting,
     slots: Vec<Slot>,
     free: Vec<usize>,
     images: HashMap<TaskKey, usize>,
@@ -74,6 +77,7 @@ impl Processes {
             namespaces: Namespaces::default(),
             host,
             metrics,
+            waiting: Waiting::default(),
             slots: Vec::new(),
             free: Vec::new(),
             images: HashMap::new(),
@@ -87,6 +91,12 @@ impl Processes {
     /// Takes an image as the kernel describes it. A second description that lacks something is not taken: a
     /// process that exits has lost its memory, and with it its executable and arguments.
     pub fn record(&mut self, record: &ProcessRecord<'_>) {
+        if !self.wait_with_exec(record) {
+            self.take_record(record);
+        }
+    }
+
+    fn take_record(&mut self, record: &ProcessRecord<'_>) {
         if self.image(&record.process).is_some_and(|known| lacks_something(record, known)) {
             return;
         }
@@ -104,6 +114,12 @@ impl Processes {
 
     /// Takes a fork: the child runs the program of its parent. Nothing is made up where the parent is not known.
     pub fn fork(&mut self, fork: &Fork) {
+        if !self.wait_with_fork(fork) {
+            self.take_fork(fork);
+        }
+    }
+
+    fn take_fork(&mut self, fork: &Fork) {
         let Some(Lineage { parent: Some(parent), ancestors, .. }) = self.lineage(&fork.parent) else { return };
         let image = Process {
             key: fork.child,
@@ -120,6 +136,11 @@ impl Processes {
     }
 
     pub fn exit(&mut self, exit: &Exit) {
+        self.wait_with_exit(exit);
+        self.take_exit(exit);
+    }
+
+    fn take_exit(&mut self, exit: &Exit) {
         // By pid and start: the record of its last exec may have been lost.
         if let Some(&slot) = self.live.get(&exit.process.pid)
             && self.slots[slot].image.as_ref().is_some_and(|image| image.key.start == exit.process.start)
@@ -133,11 +154,13 @@ impl Processes {
     /// the Unix epoch.
     pub fn tick(&mut self, now: u64) {
         self.expire(now);
+        self.expire_waiting(now);
         self.take_late_answers();
     }
 
     /// The image with exactly this key: never another one with the same pid.
     pub fn get(&mut self, key: &TaskKey) -> Option<Rc<Process>> {
+        self.make_waiting(key);
         let slot = *self.images.get(key)?;
         self.slots[slot].used = true;
         let image = self.slots[slot].image.clone()?;
@@ -172,18 +195,19 @@ impl Processes {
     /// Images of live processes, and of those gone or replaced a moment ago.
     #[must_use]
     pub fn len(&self) -> (usize, usize) {
-        (self.live.len(), self.retired.len())
+        let (live, ended) = self.waiting.len();
+        (self.live.len() + live, self.retired.len() + ended)
     }
 
     /// Bytes of all images, live and retired: some 50,000 usual ones fit.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.waiting.bytes()
     }
 
     /// Past half of the bound an image keeps only the beginning of its arguments.
     pub(super) fn is_short_of_memory(&self) -> bool {
-        self.bytes > self.metrics.memory.processes.bound() / 2
+        self.bytes() > self.metrics.memory.processes.bound() / 2
     }
 
     fn image(&self, key: &TaskKey) -> Option<&Rc<Process>> {
@@ -193,14 +217,17 @@ impl Processes {
     /// The lineage of the children of this process. The processes above are completed first, as far as they are
     /// known.
     fn lineage(&mut self, key: &TaskKey) -> Option<Lineage> {
+        self.make_waiting(key);
         let mut missing = Vec::new();
         let mut next = *self.images.get(key)?;
         while missing.len() < ANCESTORS
             && self.slots[next].lineage.is_none()
             && let Some(image) = &self.slots[next].image
             && image.parent.is_none()
-            && let Some(&above) = image.parent_key.and_then(|parent| self.images.get(&parent))
+            && let Some(parent) = image.parent_key
         {
+            self.make_waiting(&parent);
+            let Some(&above) = self.images.get(&parent) else { break };
             missing.push(next);
             next = above;
         }
@@ -246,7 +273,7 @@ impl Processes {
         {
             self.retire(before, time);
         }
-        if newest && self.live.len() >= LIVE {
+        if newest && self.live.len() + self.waiting.len().0 >= LIVE {
             self.evict();
         }
         let slot = Slot { image: None, lineage: None, bytes: 0, live: newest, used: false };
@@ -292,7 +319,7 @@ impl Processes {
     /// Forgets images until all of them fit their share, those retired longest ago first.
     fn make_space(&mut self) {
         let bound = self.metrics.memory.processes.bound();
-        while self.bytes > bound {
+        while self.bytes() > bound {
             if let Some((_, index)) = self.retired.pop_front() {
                 self.metrics.losses.process_evicted.add(1);
                 self.forget(index);

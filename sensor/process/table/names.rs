@@ -79,7 +79,7 @@ impl Processes {
 
     /// Whether names of user and group that were not known when the image was made may be known now.
     pub(super) fn may_be_named(&self, image: &Process) -> bool {
-        image.foreign_mounts
+        image.mount_namespace != self.host.mount_namespace
             && image.user_name.is_none()
             && image.group_name.is_none()
             && matches!(self.namespaces.sight(image.mount_namespace), Sight::Known([true, _] | [_, true]))
