@@ -13,6 +13,7 @@ pub mod event;
 pub mod field;
 pub mod host;
 pub mod input;
+pub mod invariant;
 pub mod journal;
 pub mod json;
 pub mod metrics;

@@ -91,6 +91,8 @@ counts! {
         kernel_probe_skipped,
         /// Ring records that do not decode.
         record_invalid,
+        /// Facts that hold by construction and did not: a fault of the sensor, after which a document may be wrong.
+        invariant_broken,
         /// Packets left in the ring because the sensor had to end.
         packet_abandoned,
         /// Packets that are not IPv4 or IPv6 with a readable TCP or UDP header.

@@ -22,22 +22,23 @@ const FOLDERS: &str = "
     metrics:
     bounded:
     input:
+    invariant:
     shown:
-    json: shown
+    json: invariant shown
     field:
     name:
     observe:
     walls:
     part:
     event: skeleton
-    dns:
-    net: metrics
+    dns: invariant
+    net: invariant metrics
     host: event metrics part walls input
-    process: host event metrics
-    rules: name input shown
+    process: invariant host event metrics
+    rules: invariant name input shown
     alert: field process rules event metrics
-    schema: alert field json net process host rules event
-    sighting: observe dns name json schema alert field net process rules event metrics
+    schema: invariant alert field json net process host rules event
+    sighting: invariant observe dns name json schema alert field net process rules event metrics
     pipeline: sighting alert net process host rules event metrics
     probe: skeleton event metrics observe part walls
     replay: input event metrics

@@ -16,6 +16,8 @@ pub use numbers::{Class, ErrorInfo, Opcode, Rcode, Type};
 
 use text::Span;
 
+use crate::invariant::Invariant;
+
 /// A decoded message; decode into the same one again and again, it allocates only to grow.
 #[derive(Debug, Default, Clone)]
 pub struct Message {
@@ -160,7 +162,7 @@ impl Message {
             cache_flush: parts.cache_flush,
             data: parts.data.of(&self.text),
             address: parts.address,
-            hints: self.hints.get(parts.hints.clone()).unwrap_or_default(),
+            hints: self.hints.get(parts.hints.clone()).holds(),
             target: parts.target.map(|target| target.of(&self.text)),
         })
     }

@@ -9,6 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Datelike, Timelike};
 
+use crate::invariant::Invariant;
+
 /// A part of the text of a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Span {
@@ -18,7 +20,7 @@ pub(super) struct Span {
 
 impl Span {
     pub(super) fn of(self, text: &str) -> &str {
-        text.get(self.start as usize..self.end as usize).unwrap_or_default()
+        text.get(self.start as usize..self.end as usize).holds()
     }
 }
 
@@ -47,7 +49,7 @@ impl Text {
     }
 
     pub(super) fn finish(self) -> String {
-        String::from_utf8(self.0).unwrap_or_default()
+        String::from_utf8(self.0).ok().holds()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -153,10 +155,9 @@ impl Text {
 
     /// Writes base64 with padding (RFC 4648 4).
     pub(super) fn base64(&mut self, bytes: &[u8]) {
-        let (start, length) = (self.0.len(), base64::encoded_len(bytes.len(), true));
-        self.0.resize(start + length.unwrap_or_default(), 0);
-        let written = STANDARD.encode_slice(bytes, self.0.get_mut(start..).unwrap_or_default());
-        debug_assert!(written.is_ok(), "the space is as long as the digits");
+        let start = self.0.len();
+        self.0.resize(start + base64::encoded_len(bytes.len(), true).holds(), 0);
+        STANDARD.encode_slice(bytes, self.0.get_mut(start..).holds()).ok().holds();
     }
 
     /// Data of a type that is not known, or that is not what its type says (RFC 3597 5).
@@ -212,7 +213,7 @@ impl Text {
 
     /// `YYYYMMDDHHmmSS` in UTC (RFC 4034 3.2).
     pub(super) fn time(&mut self, seconds: u32) {
-        let time = DateTime::from_timestamp_secs(seconds.into()).unwrap_or_default();
+        let time = DateTime::from_timestamp_secs(seconds.into()).holds();
         let (year, month, day) = (time.year().cast_unsigned(), time.month(), time.day());
         let fields = [(year, 4), (month, 2), (day, 2), (time.hour(), 2), (time.minute(), 2), (time.second(), 2)];
         for (value, width) in fields {

@@ -26,6 +26,8 @@ pub use value::{Address, End};
 use repeated::Repeated;
 use value::Second;
 
+use crate::invariant::Invariant;
+
 /// The buffers that a writer keeps from one line to the next, so that a line needs no allocation.
 #[derive(Debug, Default, Clone)]
 pub struct Memory {
@@ -74,7 +76,7 @@ impl<'a> Json<'a> {
     /// The bytes between two positions: whole fields, each with its comma.
     #[must_use]
     pub fn range(&self, range: Range<usize>) -> &[u8] {
-        self.bytes.get(range).unwrap_or_default()
+        self.bytes.get(range).holds()
     }
 
     /// Writes again what [`Self::range`] gave before.

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use chrono::{DateTime, Datelike};
 
 use super::digits::pair;
+use crate::invariant::Invariant;
 
 /// A few bytes of JSON, at most `SIZE`.
 #[derive(Debug, Clone, Copy)]
@@ -216,8 +217,7 @@ impl Second {
     fn turn_day(&mut self, day: u64) {
         // A day of `u64` nanoseconds is within the years that chrono has.
         let date = i64::try_from(day * DAY).ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
-        debug_assert!(date.is_some(), "day {day}");
-        let date = date.unwrap_or_default();
+        let date = date.holds();
         let [year, month, day_of_month] = [date.year().unsigned_abs(), date.month(), date.day()].map(u64::from);
         self.day = day;
         self.text[1..3].copy_from_slice(&pair(year / 100));

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::error::{EXTENSION_HEADERS, PacketError};
+use crate::invariant::Invariant;
 
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
@@ -98,7 +99,7 @@ fn version6(bytes: &[u8]) -> Result<Datagram<'_>, PacketError> {
 }
 
 fn address6(header: &[u8; 40], at: usize) -> IpAddr {
-    let octets = header.get(at..).and_then(|bytes| bytes.first_chunk::<16>()).copied().unwrap_or_default();
+    let octets = header.get(at..).and_then(|bytes| bytes.first_chunk::<16>()).copied().holds();
     IpAddr::V6(Ipv6Addr::from(octets))
 }
 

@@ -1,5 +1,7 @@
 //! The arguments of one image, as one text: thousands of short ones must not become thousands of strings.
 
+use crate::invariant::Invariant;
+
 /// Arguments that are listed one by one. A command line of more is a generated one; all of it stands in
 /// [`Arguments::command_line`].
 pub const LISTED: usize = 1_024;
@@ -46,7 +48,7 @@ impl Arguments {
         let mut start = 0;
         self.ends.iter().map(move |end| {
             let end = *end as usize;
-            let argument = self.text.get(start..end).unwrap_or_default();
+            let argument = self.text.get(start..end).holds();
             // A space stands behind each but the last.
             start = end + 1;
             argument

@@ -12,6 +12,7 @@ use super::index::names::{Allow, EntryRef, Names};
 use super::index::networks::Networks;
 use super::list::{Entry, List};
 use super::lists::{Counts, Format};
+use crate::invariant::Invariant;
 use crate::name::Network;
 
 /// One compiled set of lists. A reload replaces it as a whole.
@@ -45,7 +46,7 @@ impl Rules {
         let before = found.len();
         let mut exceptions = Exceptions::default();
         self.names.each(name, |entry| {
-            let others = found.get_mut(before..).unwrap_or_default();
+            let others = found.get_mut(before..).holds();
             // From the shortest to the longest: a later entry of the same list is the better one.
             match others.iter_mut().find(|other| other.is_like(entry)) {
                 Some(shorter) => *shorter = entry,
@@ -55,7 +56,7 @@ impl Rules {
         });
         exceptions.apply(before, found);
         if found.len() > before + 1 {
-            found.get_mut(before..).unwrap_or_default().sort_by_key(|entry| entry.part);
+            found.get_mut(before..).holds().sort_by_key(|entry| entry.part);
         }
     }
 
@@ -64,7 +65,7 @@ impl Rules {
         let before = found.len();
         let mut exceptions = Exceptions::default();
         self.each_of_address(address, |entry| {
-            let others = found.get(before..).unwrap_or_default();
+            let others = found.get(before..).holds();
             if !others.iter().any(|other| other.is_like(entry)) {
                 found.push(entry);
             }
@@ -76,7 +77,7 @@ impl Rules {
     /// The entry that `name` matched.
     #[must_use]
     pub fn entry_of_name(&self, name: &str, entry: EntryRef) -> Option<Entry> {
-        self.entry(entry, name.get(entry.part..).unwrap_or_default().into())
+        self.entry(entry, name.get(entry.part..).holds().into())
     }
 
     /// The entry that `address` matched.
@@ -185,7 +186,7 @@ impl Exceptions {
             let mut kept = before;
             for at in before..found.len() {
                 let Some(entry) = found.get(at).copied() else { break };
-                let looked_at = found.get(before..).unwrap_or_default();
+                let looked_at = found.get(before..).holds();
                 let excepted =
                     looked_at.iter().any(|other| other.class.list == entry.class.list && other.class.is_exception());
                 if !excepted {

@@ -7,6 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
+use crate::invariant::Invariant;
+
 /// `1:` and the SHA-1 of the flow in base64, in quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CommunityId([u8; LENGTH]);
@@ -62,7 +64,7 @@ impl Input {
     }
 
     fn filled(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
+        self.bytes.get(..self.length).holds()
     }
 }
 

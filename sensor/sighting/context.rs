@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{Document, Emit};
 use crate::alert::{Match, Summary, WatchList, Windows};
 use crate::event::{Command, Task, TaskKey};
+use crate::invariant;
 use crate::metrics::Metrics;
 use crate::observe::Observe;
 use crate::process::{Actor, Process, Processes};
@@ -86,6 +87,7 @@ impl Context {
 
     /// Has the losses since the last call reported, with the processes to which they are due.
     pub(crate) fn report_losses(&mut self, now: u64, out: &mut dyn Emit) {
+        self.metrics.losses.invariant_broken.set(invariant::broken());
         self.culprits.sort_by_key(|culprit| Reverse(culprit.count));
         out.tick(now, &self.culprits);
         self.culprits.clear();

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::super::list::Metadata;
 use super::names::Class;
+use crate::invariant::Invariant;
 
 /// A longer text is cut: a remark goes into every alert that its entry raises.
 const LONGEST_TEXT: usize = 512;
@@ -77,7 +78,7 @@ impl DetailsWriter {
         let mut text = text;
         if text.len() > LONGEST_TEXT {
             let end = (0..=LONGEST_TEXT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-            text = text.get(..end).unwrap_or_default();
+            text = text.get(..end).holds();
         }
         if let Some(known) = self.known.get(text) {
             return *known;

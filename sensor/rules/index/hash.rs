@@ -3,6 +3,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+use crate::invariant::Invariant;
 use crate::name::label_start;
 
 /// The secret of one run.
@@ -57,7 +58,7 @@ impl Key {
         let (mut hash, mut labels) = (self.root(), 0);
         let mut end = name.len();
         while let Some(start) = label_start(name, end) {
-            hash = self.extend(hash, name.get(start..end).unwrap_or_default());
+            hash = self.extend(hash, name.get(start..end).holds());
             labels += 1;
             if start == 0 {
                 break;

@@ -16,6 +16,7 @@
 //! taken for one of 2,200,000 others once in 10^17 suffixes: at a million queries a second, in thousands of years.
 
 use super::hash::{Hash, Key};
+use crate::invariant::Invariant;
 use crate::name::label_start;
 
 /// Names of one bucket, on average.
@@ -171,7 +172,7 @@ impl Names {
                 return;
             }
             let Some(start) = label_start(bytes, end) else { return };
-            hash = self.key.extend(hash, bytes.get(start..end).unwrap_or_default());
+            hash = self.key.extend(hash, bytes.get(start..end).holds());
             if self.depths >> depth & 1 == 1 {
                 self.suffix(hash, start, &mut found);
             }
@@ -191,7 +192,7 @@ impl Names {
             return;
         }
         let wanted = Record::new(hash, Origin { class: 0, at: 0 });
-        let bucket = self.records.get(first_record(*word)..first_record(*next)).unwrap_or_default();
+        let bucket = self.records.get(first_record(*word)..first_record(*next)).holds();
         for record in bucket.iter().filter(|record| record.is_same_name(&wanted)) {
             let Some(class) = self.classes.get(usize::from(record.class)).copied() else { return };
             let fits = match class.scope {

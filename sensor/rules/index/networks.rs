@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::names::{Class, Origin, Repeated};
+use crate::invariant::Invariant;
 use crate::name::Network;
 
 #[derive(Default)]
@@ -131,9 +132,8 @@ impl<B: Bits> Table<B> {
                 continue;
             };
             let first = start + group.partition_point(|network| *network < wanted);
-            let same =
-                self.networks.get(first..*end).unwrap_or_default().iter().take_while(|network| **network == wanted);
-            for (_, origin) in same.zip(self.origins.get(first..).unwrap_or_default()) {
+            let same = self.networks.get(first..*end).holds().iter().take_while(|network| **network == wanted);
+            for (_, origin) in same.zip(self.origins.get(first..).holds()) {
                 found(network, *origin);
             }
         }

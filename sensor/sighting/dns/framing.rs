@@ -5,6 +5,7 @@
 //! however odd. Where the first byte, or more than the rest of one message, was not seen, the start
 //! of a packet is taken as the start of a message if what stands there looks like one.
 
+use crate::invariant::Invariant;
 use crate::net::Framing;
 
 /// The length of a message, and its header (RFC 1035 4.1.1).
@@ -156,7 +157,7 @@ impl LengthPrefix {
                     return self.lose(bytes);
                 }
                 self.trusted = true;
-                message(whole.get(PREFIX..).unwrap_or_default());
+                message(whole.get(PREFIX..).holds());
                 bytes = rest;
                 continue;
             }
@@ -180,7 +181,7 @@ impl LengthPrefix {
             }
             if have == PREFIX + length {
                 self.trusted = true;
-                message(self.partial.get(PREFIX..).unwrap_or_default());
+                message(self.partial.get(PREFIX..).holds());
                 self.partial.clear();
             }
         }
