@@ -82,18 +82,19 @@ __noinline u32 judge_datagram(u64 buffer_at, u64 socket_at, u64 packed, u32 vers
 	struct ends_record ends = {};
 	struct socket_state *state;
 	u64 id = socket_id(sk);
+	u32 of_dns, end;
 	bool is_translated;
-	u32 end;
 
 	unpack_transport(packed, &transport);
 	state = hashed_state(id, false);
 	if (!find_ends(&packet, &transport, sk, state, &ends, &is_translated))
 		return 0;
-	if (!is_dns_port(ends.source_port) && !is_dns_port(ends.destination_port))
+	of_dns = dns_ends(ends.source_port, ends.destination_port);
+	if (!of_dns)
 		return 0;
 	if (!state)
 		state = hashed_state(id, true);
-	end = conversation_end(&packet, &transport, &ends, state, true);
+	end = conversation_end(&packet, &transport, &ends, of_dns, state, true);
 	if (!is_observed(end))
 		return 0;
 	/* Bytes in pages are read without the ends beside them: that packet shows those behind NAT. */
@@ -107,7 +108,7 @@ __noinline u32 judge_datagram(u64 buffer_at, u64 socket_at, u64 packed, u32 vers
  */
 __noinline int introduce_sender(u64 socket_at)
 {
-	const struct task_struct *task = (const void *)bpf_get_current_task();
+	const struct task_struct *task = current_task();
 	struct task_key key = {};
 
 	if (!sends_now((const void *)socket_at, task, IPPROTO_UDP))
@@ -120,7 +121,7 @@ __noinline int introduce_sender(u64 socket_at)
 
 /* A datagram of this socket leaves, with the flags that it was judged to have. */
 static __always_inline void judged_leaves(const struct packet *packet, const struct ends_record *ends,
-					  bool is_translated, const struct sock *sk, u32 flags)
+					  const struct sock *sk, u32 flags)
 {
 	struct packet_record head = {};
 	struct socket_state *state;
@@ -132,14 +133,14 @@ static __always_inline void judged_leaves(const struct packet *packet, const str
 	fill_sender(&head, sk, state);
 	head.network_namespace = packet_namespace(sk, state);
 	fill_header(&head.header, RECORD_PACKET, head.header.flags);
-	send_packet(packet, &head, ends, is_translated);
+	send_packet(packet, &head, ends);
 }
 
 __noinline int datagram_leaves(u64 buffer_at, u64 socket_at, u32 flags)
 {
 	const struct packet packet = kernel_packet((const void *)buffer_at);
 
-	judged_leaves(&packet, NULL, false, (const void *)socket_at, flags);
+	judged_leaves(&packet, NULL, (const void *)socket_at, flags);
 	return 0;
 }
 
@@ -153,7 +154,7 @@ __noinline int translated_leaves(u64 buffer_at, u64 socket_at, u64 packed, u32 v
 
 	unpack_transport(packed, &transport);
 	if (find_ends(&packet, &transport, sk, hashed_state(socket_id(sk), false), &ends, &is_translated))
-		judged_leaves(&packet, &ends, true, sk, flags);
+		judged_leaves(&packet, &ends, sk, flags);
 	return 0;
 }
 
@@ -250,10 +251,9 @@ static __always_inline void skb_arrives(struct sock *sk, const struct sk_buff *t
 	const struct packet packet = kernel_packet(buffer);
 	struct transport transport = {};
 	struct packet_record head = {};
-	struct ends_record ends = {};
 	struct segment segment = {};
 	struct socket_state *state;
-	u32 end;
+	u32 of_dns, end;
 
 	if ((family != AF_INET && family != AF_INET6) || !find_kernel_transport(&packet, &transport))
 		return;
@@ -262,17 +262,16 @@ static __always_inline void skb_arrives(struct sock *sk, const struct sk_buff *t
 	if (transport.protocol == IPPROTO_TCP &&
 	    (!load_segment(&packet, &transport, &segment) || !has_content(&segment)))
 		return;
-	if (!load_ends(&packet, &transport, &ends))
-		return;
 	head.socket = socket_id(sk);
-	state = socket_state(sk, head.socket, are_both_of_dns(&ends));
-	end = conversation_end(&packet, &transport, &ends, state, false);
+	of_dns = dns_ends(transport.source, transport.destination);
+	state = socket_state(sk, head.socket, of_dns == (SOURCE_OF_DNS | DESTINATION_OF_DNS));
+	end = conversation_end(&packet, &transport, NULL, of_dns, state, false);
 	if (!is_observed(end))
 		return;
 	head.header.flags = end;
 	if (transport.protocol != IPPROTO_TCP)
 		head.segment_size = segment_size(buffer);
-	packet_arrives(&packet, &transport, &ends, sk, state, &head);
+	packet_arrives(&packet, &transport, sk, BPF_CORE_READ(sk, sk_type), state, &head);
 }
 
 #endif

@@ -97,17 +97,17 @@ static __always_inline void list_iter(struct pieces *pieces, const struct iov_it
 	pieces->next = 0;
 }
 
-/* Finds the current piece. False: there is none. */
-static __always_inline bool select_piece(struct pieces *pieces)
+/* Finds the current piece. False: there is none. `is_packet`: of a packet's buffer, not of a send call. */
+static __always_inline bool select_piece(struct pieces *pieces, const bool is_packet)
 {
 	u64 piece[2];
 
-	if (pieces->linear) {
+	if (is_packet && pieces->linear) {
 		pieces->from = pieces->start;
 		pieces->rest = pieces->linear;
 		return true;
 	}
-	if (pieces->source == ITERATED_USER) {
+	if (!is_packet && pieces->source == ITERATED_USER) {
 		pieces->from = pieces->list;
 		pieces->rest = ~0ULL;
 		return true;
@@ -115,7 +115,7 @@ static __always_inline bool select_piece(struct pieces *pieces)
 	if (pieces->index >= pieces->count ||
 	    bpf_probe_read_kernel(piece, sizeof(piece), (void *)(pieces->list + pieces->index * 16)))
 		return false;
-	if (pieces->source == ITERATED_PAGES) {
+	if (is_packet || pieces->source == ITERATED_PAGES) {
 		pieces->from = page_address(piece[0]) + (piece[1] >> 32);
 		pieces->rest = (u32)piece[1];
 		/* Bit 0: memory of a device, not a page (v6.10 netmem). */
@@ -130,18 +130,19 @@ static __always_inline bool select_piece(struct pieces *pieces)
  * Appends to `to` until it holds `wanted` bytes; *at are there already. `to`
  * has space for COPY_BYTES more than `capacity`. False: not all of it.
  */
-static __noinline bool copy_pieces(u8 *to, u32 *at, u32 wanted, const u32 capacity, struct pieces *pieces)
+static __always_inline bool copy_pieces(u8 *to, u32 *at, u32 wanted, const u32 capacity, struct pieces *pieces,
+					const bool is_packet, const int turns)
 {
-	for (int turn = 0; turn < COPY_TURNS; turn++) {
+	for (int turn = 0; turn < turns; turn++) {
 		u32 begin = *(volatile u32 *)at, size;
 		u64 from, rest;
 		long failed;
 
 		if (begin >= wanted)
 			return true;
-		if (!pieces->linear && pieces->index >= pieces->count && pieces->next)
+		if (is_packet && !pieces->linear && pieces->index >= pieces->count && pieces->next)
 			list_next_buffer(pieces);
-		if (!select_piece(pieces))
+		if (!select_piece(pieces, is_packet))
 			return false;
 		/* Out of memory again, so that the verifier goes on with one state for all kinds of pieces. */
 		from = *(volatile u64 *)&pieces->from + pieces->offset;
@@ -153,7 +154,7 @@ static __noinline bool copy_pieces(u8 *to, u32 *at, u32 wanted, const u32 capaci
 			pieces->offset += size;
 		} else {
 			pieces->offset = 0;
-			if (pieces->linear)
+			if (is_packet && pieces->linear)
 				pieces->linear = 0;
 			else
 				pieces->index++;
@@ -163,7 +164,7 @@ static __noinline bool copy_pieces(u8 *to, u32 *at, u32 wanted, const u32 capaci
 		asm volatile("" : "+r"(size), "+r"(begin));
 		if (begin > capacity || size > COPY_BYTES)
 			return false;
-		if (pieces->source == ITERATED_USER || pieces->source == ITERATED_IOVEC)
+		if (!is_packet && (pieces->source == ITERATED_USER || pieces->source == ITERATED_IOVEC))
 			failed = bpf_probe_read_user(to + begin, size, (void *)from);
 		else
 			failed = bpf_probe_read_kernel(to + begin, size, (void *)from);
@@ -172,6 +173,11 @@ static __noinline bool copy_pieces(u8 *to, u32 *at, u32 wanted, const u32 capaci
 		*(volatile u32 *)at = begin + size;
 	}
 	return *(volatile u32 *)at >= wanted;
+}
+
+static __noinline bool copy_buffer(u8 *to, u32 *at, u32 wanted, const u32 capacity, struct pieces *pieces)
+{
+	return copy_pieces(to, at, wanted, capacity, pieces, true, COPY_TURNS);
 }
 
 #endif

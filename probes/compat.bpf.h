@@ -8,6 +8,24 @@
 
 #include "kernel.bpf.h"
 
+/*
+ * v5.15, a396eda5517a: every program may have the current task as a pointer of
+ * its type, which is followed by plain loads instead of a helper for each
+ * step. Set before the load.
+ */
+const volatile bool tasks_are_typed = false;
+
+static __always_inline const struct task_struct *current_task(void)
+{
+	if (tasks_are_typed)
+		return (const void *)bpf_get_current_task_btf();
+	return (const void *)bpf_get_current_task();
+}
+
+/* A field behind current_task(), or behind a typed argument. */
+#define FOLLOW(pointer, ...) \
+	(tasks_are_typed ? ___arrow(pointer, __VA_ARGS__) : BPF_CORE_READ(pointer, __VA_ARGS__))
+
 /* v5.7, d1e7fd6462ca: task_struct.self_exec_id grew from u32 to u64. */
 struct task_struct___exec_id {
 	u64 self_exec_id;
@@ -18,6 +36,8 @@ static __always_inline u32 task_exec_id(const struct task_struct *task)
 	const struct task_struct___exec_id *t = (const void *)task;
 	u64 exec_id = 0;
 
+	if (tasks_are_typed)
+		return t->self_exec_id;
 	bpf_core_read(&exec_id, bpf_core_field_size(t->self_exec_id), &t->self_exec_id);
 	return (u32)exec_id;
 }

@@ -83,7 +83,7 @@ static __always_inline void fill_ends(struct connection_record *record, const st
 /* Runs in the context of the task that connects. */
 static __always_inline void connection_begins(const struct sock *sk, u64 socket)
 {
-	const struct task_struct *task = (const void *)bpf_get_current_task();
+	const struct task_struct *task = current_task();
 	struct connection_record record = {};
 	struct address address;
 	bool is_waiting;

@@ -21,6 +21,13 @@ static __always_inline bool is_multicast(const u8 *address)
 	return address[0] == 0xff;
 }
 
+static __always_inline bool is_to_many(const struct packet *packet, const struct transport *transport)
+{
+	struct ends_record ends;
+
+	return load_ends(packet, transport, &ends) && is_multicast(ends.destination);
+}
+
 /* Distinguishes other ends, which are few. */
 static __always_inline u32 peer_hash(const u8 *address, u16 port)
 {
@@ -37,17 +44,22 @@ static __always_inline u32 peer_hash(const u8 *address, u16 port)
  * socket that gets a query from a peer that it asked.
  */
 static __always_inline u32 datagram_end(const struct packet *packet, const struct transport *transport,
-					const struct ends_record *ends, struct socket_state *state, bool egress)
+					const struct ends_record *given, struct socket_state *state, bool egress)
 {
-	const u8 *address = egress ? ends->destination : ends->source;
-	u32 peer = peer_hash(address, egress ? ends->destination_port : ends->source_port);
+	struct ends_record ends;
 	bool answers;
+	u32 peer;
 	u8 flags;
 
+	if (given)
+		__builtin_memcpy(&ends, given, sizeof(ends));
+	else if (!load_ends(packet, transport, &ends))
+		return 0;
+	peer = egress ? peer_hash(ends.destination, ends.destination_port) : peer_hash(ends.source, ends.source_port);
 	if (load_bytes(packet, transport->offset + 8 + 2, &flags, sizeof(flags)))
 		return egress ? PACKET_CLIENT : PACKET_SERVER;
 	answers = flags >> 7;
-	if (!state || is_multicast(ends->destination))
+	if (!state || is_multicast(ends.destination))
 		return egress != answers ? PACKET_CLIENT : PACKET_SERVER;
 	if (egress) {
 		if (answers && is_among(state->heard, peer))
@@ -66,23 +78,19 @@ static __always_inline u32 datagram_end(const struct packet *packet, const struc
 /*
  * Is this socket the client or the server of the conversation? The ports show
  * it where only one of them is a DNS port; else the SYN does for TCP. 0: not
- * known.
+ * known. `of_dns`: see dns_ends. `given`: the ends before NAT; NULL: there is no NAT.
  */
 static __always_inline u32 conversation_end(const struct packet *packet, const struct transport *transport,
-					    const struct ends_record *ends, struct socket_state *state, bool egress)
+					    const struct ends_record *given, u32 of_dns, struct socket_state *state,
+					    bool egress)
 {
-	if (!is_dns_port(egress ? ends->source_port : ends->destination_port))
-		return PACKET_CLIENT;
-	if (!is_dns_port(egress ? ends->destination_port : ends->source_port))
-		return PACKET_SERVER;
+	if (!(of_dns & (egress ? SOURCE_OF_DNS : DESTINATION_OF_DNS)))
+		return any(PACKET_CLIENT);
+	if (!(of_dns & (egress ? DESTINATION_OF_DNS : SOURCE_OF_DNS)))
+		return any(PACKET_SERVER);
 	if (transport->protocol == IPPROTO_TCP)
-		return state && state->has_opened ? PACKET_CLIENT : 0;
-	return datagram_end(packet, transport, ends, state, egress);
-}
-
-static __always_inline bool are_both_of_dns(const struct ends_record *ends)
-{
-	return is_dns_port(ends->source_port) && is_dns_port(ends->destination_port);
+		return any(state && state->has_opened ? PACKET_CLIENT : 0);
+	return any(datagram_end(packet, transport, given, state, egress));
 }
 
 static __always_inline bool is_observed(u32 end)

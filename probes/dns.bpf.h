@@ -28,6 +28,25 @@ static __always_inline const struct sock *packet_socket(struct __sk_buff *skb)
 	return BPF_CORE_READ((const struct sk_buff *)skb, sk);
 }
 
+/* Where the state of the socket does not say it all. */
+static __always_inline const struct sock *kernel_socket(struct __sk_buff *skb, const struct transport *transport,
+							const struct socket_state *state)
+{
+	if (transport->protocol != IPPROTO_TCP && state && state->network_namespace && !state->before.sum)
+		return NULL;
+	return packet_socket(skb);
+}
+
+/* None of its bytes lies in pages. */
+static __always_inline bool is_linear(struct __sk_buff *skb)
+{
+	const u8 *data = (const void *)(long)skb->data, *end = (const void *)(long)skb->data_end;
+	u32 length = skb->len;
+
+	/* The verifier wants a bound; and a longer one is not linear. */
+	return length < 65536 && data + length <= end;
+}
+
 /* Read in one instruction: the verifier forbids calculations with such an address, which the compiler would do first. */
 #define FIELD_AT(size, context, offset)                                                \
 	({                                                                             \
@@ -89,7 +108,7 @@ static __always_inline bool has_targets(struct __sk_buff *skb)
 	return state && find_target(state, current_tid());
 }
 
-/* The functions below run for few packets. Not static: it is verified once, and not for each state that it is reached in. */
+/* The functions below run for few packets. Not static: each is verified once, and not for each state that it is reached in. */
 
 static __always_inline struct packet socket_packet(struct __sk_buff *skb)
 {
@@ -101,20 +120,74 @@ static __always_inline u8 ip_version(struct __sk_buff *skb)
 	return skb->protocol == bpf_htons(ETH_P_IP) ? 4 : 6;
 }
 
-/* A packet with a port of DNS, or of a socket that sends there (so far as NAT did not change it). */
-__noinline int dns_may_leave(struct __sk_buff *skb, u64 packed)
+/* Not a part of what it is called from, whose space on the stack it would take for good. */
+static __noinline bool find_given_ends(const struct bpf_sock *sk, const struct transport *transport,
+				       const struct socket_state *state, struct ends_record *ends)
+{
+	struct ends_record given = {};
+
+	socket_given(sk, transport, state, &given);
+	return undo_translation(ends, &given);
+}
+
+/* Whether an IPv4 packet shows the ends that the program gave. False also where that is not found at once. */
+static __always_inline bool is_as_given(const struct packet *packet, const struct transport *transport,
+					const struct bpf_sock *sk, const struct socket_state *state)
+{
+	u32 addresses[2], source = FIELD(sk, src_ip4), destination = FIELD(sk, dst_ip4);
+	u16 port = bpf_ntohs(FIELD16(sk, dst_port));
+	const struct end *target;
+
+	if (transport->version != 4 || FIELD(sk, src_port) != transport->source)
+		return false;
+	target = state ? find_target(state, current_tid()) : NULL;
+	if (target) {
+		port = target->port;
+		destination = *(const u32 *)&target->address[12];
+	}
+	return !load_bytes(packet, 12, addresses, sizeof(addresses)) && (!source || source == addresses[0]) &&
+	       (!port || (port == transport->destination && destination == addresses[1]));
+}
+
+/* Whether the packet shows other ends than the program gave, as far as the socket knows them; see undo_translation. */
+__noinline int is_translated(struct __sk_buff *skb, u64 packed)
 {
 	const struct packet packet = socket_packet(skb);
 	struct transport transport = { .version = ip_version(skb) };
-	struct ends_record ends = {}, given = {};
+	const struct socket_state *state = NULL;
+	struct bpf_sock *sk = skb->sk;
+	struct ends_record ends;
+
+	unpack_transport(packed, &transport);
+	if (!sk)
+		return 0;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return 0;
+	if (!sk->dst_port && transport.protocol != IPPROTO_TCP)
+		state = socket_state(sk, states_are_stored ? 0 : bpf_get_socket_cookie(skb), false);
+	return !is_as_given(&packet, &transport, sk, state) && load_ends(&packet, &transport, &ends) &&
+	       find_given_ends(sk, &transport, state, &ends);
+}
+
+/* A packet with a port of DNS, or of a socket that sends there. `translated` is known when this is compiled. */
+static __always_inline int dns_may_leave(struct __sk_buff *skb, u64 packed, const bool translated)
+{
+	const struct packet packet = socket_packet(skb);
+	struct transport transport = { .version = ip_version(skb) };
+	struct ends_record ends = {};
 	struct packet_record head = {};
 	struct socket_state *state;
 	struct segment segment = {};
 	struct bpf_sock *sk = skb->sk;
-	bool is_translated;
-	u32 end;
+	const struct sock *kernel_sk;
+	u32 of_dns, end;
 
 	unpack_transport(packed, &transport);
+	of_dns = dns_ends(transport.source, transport.destination);
+	/* Nearly all that a server sends ends here. */
+	if (!translated && !(of_dns & DESTINATION_OF_DNS) && !is_observed(PACKET_SERVER))
+		return 0;
 	if (!sk)
 		return 0;
 	sk = bpf_sk_fullsock(sk);
@@ -123,31 +196,44 @@ __noinline int dns_may_leave(struct __sk_buff *skb, u64 packed)
 	if (transport.protocol == IPPROTO_TCP && (!load_segment(&packet, &transport, &segment) || !has_content(&segment)))
 		return 0;
 	head.socket = bpf_get_socket_cookie(skb);
-	state = socket_state(sk, head.socket, false);
-	if (!load_ends(&packet, &transport, &ends))
-		return 0;
-	socket_given(sk, &transport, state, &given);
-	is_translated = undo_translation(&ends, &given);
-	if (!is_dns_port(ends.source_port) && !is_dns_port(ends.destination_port))
-		return 0;
-	/* Nearly all that a server sends ends here, before anything is kept of its socket. */
-	if (!is_dns_port(ends.destination_port) && !is_observed(PACKET_SERVER))
-		return 0;
-	if (!state)
-		state = socket_state(sk, head.socket, true);
+	state = socket_state(sk, head.socket, !translated);
+	if (translated) {
+		if (!load_ends(&packet, &transport, &ends))
+			return 0;
+		find_given_ends(sk, &transport, state, &ends);
+		of_dns = dns_ends(ends.source_port, ends.destination_port);
+		if (!of_dns || (!(of_dns & DESTINATION_OF_DNS) && !is_observed(PACKET_SERVER)))
+			return 0;
+		if (!state)
+			state = socket_state(sk, head.socket, true);
+	}
 	if (state && (segment.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
 		state->has_opened = 1;
-	end = conversation_end(&packet, &transport, &ends, state, true);
+	end = conversation_end(&packet, &transport, translated ? &ends : NULL, of_dns, state, true);
 	if (!is_observed(end))
 		return 0;
-	head.header.flags = end | zerocopy_flag((const void *)skb);
+	head.header.flags = end | (is_linear(skb) ? 0 : zerocopy_flag((const void *)skb));
+	kernel_sk = kernel_socket(skb, &transport, state);
 	if (transport.protocol == IPPROTO_TCP) {
-		segment_goes(&packet, &ends, is_translated, packet_socket(skb), state, &head, &segment);
-		return 0;
+		if (!state || is_muted(state, head.socket))
+			return 0;
+		fill_writer(&head, kernel_sk, state, &segment);
+	} else {
+		head.segment_size = skb->gso_size;
+		fill_asker(&head, kernel_sk, state);
 	}
-	head.segment_size = skb->gso_size;
-	datagram_goes(&packet, &ends, is_translated, packet_socket(skb), state, &head);
+	leaves(&packet, translated ? &ends : NULL, kernel_sk, state, &head);
 	return 0;
+}
+
+__noinline int plain_may_leave(struct __sk_buff *skb, u64 packed)
+{
+	return dns_may_leave(skb, packed, false);
+}
+
+__noinline int translated_may_leave(struct __sk_buff *skb, u64 packed)
+{
+	return dns_may_leave(skb, packed, true);
 }
 
 __noinline int dns_may_arrive(struct __sk_buff *skb, u64 packed)
@@ -155,11 +241,10 @@ __noinline int dns_may_arrive(struct __sk_buff *skb, u64 packed)
 	const struct packet packet = socket_packet(skb);
 	struct transport transport = { .version = ip_version(skb) };
 	struct packet_record head = {};
-	struct ends_record ends = {};
 	struct segment segment = {};
 	struct socket_state *state;
 	struct bpf_sock *sk = skb->sk;
-	u32 end;
+	u32 of_dns, end;
 
 	unpack_transport(packed, &transport);
 	if (!is_dns_port(transport.source) && !is_observed(PACKET_SERVER))
@@ -171,17 +256,16 @@ __noinline int dns_may_arrive(struct __sk_buff *skb, u64 packed)
 		return 0;
 	if (transport.protocol == IPPROTO_TCP && (!load_segment(&packet, &transport, &segment) || !has_content(&segment)))
 		return 0;
-	if (!load_ends(&packet, &transport, &ends))
-		return 0;
 	head.socket = bpf_get_socket_cookie(skb);
-	state = socket_state(sk, head.socket, are_both_of_dns(&ends));
-	end = conversation_end(&packet, &transport, &ends, state, false);
+	of_dns = dns_ends(transport.source, transport.destination);
+	state = socket_state(sk, head.socket, of_dns == (SOURCE_OF_DNS | DESTINATION_OF_DNS));
+	end = conversation_end(&packet, &transport, NULL, of_dns, state, false);
 	if (!is_observed(end))
 		return 0;
 	head.header.flags = end;
 	if (transport.protocol != IPPROTO_TCP)
 		head.segment_size = skb->gso_size;
-	packet_arrives(&packet, &transport, &ends, packet_socket(skb), state, &head);
+	packet_arrives(&packet, &transport, kernel_socket(skb, &transport, state), sk->type, state, &head);
 	return 0;
 }
 
@@ -191,19 +275,21 @@ int cgroup_egress(struct __sk_buff *skb)
 	struct transport transport;
 	struct packet packet = {};
 	struct bpf_sock *sk;
+	u64 packed;
 
 	if (!find_transport(skb, &packet, &transport))
 		return 1;
-	if (is_dns_port(transport.destination) || is_dns_port(transport.source)) {
-		dns_may_leave(skb, pack_transport(&transport));
-		return 1;
-	}
-	/* NAT may have changed the port already: then the socket knows the one that was asked. */
 	sk = skb->sk;
-	if (!sk)
+	/* NAT may have changed the port already: then the socket knows the one that was asked. */
+	if (!is_dns_port(transport.destination) && !is_dns_port(transport.source) &&
+	    (!sk || !(sk->dst_port ? is_dns_port(bpf_ntohs(sk->dst_port)) :
+				     transport.protocol != IPPROTO_TCP && has_targets(skb))))
 		return 1;
-	if (sk->dst_port ? is_dns_port(bpf_ntohs(sk->dst_port)) : transport.protocol != IPPROTO_TCP && has_targets(skb))
-		dns_may_leave(skb, pack_transport(&transport));
+	packed = pack_transport(&transport);
+	if (is_translated(skb, packed))
+		translated_may_leave(skb, packed);
+	else
+		plain_may_leave(skb, packed);
 	return 1;
 }
 
@@ -356,7 +442,7 @@ int sockets_before(struct bpf_iter__task_file *ctx)
 		record.tid = 0;
 		share_task(&state->asker, &record);
 		state->is_holder = HOLDER;
-	} else if (state->is_holder == HOLDER && state->asker.task.process.start != BPF_CORE_READ(task, group_leader, start_boottime)) {
+	} else if (state->is_holder == HOLDER && state->asker.task.process.start != FOLLOW(task, group_leader, start_boottime)) {
 		state->asker.sum = 0;
 		state->is_holder = HOLDERS;
 	}

@@ -297,6 +297,18 @@ struct bpf_iter__task_file {
 
 #pragma clang attribute pop
 
+/* 0, and any number to the verifier. */
+u64 zero;
+
+/*
+ * The same value, and any number to the verifier. Where it knows the values
+ * that a program computes, it walks all that follows once for each of them.
+ */
+static __always_inline u64 any(u64 value)
+{
+	return value + *(const volatile u64 *)&zero;
+}
+
 /* As user space gives them: sockaddr_in and sockaddr_in6 agree up to the port. */
 struct sockaddr_any {
 	u16 family;

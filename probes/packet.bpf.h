@@ -66,7 +66,7 @@ static __noinline void emit_paged(const struct sk_buff *buffer, const u8 *start,
 	pieces = record_pieces(record, PACKET_MAX);
 	list_buffer(pieces, buffer, start, linear);
 	record->captured = 0;
-	if (!copy_pieces(record->bytes, &record->captured, wanted, PACKET_MAX, pieces)) {
+	if (!copy_buffer(record->bytes, &record->captured, wanted, PACKET_MAX, pieces)) {
 		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
 		count_loss(LOSS_PACKET_READ);
 		return;
@@ -81,15 +81,16 @@ static __noinline void emit_paged(const struct sk_buff *buffer, const u8 *start,
 		return;                                     \
 	}
 
+/* Fewer sizes, as Linux 5.10 walks each of them for each state that it finds the kernel's packets in. */
+static __always_inline void emit_linear(const struct packet *packet, const struct packet_record *head)
+{
+	EMIT_UP_TO(192)
+	EMIT_UP_TO(1536)
+	emit_packet(packet, head, NULL, PACKET_MAX);
+}
+
 static __always_inline void emit_fitting(const struct packet *packet, const struct packet_record *head)
 {
-	/* Fewer sizes, as Linux 5.10 walks each of them for each state that it finds the kernel's packets in. */
-	if (packet->in_kernel) {
-		EMIT_UP_TO(192)
-		EMIT_UP_TO(1536)
-		emit_packet(packet, head, NULL, PACKET_MAX);
-		return;
-	}
 	EMIT_UP_TO(64)
 	EMIT_UP_TO(128)
 	EMIT_UP_TO(192)
@@ -130,26 +131,27 @@ static __always_inline u32 packet_namespace(const struct sock *sk, struct socket
 	return inode;
 }
 
-/* `ends`: NULL where there is no NAT. */
+/* `ends`: as in emit_packet. */
 static __always_inline void send_packet(const struct packet *packet, struct packet_record *head,
-					const struct ends_record *ends, bool is_translated)
+					const struct ends_record *ends)
 {
 	head->length = head->captured = packet->length;
 	if (head->captured > PACKET_MAX) {
 		head->captured = PACKET_MAX;
 		count_loss(LOSS_PACKET_CUT);
 	}
-	if (is_over_budget(&head->task.process, head->captured)) {
+	if (is_over_budget(&head->task.process, head->captured, head->header.time)) {
 		count_loss(LOSS_PACKET_BUDGET);
 		return;
 	}
-	/* A translated packet is linear: see translated_leaves. */
-	if (packet->in_kernel && !is_translated && packet->linear < head->captured)
-		emit_paged(packet->buffer, packet->start, packet->linear, head);
-	else if (is_translated)
-		emit_translated(packet, head, ends);
-	else
+	if (ends)
+		emit_translated(packet, head, ends); /* which is linear: see translated_leaves */
+	else if (!packet->in_kernel)
 		emit_fitting(packet, head);
+	else if (packet->linear < head->captured)
+		emit_paged(packet->buffer, packet->start, packet->linear, head);
+	else
+		emit_linear(packet, head);
 }
 
 /*
@@ -168,7 +170,7 @@ static __always_inline bool sends_now(const struct sock *sk, const struct task_s
 static __always_inline void fill_known_writer(struct packet_record *head, const struct sock *sk,
 					      const struct socket_state *state, u32 begin, u32 end)
 {
-	const struct task_struct *task = (const void *)bpf_get_current_task();
+	const struct task_struct *task = current_task();
 	struct task_key key;
 
 	if (sequence_distance(begin, state->from) > 0) {
@@ -192,7 +194,7 @@ static __always_inline void fill_known_writer(struct packet_record *head, const 
 static __always_inline void fill_writer(struct packet_record *head, const struct sock *sk, struct socket_state *state,
 					const struct segment *segment)
 {
-	const struct task_struct *task = (const void *)bpf_get_current_task();
+	const struct task_struct *task = current_task();
 	u32 begin = segment->sequence, end = begin + segment->payload;
 
 	if (segment->payload && state->has_written && sequence_distance(begin, state->until) > 0) {
@@ -214,9 +216,10 @@ static __always_inline void fill_writer(struct packet_record *head, const struct
  */
 static __always_inline bool fill_sender(struct packet_record *head, const struct sock *sk, struct socket_state *state)
 {
-	const struct task_struct *task = (const void *)bpf_get_current_task();
+	const struct task_struct *task = current_task();
 
-	if (state && BPF_CORE_READ((const struct udp_sock *)sk, pending) && take_task(&head->task, &state->before)) {
+	if (state && state->before.sum && BPF_CORE_READ((const struct udp_sock *)sk, pending) &&
+	    take_task(&head->task, &state->before)) {
 		state->before.sum = 0;
 		return false;
 	}
@@ -260,39 +263,19 @@ static __always_inline u32 zerocopy_flag(const struct sk_buff *buffer)
 	return is_zerocopy(shared) ? PACKET_ZEROCOPY : 0;
 }
 
-static __always_inline void leaves(const struct packet *packet, const struct ends_record *ends, bool is_translated,
-				   const struct sock *sk, struct socket_state *state, struct packet_record *head)
+/* `ends`: NULL where there is no NAT, which is known when this is compiled. */
+static __always_inline void leaves(const struct packet *packet, const struct ends_record *ends, const struct sock *sk,
+				   struct socket_state *state, struct packet_record *head)
 {
 	head->network_namespace = packet_namespace(sk, state);
-	fill_header(&head->header, RECORD_PACKET,
-		    head->header.flags | PACKET_EGRESS | (is_translated ? PACKET_TRANSLATED : 0));
-	send_packet(packet, head, ends, is_translated);
-}
-
-/* A datagram leaves the socket `sk`, which `head` names already. */
-static __always_inline void datagram_goes(const struct packet *packet, const struct ends_record *ends,
-					  bool is_translated, const struct sock *sk, struct socket_state *state,
-					  struct packet_record *head)
-{
-	fill_asker(head, sk, state);
-	leaves(packet, ends, is_translated, sk, state, head);
-}
-
-/* A segment leaves the socket `sk`, which `head` names already. */
-static __always_inline void segment_goes(const struct packet *packet, const struct ends_record *ends,
-					 bool is_translated, const struct sock *sk, struct socket_state *state,
-					 struct packet_record *head, const struct segment *segment)
-{
-	if (!state || is_muted(state, head->socket))
-		return;
-	fill_writer(head, sk, state, segment);
-	leaves(packet, ends, is_translated, sk, state, head);
+	fill_header(&head->header, RECORD_PACKET, head->header.flags | PACKET_EGRESS | (ends ? PACKET_TRANSLATED : 0));
+	send_packet(packet, head, ends);
 }
 
 /* A packet reaches the socket `sk`, which `head` names already. The current task may be any task. */
 static __always_inline void packet_arrives(const struct packet *packet, const struct transport *transport,
-					   const struct ends_record *ends, const struct sock *sk,
-					   struct socket_state *state, struct packet_record *head)
+					   const struct sock *sk, u32 type, struct socket_state *state,
+					   struct packet_record *head)
 {
 	bool has_asked = false;
 
@@ -302,11 +285,11 @@ static __always_inline void packet_arrives(const struct packet *packet, const st
 		has_asked = take_task(&head->task, &state->asker) && !state->is_holder;
 	}
 	/* A raw socket, or one of many in a multicast group, gets copies: they count only if the socket asked. */
-	if (!has_asked && (is_multicast(ends->destination) || BPF_CORE_READ(sk, sk_type) == SOCK_RAW))
+	if (!has_asked && (type == SOCK_RAW || is_to_many(packet, transport)))
 		return;
 	head->network_namespace = packet_namespace(sk, state);
 	fill_header(&head->header, RECORD_PACKET, head->header.flags);
-	send_packet(packet, head, NULL, false);
+	send_packet(packet, head, NULL);
 }
 
 #endif

@@ -33,4 +33,15 @@ static __always_inline bool is_dns_port(u16 port)
 	return port_interest(port) & INTEREST_DNS;
 }
 
+#define SOURCE_OF_DNS 1
+#define DESTINATION_OF_DNS 2
+
+/* Without the filter: one of the two is known to be of interest. */
+static __always_inline u32 dns_ends(u32 source, u32 destination)
+{
+	asm volatile("" : "+r"(source), "+r"(destination));
+	return any((port_interests[source & 0xffff] & INTEREST_DNS) |
+		   (port_interests[destination & 0xffff] & INTEREST_DNS) << 1);
+}
+
 #endif

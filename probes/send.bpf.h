@@ -115,6 +115,7 @@ static __always_inline u32 write_headers(u8 *bytes, const struct sock *sk, const
 
 /* Nearly every DNS message, its length prefix included, is below this. */
 #define PACKET_SEGMENT 1024
+#define FEW_PIECES 4 /* as nearly every message is given */
 
 static __always_inline void fill_segment(struct packet_record *record, const struct packet_record *head,
 					 const struct sock *sk, const struct transport *transport, u32 sequence,
@@ -139,27 +140,27 @@ static __always_inline void emit_control(const struct packet_record *head, const
 	bpf_ringbuf_submit(record, wakeup());
 }
 
-/* `size` bytes of what a program gives to send. */
-static __always_inline void emit_segment(const struct packet_record *head, const struct sock *sk,
+/* `size` bytes of what a program gives to send, in at most so many pieces. False: there are more, and nothing is sent. */
+static __always_inline bool emit_segment(const struct packet_record *head, const struct sock *sk,
 					 const struct transport *transport, u32 sequence, const struct iov_iter *iter,
-					 u32 size, const u32 capacity)
+					 u32 size, const u32 capacity, const int most)
 {
 	struct packet_record *record = bpf_ringbuf_reserve(&ring, PIECES_SIZE(capacity), 0);
 	struct pieces *pieces;
 
 	if (!record) {
 		count_loss(LOSS_PACKET_RING);
-		return;
+		return true;
 	}
 	fill_segment(record, head, sk, transport, sequence, TCP_ACK, size);
 	pieces = record_pieces(record, capacity);
 	list_iter(pieces, iter);
-	if (!copy_pieces(record->bytes, &record->captured, record->length, capacity, pieces)) {
+	if (!copy_pieces(record->bytes, &record->captured, record->length, capacity, pieces, false, most)) {
 		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
-		count_loss(LOSS_PACKET_READ);
-		return;
+		return false;
 	}
 	bpf_ringbuf_submit(record, wakeup());
+	return true;
 }
 
 static __always_inline void socket_transport(const struct sock *sk, struct transport *transport)
@@ -185,7 +186,7 @@ static __always_inline bool is_stream_observed(const struct transport *transport
 /* tcp_sendmsg: who writes, and where packets are not seen the bytes of the stream. */
 static __always_inline void tcp_sends(struct sock *sk, const struct msghdr *msg, u64 size)
 {
-	const struct task_struct *task = (const void *)bpf_get_current_task();
+	const struct task_struct *task = current_task();
 	struct packet_record head = {};
 	struct transport transport = {};
 	struct socket_state *state;
@@ -215,20 +216,21 @@ static __always_inline void tcp_sends(struct sock *sk, const struct msghdr *msg,
 	head.network_namespace = packet_namespace(sk, state);
 	fill_header(&head.header, RECORD_PACKET,
 		    PACKET_EGRESS | (state && state->has_opened ? PACKET_CLIENT : 0));
-	if (is_over_budget(&head.task.process, wanted)) {
+	if (is_over_budget(&head.task.process, wanted, head.header.time)) {
 		count_loss(LOSS_PACKET_BUDGET);
 		return;
 	}
-	if (wanted <= PACKET_SEGMENT - SEGMENT_HEADERS)
-		emit_segment(&head, sk, &transport, sequence, &msg->msg_iter, wanted, PACKET_SEGMENT);
-	else
-		emit_segment(&head, sk, &transport, sequence, &msg->msg_iter, wanted, PACKET_MAX);
+	if (wanted <= PACKET_SEGMENT - SEGMENT_HEADERS &&
+	    emit_segment(&head, sk, &transport, sequence, &msg->msg_iter, wanted, PACKET_SEGMENT, FEW_PIECES))
+		return;
+	if (!emit_segment(&head, sk, &transport, sequence, &msg->msg_iter, wanted, PACKET_MAX, COPY_TURNS))
+		count_loss(LOSS_PACKET_READ);
 }
 
 /* A send is done: what it wrote to a stream, or began of a datagram, may leave later. */
 static __always_inline void bytes_queued(struct sock *sk, u32 length)
 {
-	const struct task_struct *task = (const void *)bpf_get_current_task();
+	const struct task_struct *task = current_task();
 	u16 family = sk->__sk_common.skc_family, remote = bpf_ntohs(sk->__sk_common.skc_dport);
 	bool is_stream = sk->sk_protocol == IPPROTO_TCP;
 	struct task_record record;
@@ -246,7 +248,7 @@ static __always_inline void bytes_queued(struct sock *sk, u32 length)
 	if (is_kernel_thread(task))
 		return;
 	/* A socket that is not connected has a record already if it sends to a port of DNS. */
-	state = socket_state(sk, socket_id(sk), remote);
+	state = socket_state(sk, states_are_stored ? 0 : socket_id(sk), remote);
 	if (!state)
 		return;
 	if (is_stream) {
@@ -282,7 +284,7 @@ static __always_inline void udp_sends(struct sock *sk, const struct msghdr *msg)
 		return;
 	target.port = bpf_ntohs(peer.port);
 	is_wanted = is_dns_port(target.port);
-	state = socket_state(sk, socket_id(sk), is_wanted);
+	state = socket_state(sk, states_are_stored ? 0 : socket_id(sk), is_wanted);
 	if (!state)
 		return;
 	target.tid = current_tid();

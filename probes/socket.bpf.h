@@ -155,7 +155,7 @@ static __always_inline bool is_same_image(const struct task_key *one, const stru
 
 static __always_inline bool is_kernel_thread(const struct task_struct *task)
 {
-	return BPF_CORE_READ(task, flags) & PF_KTHREAD;
+	return FOLLOW(task, flags) & PF_KTHREAD;
 }
 
 /* `task` is the current one, and sends or writes: from now on it is the asker of this socket. True: it is a new asker. */

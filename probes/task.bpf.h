@@ -32,9 +32,14 @@ struct image {
 	u64 bytes;
 };
 
-/* Processes that were introduced to the sensor, by pid. One that is evicted is introduced again. */
+/*
+ * Processes that were introduced to the sensor, by pid, from then until they
+ * exit. One that finds no space is introduced with each of its sockets. Not
+ * least recently used first out: each processor keeps free entries of such a map
+ * for itself, so that many processors leave few, and each change costs more.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 32768);
 	__type(key, u32);
 	__type(value, struct image);
@@ -42,39 +47,50 @@ struct {
 
 static __always_inline void fill_key(struct task_key *key, const struct task_struct *task)
 {
-	const struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	const struct task_struct *leader = FOLLOW(task, group_leader);
 
-	key->pid = BPF_CORE_READ(leader, tgid);
+	key->pid = FOLLOW(leader, tgid);
 	key->exec_id = task_exec_id(leader);
-	key->start = BPF_CORE_READ(leader, start_boottime);
+	key->start = FOLLOW(leader, start_boottime);
+}
+
+static __always_inline void fill_name(char *name, const struct task_struct *task)
+{
+	if (tasks_are_typed)
+		__builtin_memcpy(name, task->comm, TASK_NAME_SIZE);
+	else
+		bpf_core_read(name, TASK_NAME_SIZE, &task->comm);
 }
 
 static __always_inline void fill_task(struct task_record *record, const struct task_struct *task)
 {
-	const struct cred *cred = BPF_CORE_READ(task, cred);
+	const struct cred *cred = FOLLOW(task, cred);
 
 	fill_key(&record->process, task);
-	record->tid = BPF_CORE_READ(task, pid);
-	record->uid = BPF_CORE_READ(cred, euid.val);
-	record->gid = BPF_CORE_READ(cred, egid.val);
+	record->tid = FOLLOW(task, pid);
+	record->uid = FOLLOW(cred, euid.val);
+	record->gid = FOLLOW(cred, egid.val);
 	record->reserved = 0;
-	BPF_CORE_READ_INTO(&record->name, task, comm);
+	fill_name(record->name, task);
 }
 
 /* The thread id of the current task. The helper that gives it is not for socket programs until Linux 6.10. */
 static __always_inline u32 current_tid(void)
 {
-	const struct task_struct *task = (const void *)bpf_get_current_task();
-
-	return BPF_CORE_READ(task, pid);
+	return FOLLOW(current_task(), pid);
 }
 
 /* Fills in the current task in fewer reads: numbers that lie side by side are read at once. */
 static __always_inline void fill_current(struct task_record *record, const struct task_struct *task)
 {
-	const struct cred *cred = BPF_CORE_READ(task, cred);
+	const struct cred *cred;
 	u32 ids[2]; /* pid, tgid; euid, egid */
 
+	if (tasks_are_typed) {
+		fill_task(record, task);
+		return;
+	}
+	cred = BPF_CORE_READ(task, cred);
 	bpf_core_read(ids, sizeof(ids), &task->pid);
 	record->tid = ids[0];
 	record->process.pid = ids[1];
@@ -88,15 +104,23 @@ static __always_inline void fill_current(struct task_record *record, const struc
 	BPF_CORE_READ_INTO(&record->name, task, comm);
 }
 
-/* The pid of a process in its own pid namespace, and that namespace. */
-static __always_inline struct upid task_namespace_pid(const struct task_struct *leader)
+#define INITIAL_PID_NAMESPACE 0xeffffffc /* include/linux/proc_ns.h: PROC_PID_INIT_INO */
+
+struct namespace_pid {
+	u32 pid; /* in the process's own pid namespace */
+	u32 inode; /* of that namespace */
+};
+
+static __always_inline struct namespace_pid task_namespace_pid(const struct task_struct *leader)
 {
-	const struct pid *pid = BPF_CORE_READ(leader, thread_pid);
-	const u32 level = BPF_CORE_READ(pid, level);
+	const struct pid *pid = FOLLOW(leader, thread_pid);
+	const u32 level = FOLLOW(pid, level);
 	struct upid upid = {};
 
+	if (!level)
+		return (struct namespace_pid){ .pid = FOLLOW(leader, tgid), .inode = INITIAL_PID_NAMESPACE };
 	bpf_core_read(&upid, sizeof(upid), (void *)&pid->numbers + level * bpf_core_type_size(struct upid));
-	return upid;
+	return (struct namespace_pid){ .pid = upid.nr, .inode = BPF_CORE_READ(upid.ns, ns.inum) };
 }
 
 static __always_inline bool is_introduced(const struct task_key *key)
@@ -144,21 +168,23 @@ static __always_inline bool write_component(struct process_record *record, u32 l
 /* Writes the components of a path, leaf first. */
 static __noinline int write_path(struct process_record *record, u32 limit, const struct path *path)
 {
-	struct dentry *dentry = BPF_CORE_READ(path, dentry);
-	struct mount *mount = (void *)BPF_CORE_READ(path, mnt) - bpf_core_field_offset(struct mount, mnt);
+	const struct mount *mount = (void *)BPF_CORE_READ(path, mnt) - bpf_core_field_offset(struct mount, mnt);
+	const struct dentry *dentry = BPF_CORE_READ(path, dentry), *root = BPF_CORE_READ(mount, mnt.mnt_root);
 
 	for (int i = 0; i < PATH_COMPONENTS; i++) {
-		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+		const struct dentry *parent;
 
-		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
-			struct mount *below = BPF_CORE_READ(mount, mnt_parent);
+		if (dentry == root) {
+			const struct mount *below = BPF_CORE_READ(mount, mnt_parent);
 
 			if (below == mount)
 				return 0;
 			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			root = BPF_CORE_READ(below, mnt.mnt_root);
 			mount = below;
 			continue;
 		}
+		parent = BPF_CORE_READ(dentry, d_parent);
 		if (!write_component(record, limit, BPF_CORE_READ(dentry, d_name.name))) {
 			record->header.flags |= PROCESS_PATH_CUT;
 			return 0;
@@ -211,32 +237,32 @@ static __always_inline bool write_arguments(struct process_record *record, u32 l
 
 static __always_inline bool is_deleted(const struct dentry *dentry)
 {
-	return !BPF_CORE_READ(dentry, d_hash.pprev) || !BPF_CORE_READ(dentry, d_inode, i_nlink);
+	return !FOLLOW(dentry, d_hash.pprev) || !FOLLOW(dentry, d_inode, i_nlink);
 }
 
 /* False: the paths or the arguments need more space than this. */
 static __noinline bool fill_process(struct process_record *record, const struct task_struct *task, u32 flags,
 				    u32 paths, u32 arguments)
 {
-	const struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	const struct task_struct *parent = BPF_CORE_READ(leader, real_parent, group_leader);
-	const struct cred *cred = BPF_CORE_READ(task, cred);
-	const struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	const struct fs_struct *fs = BPF_CORE_READ(task, fs);
-	const struct upid upid = task_namespace_pid(leader);
+	const struct task_struct *leader = FOLLOW(task, group_leader);
+	const struct task_struct *parent = FOLLOW(leader, real_parent, group_leader);
+	const struct cred *cred = FOLLOW(task, cred);
+	const struct mm_struct *mm = FOLLOW(task, mm);
+	const struct fs_struct *fs = FOLLOW(task, fs);
+	const struct namespace_pid own = task_namespace_pid(leader);
 	struct file *file;
 
 	fill_header(&record->header, RECORD_PROCESS, flags);
 	fill_key(&record->process, leader);
 	fill_key(&record->parent, parent);
-	record->uid = BPF_CORE_READ(cred, euid.val);
-	record->gid = BPF_CORE_READ(cred, egid.val);
-	record->namespace_pid = upid.nr;
-	record->pid_namespace = BPF_CORE_READ(upid.ns, ns.inum);
-	record->mount_namespace = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
-	record->network_namespace = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
-	BPF_CORE_READ_INTO(&record->name, leader, comm);
-	BPF_CORE_READ_INTO(&record->parent_name, parent, comm);
+	record->uid = FOLLOW(cred, euid.val);
+	record->gid = FOLLOW(cred, egid.val);
+	record->namespace_pid = own.pid;
+	record->pid_namespace = own.inode;
+	record->mount_namespace = FOLLOW(task, nsproxy, mnt_ns, ns.inum);
+	record->network_namespace = FOLLOW(task, nsproxy, net_ns, ns.inum);
+	fill_name(record->name, leader);
+	fill_name(record->parent_name, parent);
 	record->executable_length = 0;
 	record->directory_length = 0;
 	record->executable_inode = 0;
@@ -247,12 +273,12 @@ static __noinline bool fill_process(struct process_record *record, const struct 
 	record->length = 0;
 
 	if (mm) {
-		file = BPF_CORE_READ(mm, exe_file);
+		file = FOLLOW(mm, exe_file);
 		if (file) {
-			if (is_deleted(BPF_CORE_READ(file, f_path.dentry)))
+			if (is_deleted(FOLLOW(file, f_path.dentry)))
 				record->header.flags |= PROCESS_DELETED;
-			record->executable_inode = BPF_CORE_READ(file, f_inode, i_ino);
-			record->executable_device = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
+			record->executable_inode = FOLLOW(file, f_inode, i_ino);
+			record->executable_device = FOLLOW(file, f_inode, i_sb, s_dev);
 			write_path(record, paths, &file->f_path);
 		}
 		record->executable_length = written(record);
@@ -266,8 +292,8 @@ static __noinline bool fill_process(struct process_record *record, const struct 
 	if (written(record) > paths)
 		return false;
 	if (mm) {
-		u64 start = BPF_CORE_READ(mm, arg_start);
-		u64 total = BPF_CORE_READ(mm, arg_end) - start;
+		u64 start = FOLLOW(mm, arg_start);
+		u64 total = FOLLOW(mm, arg_end) - start;
 
 		if (total > ARGUMENTS_MAX)
 			total = 0;
@@ -299,11 +325,11 @@ static __always_inline void introduce_large(const struct task_struct *task, u32 
  */
 __noinline int introduce(u32 flags)
 {
-	const struct task_struct *task = (const void *)bpf_get_current_task();
+	const struct task_struct *task = current_task();
 	struct process_record *record;
 
 	/* A task that exits has lost its image, and was introduced while it had one. Kernel threads never have one. */
-	if (!BPF_CORE_READ(task, mm) && !(BPF_CORE_READ(task, flags) & PF_KTHREAD))
+	if (!FOLLOW(task, mm) && !(FOLLOW(task, flags) & PF_KTHREAD))
 		return 0;
 	record = bpf_ringbuf_reserve(&ring, PROCESS_SIZE(SMALL_PATHS, SMALL_ARGUMENTS), 0);
 	if (!record) {
@@ -325,8 +351,8 @@ static __always_inline void task_forked(const struct task_struct *parent, const 
 	struct fork_record *record;
 
 	/* A thread; a kernel thread; or a child given to another parent, which is introduced later instead. */
-	if (BPF_CORE_READ(child, tgid) == BPF_CORE_READ(parent, tgid) || BPF_CORE_READ(child, flags) & PF_KTHREAD ||
-	    BPF_CORE_READ(child, real_parent, tgid) != BPF_CORE_READ(parent, tgid))
+	if (FOLLOW(child, tgid) == FOLLOW(parent, tgid) || FOLLOW(child, flags) & PF_KTHREAD ||
+	    FOLLOW(child, real_parent, tgid) != FOLLOW(parent, tgid))
 		return;
 	record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
 	if (!record) {
@@ -339,7 +365,7 @@ static __always_inline void task_forked(const struct task_struct *parent, const 
 		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
 		return;
 	}
-	record->namespace_pid = task_namespace_pid(child).nr;
+	record->namespace_pid = task_namespace_pid(child).pid;
 	record->reserved = 0;
 	fill_header(&record->header, RECORD_FORK, 0);
 	remember(&record->child);
@@ -351,7 +377,7 @@ static __always_inline void task_exited(const struct task_struct *task)
 	struct exit_record *record;
 	struct task_key key;
 
-	if (BPF_CORE_READ(task, signal, live.counter))
+	if (FOLLOW(task, signal, live.counter))
 		return;
 	fill_key(&key, task);
 	if (!is_introduced(&key))
@@ -363,7 +389,7 @@ static __always_inline void task_exited(const struct task_struct *task)
 		return;
 	}
 	record->process = key;
-	record->code = BPF_CORE_READ(task, exit_code);
+	record->code = FOLLOW(task, exit_code);
 	record->reserved = 0;
 	fill_header(&record->header, RECORD_EXIT, 0);
 	bpf_ringbuf_submit(record, wakeup());

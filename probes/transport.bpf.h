@@ -195,25 +195,15 @@ static __always_inline bool has_content(const struct segment *segment)
 	return segment->payload || segment->flags & (TCP_SYN | TCP_FIN | TCP_RST);
 }
 
+/* To the verifier, an IPv4 address is like any other: see any(). */
 static __always_inline void map_ipv4(u8 *address, __be32 ipv4)
 {
-	__builtin_memset(address, 0, 10);
-	address[10] = address[11] = 0xff;
-	__builtin_memcpy(address + 12, &ipv4, sizeof(ipv4));
-}
+	u32 *words = (void *)address;
 
-static __always_inline bool is_same_address(const u8 *one, const u8 *other)
-{
-	const u32 *a = (const void *)one, *b = (const void *)other;
-
-	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
-}
-
-static __always_inline bool is_address(const u8 *address)
-{
-	const u32 *words = (const void *)address;
-
-	return words[0] || words[1] || (words[2] && words[2] != bpf_htonl(0xffff)) || words[3];
+	words[0] = any(0);
+	words[1] = any(0);
+	words[2] = any(bpf_htonl(0xffff));
+	words[3] = ipv4;
 }
 
 /* The ends as they stand in the packet. */
@@ -236,26 +226,50 @@ static __always_inline bool load_ends(const struct packet *packet, const struct 
 	       !load_bytes(packet, 24, ends->destination, sizeof(ends->destination));
 }
 
+/* All bits, or none where the value is 0: without a branch, each of which the verifier would follow. */
+static __always_inline u32 bits_unless_zero(u32 value)
+{
+	return any(-(u32)((any(value) + 0xffffffff) >> 32));
+}
+
+static __always_inline u32 address_difference(const u32 *one, const u32 *other)
+{
+	return bits_unless_zero((one[0] ^ other[0]) | (one[1] ^ other[1]) | (one[2] ^ other[2]) | (one[3] ^ other[3]));
+}
+
+static __always_inline u32 is_address(const u32 *words)
+{
+	return bits_unless_zero(words[0] | words[1] | words[3] |
+				(words[2] & bits_unless_zero(words[2] ^ bpf_htonl(0xffff))));
+}
+
+static __always_inline void replace_address(u32 *address, const u32 *by, u32 bits)
+{
+	for (int i = 0; i < 4; i++)
+		address[i] = (address[i] & ~bits) | (by[i] & bits);
+}
+
+static __always_inline void replace_port(u16 *port, u16 by, u32 bits)
+{
+	*port = (*port & ~bits) | (by & bits);
+}
+
 /* Puts what the program gave (0: it did not) in the place of what the packet shows. True: they differ, by NAT. */
 static __always_inline bool undo_translation(struct ends_record *ends, const struct ends_record *given)
 {
-	bool differs = false;
+	u32 *source = (void *)ends->source, *destination = (void *)ends->destination;
+	const u32 *given_source = (void *)given->source, *given_destination = (void *)given->destination;
+	u32 to = bits_unless_zero(given->destination_port) &
+		 (bits_unless_zero(given->destination_port ^ ends->destination_port) |
+		  address_difference(given_destination, destination));
+	u32 port = bits_unless_zero(given->source_port) & bits_unless_zero(given->source_port ^ ends->source_port);
+	u32 from = is_address(given_source) & address_difference(given_source, source);
 
-	if (given->destination_port && (given->destination_port != ends->destination_port ||
-					!is_same_address(given->destination, ends->destination))) {
-		__builtin_memcpy(ends->destination, given->destination, sizeof(ends->destination));
-		ends->destination_port = given->destination_port;
-		differs = true;
-	}
-	if (given->source_port && given->source_port != ends->source_port) {
-		ends->source_port = given->source_port;
-		differs = true;
-	}
-	if (is_address(given->source) && !is_same_address(given->source, ends->source)) {
-		__builtin_memcpy(ends->source, given->source, sizeof(ends->source));
-		differs = true;
-	}
-	return differs;
+	replace_address(destination, given_destination, to);
+	replace_port(&ends->destination_port, given->destination_port, to);
+	replace_port(&ends->source_port, given->source_port, port);
+	replace_address(source, given_source, from);
+	return to | port | from;
 }
 
 #endif

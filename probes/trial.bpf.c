@@ -33,3 +33,10 @@ int BPF_PROG(storage, struct sock *sk)
 	bpf_sk_storage_get(&stored, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	return 0;
 }
+
+/* Whether every program may follow the current task by its type (since Linux 5.15). */
+SEC("cgroup_skb/egress")
+int typed(struct __sk_buff *skb)
+{
+	return bpf_get_current_task_btf()->pid | 1;
+}

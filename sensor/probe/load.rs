@@ -72,15 +72,15 @@ pub(super) fn try_out(way: Way, programs: &[&'static Program]) -> Result<(), Ref
 /// The facts that choose the programs where this way in is tried.
 pub(super) fn place(way: Way, cgroup2: bool) -> Place {
     // A kprobe never reaches what is stored with a socket.
-    Place { way, cgroup2, stored: cgroup2 && way != Way::Kprobe && is_storage_possible() }
+    Place { way, cgroup2, stored: cgroup2 && way != Way::Kprobe && is_loadable("storage"), typed: is_loadable("typed") }
 }
 
-/// Whether tracing programs may store with a socket (since Linux 5.11).
-fn is_storage_possible() -> bool {
+/// Whether this kernel takes the program of this name in `probes/trial.bpf.c`.
+fn is_loadable(name: &str) -> bool {
     listen(|| {
         let mut object = ObjectBuilder::default().open_memory(TRIAL)?;
         for mut trial in object.progs_mut() {
-            let is_wanted = trial.name() == "storage";
+            let is_wanted = trial.name() == name;
             trial.set_autoload(is_wanted);
         }
         object.load()
@@ -139,6 +139,7 @@ fn open(settings: &Settings, place: Place, wanted: &[&str]) -> libbpf_rs::Result
         };
         rodata.packets_at_cgroup = place.cgroup2;
         rodata.states_are_stored = place.stored;
+        rodata.tasks_are_typed = place.typed;
         rodata.ring_pressure = u64::from(settings.ring_bytes) / PRESSURE;
         rodata.ring_share = u64::from(settings.ring_bytes) / SHARE;
         if !place.cgroup2 {

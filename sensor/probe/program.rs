@@ -24,6 +24,8 @@ pub(super) struct Place {
     pub cgroup2: bool,
     /// The state of a socket is stored with it; else in a table, by its id.
     pub stored: bool,
+    /// The current task is a pointer of its type, which programs follow by plain loads.
+    pub typed: bool,
 }
 
 impl Place {
