@@ -1,17 +1,26 @@
 //! The cost of the sensor on this host, live, as root: the time to start, and the verifier's share of it; CPU for each
-//! DNS message, in the sensor and in the kernel's probes; CPU for traffic that is not DNS; memory at rest.
+//! DNS message, in the sensor and in the kernel's probes; CPU for traffic that is not DNS, and for a process that does
+//! not ask; memory at rest; and what is left of a resolver's rate beside the sensor, and beside tcpdump.
 //!
 //! The load is dnsperf against an unbound on loopback, which answers from its own data.
+
+mod saturation;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use libbpf_rs::ObjectBuilder;
+
 use dnstrail::probe::{Hooks, Observe, Probes, Settings};
 use dnstrail::sighting::Watch;
+
+/// The object of `probes/trial.bpf.c`.
+static TRIAL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/trial.bpf.o"));
 
 const PORT: u16 = 5399;
 /// Queries a second of the even load: what a busy host of one's own resolver sees.
@@ -19,6 +28,8 @@ const RATE: u32 = 20_000;
 const SECONDS: u32 = 6;
 /// Starts; the median is printed.
 const STARTS: usize = 5;
+/// Processes that do not ask.
+const SPAWNED: u32 = 5_000;
 /// Packets of the traffic that is not DNS.
 const OTHER_PACKETS: u32 = 200_000;
 
@@ -48,7 +59,7 @@ pub fn run() {
     println!("  to the first query   {:>10.0} ms", first.as_secs_f64() * 1e3);
 
     println!("\nlive/rest: memory and CPU without traffic");
-    let (sensor, _) = sensor(folder.path(), "/dev/null");
+    let (sensor, _) = sensor(folder.path(), "/dev/null", &[]);
     std::thread::sleep(Duration::from_secs(2));
     let before = cpu(sensor.0.id());
     std::thread::sleep(Duration::from_secs(5));
@@ -75,21 +86,21 @@ pub fn run() {
     if counting {
         show_programs(&programs, "ns", 1.0, f64::from(OTHER_PACKETS));
     }
-    drop(sensor);
 
-    println!("\nlive/throughput: dnsperf as fast as it can, without and with the sensor, in turn");
-    let mut ratios = Vec::new();
-    for _ in 0..3 {
-        let without = dnsperf(folder.path(), &["-l", "3"]).1;
-        let (sensor, _) = self::sensor(folder.path(), "/dev/null");
-        let with = dnsperf(folder.path(), &["-l", "3"]).1;
-        drop(sensor);
-        println!("  without {without:>9.0} queries/s, with {with:>9.0}: {:.2}", with / without);
-        ratios.push(with / without);
+    println!("\nlive/processes: {SPAWNED} times fork, exec and exit, without DNS");
+    let (before, programs) = (time_on_cpu(sensor.0.id()), program_costs());
+    for _ in 0..SPAWNED {
+        Command::new("/bin/true").status().expect("/bin/true runs");
     }
-    ratios.sort_by(f64::total_cmp);
-    println!("  median of the ratios {:>10.2}", ratios[ratios.len() / 2]);
+    std::thread::sleep(Duration::from_millis(500));
+    let sensor_time = time_on_cpu(sensor.0.id()) - before;
+    println!("  sensor               {:>10.2} µs CPU each", sensor_time.as_secs_f64() * 1e6 / f64::from(SPAWNED));
+    if counting {
+        show_programs(&programs, "µs", 1e3, f64::from(SPAWNED));
+    }
+    drop(sensor);
     let _ = fs::write("/proc/sys/kernel/bpf_stats_enabled", "0");
+    saturation::run(folder.path());
 }
 
 /// The time until each way in is attached, and the instructions of each program that the verifier walked (known
@@ -147,7 +158,7 @@ fn own_programs() -> Vec<(String, u32)> {
 fn first_event(folder: &Path) -> (Duration, Duration) {
     let output = folder.join("first.json");
     let _ = fs::remove_file(&output);
-    let (sensor, ready) = sensor(folder, &output.to_string_lossy());
+    let (sensor, ready) = sensor(folder, &output.to_string_lossy(), &[]);
     let start = Instant::now();
     let client = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     let query = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x05host1\x05bench\x04test\0\0\x01\0\x01";
@@ -184,13 +195,14 @@ fn resolver(folder: &Path) -> Running {
 }
 
 /// The sensor, ready, and how long that took.
-fn sensor(folder: &Path, output: &str) -> (Running, Duration) {
+fn sensor(folder: &Path, output: &str, more: &[&str]) -> (Running, Duration) {
     let ready = folder.join("ready");
     let _ = fs::remove_file(&ready);
     let start = Instant::now();
     let child = Command::new(env!("CARGO_BIN_EXE_dnstrail"))
         .args(["run", "--ports", &PORT.to_string(), "--output", &format!("file:{output}"), "--ready-file"])
         .arg(&ready)
+        .args(more)
         .spawn()
         .expect("the sensor");
     let child = Running(child);
@@ -238,6 +250,43 @@ fn cpu(pid: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
+/// Time of its first thread on a processor, to the nanosecond (`/proc/PID/schedstat`).
+fn time_on_cpu(pid: u32) -> Duration {
+    let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).expect("the process runs");
+    Duration::from_nanos(text.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or_default())
+}
+
+/// Nanoseconds that the kernel counts for a run of a program that does nothing: what counting costs.
+fn empty_run() -> f64 {
+    let open = || {
+        let mut object = ObjectBuilder::default().open_memory(TRIAL)?;
+        for mut program in object.progs_mut() {
+            let is_wanted = program.name() == "typed";
+            program.set_autoload(is_wanted);
+        }
+        object.load()
+    };
+    let Ok(object) = open() else { return 0.0 };
+    let mut programs = object.progs_mut();
+    let (Some(program), Some(root)) = (programs.find(|program| program.name() == "typed"), cgroup_root()) else {
+        return 0.0;
+    };
+    let Ok(_link) = program.attach_cgroup(root.as_raw_fd()) else { return 0.0 };
+    let before = program_costs();
+    other_traffic();
+    let (time, runs) = program_costs().iter().find(|(name, ..)| name == "typed").map_or((0.0, 1.0), |found| {
+        let earlier = before.iter().find(|(name, ..)| name == "typed").map_or((0.0, 0.0), |found| (found.1, found.2));
+        (found.1 - earlier.0, found.2 - earlier.1)
+    });
+    time / runs.max(1.0)
+}
+
+fn cgroup_root() -> Option<fs::File> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let line = mounts.lines().find(|line| line.contains(" - cgroup2 "))?;
+    fs::File::open(line.split_whitespace().nth(4)?).ok()
+}
+
 /// Resident memory, all of it and the part that is neither the ring nor the program's file, in MiB. The ring
 /// is mapped twice in a row, and counts twice.
 fn show_memory(pid: u32) {
@@ -258,16 +307,24 @@ fn program_costs() -> Vec<(String, f64, f64)> {
         .collect()
 }
 
+/// Prints the cost of each program and of all; the latter also without the time that counting itself takes.
 fn show_programs(before: &[(String, f64, f64)], unit: &str, scale: f64, messages: f64) {
-    let mut sum = 0.0;
+    let empty = empty_run();
+    let (mut sum, mut all_runs) = (0.0, 0.0);
     for (name, time, runs) in program_costs() {
         let earlier =
             before.iter().find(|(other, ..)| *other == name).map_or((0.0, 0.0), |(_, time, runs)| (*time, *runs));
         let (time, runs) = (time - earlier.0, runs - earlier.1);
         sum += time;
+        all_runs += runs;
         if runs > messages / 10.0 {
             println!("  {name:<20} {:>10.0} ns a run, {runs:.0} runs", time / runs);
         }
     }
-    println!("  all probes           {:>10.2} {unit} each", sum / scale / messages);
+    println!("  an empty program     {empty:>10.0} ns a run, by the same counting");
+    println!(
+        "  all probes           {:>10.2} {unit} each, {:.2} without the counting",
+        sum / scale / messages,
+        (sum - all_runs * empty) / scale / messages
+    );
 }

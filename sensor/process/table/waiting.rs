@@ -17,7 +17,7 @@ const STEP: usize = 64;
 /// Buffers of records that are kept for the next ones.
 const SPARE: usize = 256;
 
-/// A process whatever it runs: pid and start.
+/// The pid and the start of a process, which exec does not change.
 type Id = (u32, u64);
 
 const fn id(key: &TaskKey) -> Id {
@@ -200,7 +200,7 @@ impl Processes {
         true
     }
 
-    /// The same for a fork.
+    /// Keeps a fork for later. False: it must become an image now.
     pub(super) fn wait_with_fork(&mut self, fork: &Fork) -> bool {
         let waits = self.is_known(&fork.parent) && self.before(&fork.child).is_none() && self.has_space_to_wait();
         if waits {
@@ -269,7 +269,7 @@ impl Processes {
         }
     }
 
-    /// The same for those that this process forked, while it is known what it runs.
+    /// Makes images of the processes that this one forked, while its own program is known.
     fn make_children(&mut self, parent: Id) {
         let of_parent = |entry: &Entry| entry.parent == Some(parent) && entry.exit.is_none();
         let children: Vec<_> =
