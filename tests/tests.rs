@@ -28,3 +28,4 @@ mod sink;
 #[allow(dead_code, reason = "the system tests use the rest")]
 mod support;
 mod view;
+mod walls;

@@ -29,5 +29,6 @@ mod newcomer;
 mod parity;
 mod processes;
 mod selection;
+mod separation;
 mod storm;
 mod transports;
