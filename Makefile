@@ -21,7 +21,7 @@ quick: ## the tests that need no root, network, daemon or other package
 	$(CARGO) test
 
 system: ## the tests that need root: live, daemons, packages
-	@packaging/needs build test
+	@packaging/needs build test sbom
 	$(CARGO) test --release --test system $(RUNNER)
 
 test: quick system ## all tests of this kernel: quick, then system
@@ -31,7 +31,7 @@ demo: ## a resolver of its own, listed names asked for, and the alerts that come
 	$(CARGO) build --release --quiet
 	$(AS_ROOT) packaging/demo
 
-check: ## formatting and lints
+check: deny ## formatting, lints, licences and sources
 	@packaging/needs build
 	$(CARGO) fmt --check
 	rustfmt --check --edition 2024 sensor/sighting/*/mod.rs # declared by kinds!, which cargo fmt does not follow
@@ -74,6 +74,5 @@ install: ## put the built sensor under PREFIX (/usr/local)
 	$(AS_ROOT) install -D -m 755 $(SENSOR) $(DESTDIR)$(PREFIX)/bin/dnstrail
 
 package: ## a Debian package, in target/
-	@packaging/needs build
-	$(CARGO) build --release --quiet
-	@packaging/package
+	@packaging/needs build sbom
+	@packaging/package "$$(packaging/build)"

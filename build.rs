@@ -49,6 +49,8 @@ fn clang_args() -> Result<Vec<String>> {
         format!("-D__TARGET_ARCH_{target}"),
         format!("-I{}", headers.display()),
         "-mcpu=v3".into(),
+        // The debug information of the object names source files, and no folder of this machine.
+        format!("-ffile-prefix-map={}=.", env::var("CARGO_MANIFEST_DIR").context("cargo sets it")?),
         "-Wall".into(),
         "-Werror".into(),
     ])

@@ -45,6 +45,8 @@ pub struct Diagnosis {
     missing_capabilities: Vec<&'static str>,
     lockdown: Option<String>,
     host_pids: bool,
+    /// The walls around a process that reads foreign bytes, and whether this kernel has each.
+    walls: Vec<(&'static str, bool)>,
     /// Time until everything was attached.
     #[serde(skip_serializing_if = "Option::is_none")]
     milliseconds: Option<Times>,
@@ -98,6 +100,7 @@ impl Diagnosis {
             missing_capabilities: support.missing_capabilities,
             lockdown: support.lockdown,
             host_pids: support.host_pids,
+            walls: super::parts::walls(),
             milliseconds,
             roles: ways_in.into_iter().map(Role::from).collect(),
             error,
@@ -127,6 +130,12 @@ impl Diagnosis {
         if let Some(lockdown) = &self.lockdown {
             writeln!(out, "lockdown      {lockdown}")?;
         }
+        let (stand, missing): (Vec<_>, Vec<_>) = self.walls.iter().partition(|(_, stands)| *stands);
+        let names =
+            |walls: Vec<&(&'static str, bool)>| walls.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        let missing =
+            if missing.is_empty() { String::new() } else { format!("; not on this kernel: {}", names(missing)) };
+        writeln!(out, "separation    the reader has {}{missing}; parts: kernel, proc", names(stand))?;
         for role in &self.roles {
             role.write(out, self.is_well())?;
         }

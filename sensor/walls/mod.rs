@@ -46,7 +46,7 @@ pub enum WallError {
 impl Standing {
     /// Name of each wall, and whether it stands.
     pub fn each(self) -> [(&'static str, bool); 3] {
-        [("no privileges", self.privileges), ("system calls", self.calls), ("files", self.files)]
+        [("no privileges", self.privileges), ("listed system calls", self.calls), ("named files", self.files)]
     }
 }
 
