@@ -1,14 +1,17 @@
 //! Files that a person named, opened so that none of them can hang the sensor or fill its memory: only
 //! regular files are read, no open waits for another process, and a text has a bound. Gzip is
-//! unpacked on the way.
+//! unpacked on the way. No call waits long for a file system that does not answer.
 
-use std::fs::{self, File, FileType, OpenOptions};
+mod patience;
+
+use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 use nix::fcntl::OFlag;
+pub use patience::{PatientFile, answered};
 
 /// The first bytes of a gzip file (RFC 1952 2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -19,11 +22,19 @@ const BUFFER: usize = 1 << 18;
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     #[error("cannot be read: {0}")]
-    Unreadable(#[from] io::Error),
+    Unreadable(#[source] io::Error),
     #[error("is {0}, not a file")]
     NotAFile(&'static str),
     #[error("has more than {0} bytes")]
     TooLarge(u64),
+    #[error("does not answer in time; look at its file system")]
+    Silent,
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::TimedOut { Self::Silent } else { Self::Unreadable(error) }
+    }
 }
 
 /// Opens a regular file, and nothing else: a pipe would wait for its writer, and a device may act when it
@@ -32,6 +43,11 @@ pub enum Refusal {
 /// # Errors
 /// The path leads to something else, or to nothing that may be read.
 pub fn regular(path: &Path) -> Result<File, Refusal> {
+    let of_thread = path.to_owned();
+    answered(path, move || Ok(regular_now(&of_thread)))?
+}
+
+fn regular_now(path: &Path) -> Result<File, Refusal> {
     is_regular(fs::metadata(path)?.file_type())?;
     // Between the look and the opening another program may have put a pipe there.
     let flags = (OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits();
@@ -40,14 +56,28 @@ pub fn regular(path: &Path) -> Result<File, Refusal> {
     Ok(file)
 }
 
+/// Looks at the file that a path leads to.
+///
+/// # Errors
+/// Nothing that may be looked at, or a file system that does not answer (`TimedOut`).
+pub fn metadata(path: &Path) -> io::Result<Metadata> {
+    let of_thread = path.to_owned();
+    answered(path, move || fs::metadata(of_thread))
+}
+
 /// Reads a text file of at most `bound` bytes.
 ///
 /// # Errors
 /// As of [`regular`]; the file is larger, or not UTF-8.
 pub fn text(path: &Path, bound: u64) -> Result<String, Refusal> {
+    let of_thread = path.to_owned();
+    answered(path, move || Ok(text_now(&of_thread, bound)))?
+}
+
+fn text_now(path: &Path, bound: u64) -> Result<String, Refusal> {
     let mut text = String::new();
     // One byte more is read: a file may be larger than it says (`/proc`), or grow.
-    regular(path)?.take(bound + 1).read_to_string(&mut text)?;
+    regular_now(path)?.take(bound + 1).read_to_string(&mut text)?;
     if text.len() as u64 > bound { Err(Refusal::TooLarge(bound)) } else { Ok(text) }
 }
 

@@ -28,7 +28,7 @@ const FOLDERS: &str = "
     field:
     name:
     observe:
-    walls:
+    walls: input
     part:
     event: skeleton
     dns: invariant
@@ -42,7 +42,7 @@ const FOLDERS: &str = "
     pipeline: sighting alert net process host rules event metrics
     probe: skeleton event metrics observe part walls
     replay: input event metrics
-    sink: metrics
+    sink: input metrics
     journal: schema sighting alert field json sink host metrics
     view: rules name input shown
     cli: sighting input metrics observe probe view

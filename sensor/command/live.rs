@@ -54,7 +54,7 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
         ready_file: settings.ready_file.as_deref(),
     })?;
     let metrics = Arc::new(Metrics::new(settings.common.memory));
-    let (mut rulebook, load) = Rulebook::open(&settings.common.rules).map_err(|error| Failure::Usage(error.into()))?;
+    let (mut rulebook, load) = Rulebook::open(&settings.common.rules, || signals.is_ending())?;
     let mut outputs = replay::open_outputs(targets, WhenFull::Drop, &signals, &metrics)?;
     let names: Vec<_> = outputs.tallies().map(|(name, ..)| name.to_owned()).collect();
     let exposition = Exposition::new(Arc::clone(&metrics), names.iter().map(String::as_str));
@@ -127,7 +127,7 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
             let others: Vec<_> =
                 signals.descriptors().into_iter().chain(rulebook.descriptors()).chain(parts.descriptors()).collect();
             let until_end = end.map(|end| end.saturating_duration_since(Instant::now()));
-            let until_next = [until_end, rulebook.timeout(), heartbeat.timeout()];
+            let until_next = [until_end, heartbeat.timeout()];
             probes.wait(&others, until_next.into_iter().flatten().min());
         }
     };

@@ -31,7 +31,7 @@ pub fn replay(files: &[PathBuf], settings: &config::Common) -> Result<(), Failur
     let host = Host::read("/".as_ref());
     let targets = targets(&settings.outputs)?;
     confine(&Needs { outputs: &targets, rules: &settings.rules, files, ..Needs::default() })?;
-    let (rulebook, _) = Rulebook::open(&settings.rules).map_err(|error| Failure::Usage(error.into()))?;
+    let (rulebook, _) = Rulebook::open(&settings.rules, || signals.is_ending())?;
     let outputs = open_outputs(targets, WhenFull::Wait, &signals, &metrics)?;
     let pipeline = Pipeline::new(
         &sighting::Settings {

@@ -5,18 +5,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
+use super::Failure;
 use super::chain::Chain;
 use super::exposition::Levels;
 use crate::journal::{ListState, Report};
-use crate::rules::{ListError, Load, Reload, Rules, Watcher, load};
+use crate::rules::{Load, Lookout, Reload, Rules};
 use crate::shown::Shown;
+
+/// The longest wait before a request to end is looked for.
+const STEP: Duration = Duration::from_millis(100);
 
 pub struct Rulebook {
     paths: Vec<PathBuf>,
     current: Arc<Rules>,
-    watcher: Option<Watcher>,
+    lookout: Option<Lookout>,
     reload: Option<Reload>,
     /// A reload was asked for while another was under way.
     again: bool,
@@ -32,9 +36,9 @@ impl Rulebook {
     /// Loads the lists for the first time, when each of them must be usable. A directory may still be empty.
     ///
     /// # Errors
-    /// The first list that cannot be used, and what to do.
-    pub fn open(paths: &[PathBuf]) -> Result<(Self, Load), ListError> {
-        let load = load(paths, None).complete()?;
+    /// The first list that cannot be used, and what to do; or the program was asked to end, as `stopping` says.
+    pub fn open(paths: &[PathBuf], stopping: impl Fn() -> bool) -> Result<(Self, Load), Failure> {
+        let load = first_load(paths, stopping)?;
         for path in &load.empty {
             let path = Shown(path.display());
             eprintln!("dnstrail: {path}: no list is there yet; nothing matches until one is put there");
@@ -46,7 +50,7 @@ impl Rulebook {
         let mut rulebook = Self {
             paths: paths.to_vec(),
             current: Arc::clone(&load.rules),
-            watcher: None,
+            lookout: None,
             reload: None,
             again: false,
             states: Vec::new(),
@@ -64,10 +68,10 @@ impl Rulebook {
     /// No inotify instance is left; SIGHUP still renews.
     pub fn watch(&mut self, load: Load) -> Result<()> {
         if !self.paths.is_empty() {
-            let watcher = Watcher::new(load.watch, Instant::now()).context(
+            let lookout = Lookout::start(load.watch).context(
                 "changes of rule files are not noticed, SIGHUP reads them (raise fs.inotify.max_user_instances)",
             )?;
-            self.watcher = Some(watcher);
+            self.lookout = Some(lookout);
         }
         Ok(())
     }
@@ -110,12 +114,7 @@ impl Rulebook {
 
     /// Descriptors that are readable when there may be something to do.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.watcher.as_ref().map(AsFd::as_fd).into_iter().chain(self.reload.as_ref().map(AsFd::as_fd))
-    }
-
-    /// How long the loop may sleep at the most.
-    pub fn timeout(&self) -> Option<Duration> {
-        self.watcher.as_ref()?.timeout(Instant::now())
+        self.lookout.as_ref().map(AsFd::as_fd).into_iter().chain(self.reload.as_ref().map(AsFd::as_fd))
     }
 
     /// Reads everything again, as SIGHUP asks.
@@ -134,12 +133,8 @@ impl Rulebook {
 
     /// Starts a reload when files changed, and puts the set of a finished reload in force.
     pub fn turn(&mut self, now: u64, chain: &mut Chain) {
-        let instant = Instant::now();
-        if let Some(watcher) = &mut self.watcher {
-            watcher.read(instant);
-            if watcher.is_due(instant) {
-                self.renew();
-            }
+        if self.lookout.as_mut().is_some_and(Lookout::take_change) {
+            self.renew();
         }
         let Some(reload) = self.reload.take_if(|reload| reload.is_finished()) else { return };
         if let Some(load) = reload.finish() {
@@ -147,8 +142,8 @@ impl Rulebook {
             self.count(&load);
             chain.pipeline().set_rules(self.current());
             report(now, &load, chain);
-            if let Some(watcher) = &mut self.watcher {
-                watcher.renew(load.watch, instant);
+            if let Some(lookout) = &mut self.lookout {
+                lookout.renew(load.watch);
             }
         } else {
             eprintln!("dnstrail: rules stay as they are: the reader failed; send SIGHUP to try again");
@@ -157,6 +152,19 @@ impl Rulebook {
             self.renew();
         }
     }
+}
+
+/// Reads the lists beside the caller, so that a request to end is heard meanwhile.
+fn first_load(paths: &[PathBuf], stopping: impl Fn() -> bool) -> Result<Load, Failure> {
+    let reload = Reload::start(paths.to_vec(), None).context("no thread could be started to read the lists")?;
+    while !reload.is_finished() {
+        if stopping() {
+            return Err(anyhow!("the program was asked to end before the lists were read").into());
+        }
+        reload.wait(STEP);
+    }
+    let load = reload.finish().context("the reader of the lists failed")?;
+    load.complete().map_err(|error| Failure::Usage(error.into()))
 }
 
 /// Reports each list to the stream, and those that cannot be used on stderr as well.

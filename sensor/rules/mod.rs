@@ -30,5 +30,5 @@ mod set;
 pub use index::names::EntryRef;
 pub use list::{Entry, List, Metadata};
 pub use lists::{Counts, Format, Problem};
-pub use read::{Action, ListError, ListReport, Load, Reload, Watched, Watcher, load, places};
+pub use read::{Action, ListError, ListReport, Load, Lookout, Reload, Watched, Watcher, load, places};
 pub use set::{Exception, Rules};

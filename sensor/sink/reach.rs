@@ -6,6 +6,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::target::{Receiver, Route, Target, Tls};
+use crate::input;
 
 /// The reach of several outputs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,13 +39,14 @@ impl Target {
 
 /// The folder in which a path stands, behind links.
 fn folder_of(path: &Path) -> PathBuf {
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let of_thread = path.to_owned();
+    let path = input::answered(path, move || fs::canonicalize(of_thread)).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.unwrap_or(Path::new(".")).to_owned()
 }
 
 fn is_device(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| {
+    input::metadata(path).is_ok_and(|metadata| {
         let kind = metadata.file_type();
         kind.is_char_device() || kind.is_block_device()
     })

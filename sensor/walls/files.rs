@@ -9,6 +9,7 @@ use landlock::{
 };
 
 use super::Walls;
+use crate::input;
 
 /// The newest rights that are asked for; an older kernel holds those that it knows.
 const ABI_WANTED: ABI = ABI::V6;
@@ -44,7 +45,7 @@ fn restrict(walls: &Walls) -> Result<RulesetStatus, RulesetError> {
     Ok(status.ruleset)
 }
 
-/// A path that is not there needs no rule.
+/// A path that is not there needs no rule, nor does one whose file system does not answer.
 fn there(paths: &[PathBuf]) -> impl Iterator<Item = &Path> {
-    paths.iter().map(PathBuf::as_path).filter(|path| path.exists())
+    paths.iter().map(PathBuf::as_path).filter(|path| input::metadata(path).is_ok())
 }

@@ -12,7 +12,9 @@
     reason = "what these cost or hide matters in the sensor, not in a test"
 )]
 
+mod hung;
 mod kits;
+mod lists;
 mod live;
 mod manual;
 mod package;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use crate::input;
+
 /// Files beside lists in a directory that are no lists.
 const NO_LISTS: [&str; 8] = [".md", ".toml", "~", ".bak", ".swp", ".tmp", ".part", ".orig"];
 
@@ -17,8 +19,15 @@ pub(super) struct Directory {
 impl Directory {
     pub(super) fn read(path: &Path) -> io::Result<Self> {
         let mut directory = Self::default();
-        for entry in fs::read_dir(path)? {
-            let file = entry?.path();
+        let of_thread = path.to_owned();
+        let entries = input::answered(path, move || {
+            let entry = |entry: io::Result<fs::DirEntry>| {
+                let entry = entry?;
+                Ok((entry.path(), entry.file_type()?))
+            };
+            fs::read_dir(of_thread)?.map(entry).collect::<io::Result<Vec<_>>>()
+        })?;
+        for (file, kind) in entries {
             let name = file.file_name().unwrap_or_default().to_string_lossy();
             // A Kubernetes ConfigMap has its versions in directories that begin with dots.
             let no_list =
@@ -27,7 +36,9 @@ impl Directory {
                 continue;
             }
             // A broken link stands for a list that cannot be read.
-            if fs::metadata(&file).map_or(true, |metadata| metadata.is_file()) {
+            let is_list = kind.is_file()
+                || kind.is_symlink() && input::metadata(&file).map_or(true, |metadata| metadata.is_file());
+            if is_list {
                 directory.lists.push(file);
             } else {
                 directory.ignored.push(file);

@@ -2,7 +2,6 @@
 //! lists is left to `load`.
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -140,13 +139,13 @@ impl Found {
     /// Adds the lists that a path names.
     pub(super) fn add(&mut self, origin: &Path) -> Result<(), ListError> {
         self.watch.push(Watched::new(origin.to_owned()));
-        let is_directory = fs::metadata(origin).map_err(|error| ListError::new(origin, error))?.is_dir();
+        let is_directory = input::metadata(origin).map_err(|error| ListError::new(origin, error))?.is_dir();
         let manifest = if is_directory { origin.join(MANIFEST) } else { origin.to_owned() };
         if is_directory {
             self.watch.push(Watched::new(manifest.clone()));
         }
         let is_manifest = manifest.extension().is_some_and(|extension| extension == "toml");
-        if is_manifest && (!is_directory || manifest.exists()) {
+        if is_manifest && (!is_directory || input::metadata(&manifest).is_ok()) {
             return self.manifest(origin, &manifest);
         }
         let settings = Settings { enabled: true, ..Settings::default() };
@@ -165,7 +164,7 @@ impl Found {
             let path = manifest.parent().unwrap_or(Path::new("")).join(&settings.path);
             self.watch.push(Watched::new(path.clone()));
             let mut error = None;
-            if fs::metadata(&path).is_ok_and(|metadata| metadata.is_dir()) {
+            if input::metadata(&path).is_ok_and(|metadata| metadata.is_dir()) {
                 error = self.directory(origin, &path, &settings).err();
                 if error.is_none() {
                     continue;

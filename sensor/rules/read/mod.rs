@@ -10,10 +10,12 @@
 //! | `load` | all lists into a set, with a report of each |
 //! | `reload` | the same beside the loop, on a thread of its own |
 //! | `watch` | when a file has changed |
+//! | `lookout` | the same beside the loop, on a thread of its own |
 //! | `places` | the folders that all of these are read from |
 
 mod directory;
 mod load;
+mod lookout;
 mod manifest;
 mod places;
 mod refusal;
@@ -23,6 +25,7 @@ mod stamp;
 mod watch;
 
 pub use load::{ListReport, Load, load};
+pub use lookout::Lookout;
 pub use manifest::Action;
 pub use places::places;
 pub use refusal::ListError;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::manifest::Found;
 use super::watch::steps;
+use crate::input;
 
 /// The folders of the lists that the paths name, and of the links on the way to them. A list file can be replaced by
 /// another one of its name, so its folder counts; a file in the root folder stands for itself.
@@ -18,7 +19,9 @@ pub fn places(paths: &[PathBuf]) -> Vec<PathBuf> {
     let watched = found.watch.into_iter().map(|watched| watched.path);
     let mut places: Vec<PathBuf> = Vec::new();
     for path in paths.iter().cloned().chain(sources).chain(watched) {
-        let folders = steps(&path).into_iter().map(|(folder, _)| folder);
+        let of_thread = path.clone();
+        let steps = input::answered(&path, move || Ok(steps(&of_thread))).unwrap_or_default();
+        let folders = steps.into_iter().map(|(folder, _)| folder);
         places.extend(folders.filter(|folder| folder != Path::new("/")).map(or_current));
         places.push(path);
     }

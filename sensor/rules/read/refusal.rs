@@ -57,6 +57,8 @@ pub(super) enum Refusal {
     Unreadable(io::Error),
     #[error("is {0}, not a file; name a list file, a directory of lists or a rules.toml")]
     NotAFile(&'static str),
+    #[error("does not answer in time; look at its file system")]
+    Silent,
     #[error("has more than {0} bytes; make it smaller")]
     TooLarge(u64),
     #[error("holds no list file; put lists there, or a rules.toml that names them")]
@@ -104,12 +106,13 @@ impl From<input::Refusal> for Refusal {
             input::Refusal::Unreadable(error) => Self::Unreadable(error),
             input::Refusal::NotAFile(kind) => Self::NotAFile(kind),
             input::Refusal::TooLarge(bound) => Self::TooLarge(bound),
+            input::Refusal::Silent => Self::Silent,
         }
     }
 }
 
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
-        Self::Unreadable(error)
+        if error.kind() == io::ErrorKind::TimedOut { Self::Silent } else { Self::Unreadable(error) }
     }
 }

@@ -7,6 +7,9 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::super::set::Rules;
 use super::load::{Load, load};
@@ -24,12 +27,13 @@ impl Reload {
     ///
     /// # Errors
     /// The system gives no thread or no descriptor; the set in force stays.
-    pub fn start(paths: Vec<PathBuf>, previous: Arc<Rules>) -> io::Result<Self> {
+    pub fn start(paths: Vec<PathBuf>, previous: impl Into<Option<Arc<Rules>>>) -> io::Result<Self> {
+        let previous = previous.into();
         let (done, end) = UnixStream::pair()?;
         let thread = thread::Builder::new().name("rules".into()).spawn(move || {
             // Closed with the thread, however that ends: the other end reads end-of-file.
             let _end = end;
-            load(&paths, Some(&previous))
+            load(&paths, previous.as_deref())
         })?;
         Ok(Self { done, thread })
     }
@@ -38,6 +42,13 @@ impl Reload {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.thread.is_finished()
+    }
+
+    /// Waits until it is finished, but no longer than this.
+    pub fn wait(&self, longest: Duration) {
+        let longest = PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX);
+        // An interrupted wait is a short one.
+        let _ = poll(&mut [PollFd::new(self.done.as_fd(), PollFlags::POLLIN)], longest);
     }
 
     /// The new set, once it is there. `None` if the thread died: the set in force stays.

@@ -10,7 +10,7 @@ use sha1::{Digest, Sha1};
 use super::super::index::compile::LARGEST_SET;
 use super::super::lists::{Flaw, Format, Intake, Reader};
 use super::refusal::Refusal;
-use crate::input::{self, Unpacked};
+use crate::input::{self, PatientFile, Unpacked};
 
 /// Longer lines are skipped: ten times what the longest real line (a hosts line of many names) has.
 const LONGEST_LINE: usize = 1 << 16;
@@ -46,8 +46,9 @@ pub(super) fn read(
     intake: &mut Intake<'_>,
 ) -> Result<Outcome, Refusal> {
     let file = input::regular(path)?;
+    // The opening has brought its size along: no file system is asked again.
     let size = file.metadata()?.len();
-    let mut bytes = Unpacked::new(BufReader::with_capacity(BUFFER, file))?;
+    let mut bytes = Unpacked::new(BufReader::with_capacity(BUFFER, PatientFile::new(path, file)?))?;
     let largest = if bytes.is_gzip() { LARGEST_LIST.min(SMALL.max(MOST_PACKED * size)) } else { LARGEST_LIST };
     let mut sample = Vec::new();
     bytes.by_ref().take(SAMPLE).read_to_end(&mut sample)?;

@@ -1,10 +1,11 @@
 //! Stamps of files and directories. A path with another stamp has another content; no content is read for it.
 
-use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::directory::Directory;
+use crate::input;
 
 /// A file or directory whose change means a reload, as it was before it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,8 @@ impl Watched {
 
     /// Whether the path has another content now.
     pub(super) fn has_changed(&self) -> bool {
-        Stamp::of(&self.path) != self.stamp
+        let now = Stamp::of(&self.path);
+        now != Stamp::Silent && now != self.stamp
     }
 
     pub(super) fn is_directory(&self) -> bool {
@@ -34,6 +36,8 @@ impl Watched {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stamp {
     Absent,
+    /// The file system does not answer. The content may be another one, or not.
+    Silent,
     /// Device, inode, size, and the times of change in nanoseconds.
     File([i128; 5]),
     /// The list files in a directory; each is watched on its own.
@@ -42,7 +46,11 @@ enum Stamp {
 
 impl Stamp {
     fn of(path: &Path) -> Self {
-        let Ok(metadata) = fs::metadata(path) else { return Self::Absent };
+        let metadata = match input::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Self::Silent,
+            Err(_) => return Self::Absent,
+        };
         if metadata.is_dir() {
             return Self::Directory(Directory::read(path).unwrap_or_default().lists);
         }

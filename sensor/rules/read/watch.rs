@@ -8,17 +8,19 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
-use std::fs::Metadata;
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 
 use super::stamp::Watched;
+use crate::input;
 
 /// Writers that replace several files do so within this time.
 const QUIET: Duration = Duration::from_millis(250);
@@ -32,7 +34,7 @@ const MOST_LINKS: usize = 40;
 /// Becomes readable when something near the lists happens; see [`Watcher::is_due`].
 #[derive(Debug)]
 pub struct Watcher {
-    inotify: Inotify,
+    inotify: Arc<Inotify>,
     watched: Vec<Watched>,
     directories: HashMap<WatchDescriptor, Directory>,
     /// The time of the first event that was not looked into yet.
@@ -58,10 +60,17 @@ impl Watcher {
     /// # Errors
     /// The kernel gives no inotify instance (`fs.inotify.max_user_instances`).
     pub fn new(watched: Vec<Watched>, now: Instant) -> io::Result<Self> {
-        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-        let mut new = Self { inotify, watched, directories: HashMap::new(), first: None, last: None, retry: None };
-        new.watch(now);
+        let mut new = Self::idle()?;
+        new.renew(watched, now);
         Ok(new)
+    }
+
+    /// Watches nothing yet.
+    pub(super) fn idle() -> io::Result<Self> {
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+        let inotify = Arc::new(inotify);
+        let (watched, directories) = (Vec::new(), HashMap::new());
+        Ok(Self { inotify, watched, directories, first: None, last: None, retry: None })
     }
 
     /// Watches the files that another load has read; the descriptor stays the same. A file that has changed since
@@ -127,8 +136,13 @@ impl Watcher {
     /// Watches the directories that the paths are in now.
     fn watch(&mut self, now: Instant) {
         let mut wanted: HashMap<PathBuf, Directory> = HashMap::new();
+        let mut missing = false;
         for watched in &self.watched {
-            for (directory, name) in steps(&watched.path) {
+            let path = watched.path.clone();
+            let steps = input::answered(&watched.path, move || Ok(steps(&path)));
+            // A file system that does not answer is asked again later.
+            missing |= steps.is_err();
+            for (directory, name) in steps.unwrap_or_default() {
                 wanted.entry(directory).or_default().names.extend(name);
             }
             if watched.is_directory() {
@@ -145,10 +159,10 @@ impl Watcher {
             | AddWatchFlags::IN_MOVE_SELF
             | AddWatchFlags::IN_ONLYDIR;
         let mut directories: HashMap<WatchDescriptor, Directory> = HashMap::new();
-        let mut missing = false;
         for (path, directory) in wanted {
             let path = if path.as_os_str().is_empty() { PathBuf::from(".") } else { path };
-            match self.inotify.add_watch(&path, flags) {
+            let (inotify, of_thread) = (Arc::clone(&self.inotify), path.clone());
+            match input::answered(&path, move || Ok(inotify.add_watch(&of_thread, flags)?)) {
                 Ok(descriptor) => {
                     // Two spellings of one directory share a descriptor.
                     let same = directories.entry(descriptor).or_default();
@@ -198,7 +212,7 @@ fn first_link(path: &Path) -> Option<(PathBuf, PathBuf, PathBuf)> {
     let mut components = path.components();
     while let Some(component) = components.next() {
         walked.push(component);
-        if let (Component::Normal(_), Ok(target)) = (component, std::fs::read_link(&walked)) {
+        if let (Component::Normal(_), Ok(target)) = (component, fs::read_link(&walked)) {
             return Some((walked, target, components.as_path().to_owned()));
         }
     }
@@ -206,6 +220,7 @@ fn first_link(path: &Path) -> Option<(PathBuf, PathBuf, PathBuf)> {
 }
 
 fn is_link(path: &Path) -> bool {
-    std::fs::symlink_metadata(path)
+    let of_thread = path.to_owned();
+    input::answered(path, move || fs::symlink_metadata(of_thread))
         .is_ok_and(|metadata: Metadata| metadata.is_symlink() || metadata.nlink() > 1 || metadata.is_dir())
 }

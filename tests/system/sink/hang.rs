@@ -1,46 +1,16 @@
-//! Outputs on a file system that never answers: a FUSE mount whose daemon has not begun to serve.
+//! Outputs on a file system that never answers.
 
-use std::fs::{self, File};
-use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::hung::Hung;
 use crate::support::outputs::{Bench, count_lines, line, wait_until};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// A mounted file system on which every call waits until it is unmounted; mounting needs root.
-struct Hung {
-    folder: PathBuf,
-    /// The daemon's end: closing it ends every wait.
-    device: Option<File>,
-}
-
-impl Hung {
-    fn mount(folder: &Path) -> Self {
-        let device = File::options().read(true).write(true).open("/dev/fuse").expect("/dev/fuse");
-        let stdin = Stdio::from(device.as_fd().try_clone_to_owned().unwrap());
-        let status = Command::new("mount")
-            .args(["-i", "-t", "fuse", "-o", "fd=0,rootmode=40000,user_id=0,group_id=0", "none"])
-            .arg(folder)
-            .stdin(stdin)
-            .status()
-            .unwrap();
-        assert!(status.success(), "mounting needs root");
-        Hung { folder: folder.to_owned(), device: Some(device) }
-    }
-}
-
-impl Drop for Hung {
-    fn drop(&mut self) {
-        drop(self.device.take());
-        let _ = Command::new("umount").arg("--lazy").arg(&self.folder).status();
-    }
-}
 
 fn replay(out: &str) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dnstrail"));
