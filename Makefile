@@ -46,9 +46,9 @@ fuzz: ## every reader of foreign bytes, each for TIME (60) seconds of inputs gui
 	@packaging/needs build fuzz
 	fuzz/run
 
-differ: ## SHAPES (1000000) of queries asked of servers, compared with their logs
+differ: ## SHAPES (1000000) of queries asked of servers, compared with their logs, for at most TIME seconds
 	@packaging/needs build test
-	DNSTRAIL_SHAPES=$${SHAPES:-1000000} $(CARGO) test --release --test system $(RUNNER) -- live_difference --nocapture
+	DNSTRAIL_SHAPES=$${SHAPES:-1000000} $(if $(TIME),DNSTRAIL_SHAPE_SECONDS=$(TIME)) $(CARGO) test --release --test system $(RUNNER) -- live_difference --nocapture
 
 coverage: ## lines of sensor/ that the quick tests reach
 	@packaging/needs build coverage

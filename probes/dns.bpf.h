@@ -195,6 +195,8 @@ static __always_inline int dns_may_leave(struct __sk_buff *skb, u64 packed, cons
 		return 0;
 	if (transport.protocol == IPPROTO_TCP && (!load_segment(&packet, &transport, &segment) || !has_content(&segment)))
 		return 0;
+	/* Whether the kernel chose the source address, which the socket then does not know. */
+	head.header.flags = FIELD(sk, src_ip4) ? 0 : PACKET_UNBOUND;
 	head.socket = bpf_get_socket_cookie(skb);
 	state = socket_state(sk, head.socket, !translated);
 	if (translated) {
@@ -212,7 +214,7 @@ static __always_inline int dns_may_leave(struct __sk_buff *skb, u64 packed, cons
 	end = conversation_end(&packet, &transport, translated ? &ends : NULL, of_dns, state, true);
 	if (!is_observed(end))
 		return 0;
-	head.header.flags = end | (is_linear(skb) ? 0 : zerocopy_flag((const void *)skb));
+	head.header.flags |= end | (is_linear(skb) ? 0 : zerocopy_flag((const void *)skb));
 	kernel_sk = kernel_socket(skb, &transport, state);
 	if (transport.protocol == IPPROTO_TCP) {
 		if (!state || is_muted(state, head.socket))

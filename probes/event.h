@@ -24,6 +24,7 @@ enum record_flag {
 	PROCESS_KERNEL = 1 << 5,     /* a kernel thread: no executable, no arguments */
 	PACKET_CLIENT = 1 << 6,      /* this socket is the end that asks: it opened the conversation */
 	PACKET_SERVER = 1 << 7,      /* this socket is the end that answers; neither: not known */
+	PACKET_UNBOUND = 1 << 8,     /* the program left the source address to the kernel: NAT may have changed it unnoticed */
 	PACKET_ZEROCOPY = 1 << 9,    /* the bytes lie in pages of the sender's, which may change them until they leave */
 	PACKET_SEVERAL = 1 << 10,    /* several processes wrote these bytes; the task wrote the first of them */
 	PACKET_TRANSLATED = 1 << 11, /* NAT: struct ends_record stands before the bytes */

@@ -84,6 +84,9 @@ pub struct Packet<'a> {
     /// The end of the conversation that this host's socket is: the one that opened it asks. `None` in a capture,
     /// and where the kernel side cannot know; then the ports and the message must say it.
     pub end: Option<End>,
+    /// The program left the source address to the kernel, so that NAT may have changed it without a trace in
+    /// `before_nat`. An answer then goes to another address than the query seems to come from.
+    pub is_unbound: bool,
     /// Several processes wrote these bytes of a TCP stream. `task` is the one that wrote the first of them.
     pub several_writers: bool,
     /// The bytes lay in pages of the sender's memory (MSG_ZEROCOPY), which may have changed them before they
@@ -293,6 +296,7 @@ fn packet(bytes: &[u8], clock: Clock) -> Result<Packet<'_>, DecodeError> {
             (false, true) => Some(End::Server),
             (false, false) => None,
         },
+        is_unbound: has(header, record_flag::PACKET_UNBOUND),
         several_writers: has(header, record_flag::PACKET_SEVERAL),
         is_zero_copy: has(header, record_flag::PACKET_ZEROCOPY),
         before_nat,

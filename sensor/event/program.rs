@@ -13,6 +13,8 @@ pub struct Program {
     pub when: When,
     /// The gap when the kernel refuses the program; `None`: the way in fails without it.
     pub not_seen_without: Option<&'static str>,
+    /// The gap that the program leaves.
+    pub not_seen_with: Option<&'static str>,
     /// The loss when the kernel skips a run, because the program is running on that processor already.
     pub skipped: Skipped,
 }
@@ -76,7 +78,16 @@ impl Way {
 /// A program that its way in cannot do without, attached by its section name, whose skipped runs lose nothing.
 #[must_use]
 pub const fn program(name: &'static str, hook: &'static str, role: &'static str, when: When) -> Program {
-    Program { name, hook, role, attach: Attach::Section, when, not_seen_without: None, skipped: Skipped::Nothing }
+    Program {
+        name,
+        hook,
+        role,
+        attach: Attach::Section,
+        when,
+        not_seen_without: None,
+        not_seen_with: None,
+        skipped: Skipped::Nothing,
+    }
 }
 
 impl Program {
@@ -89,6 +100,11 @@ impl Program {
     #[must_use]
     pub const fn optional(self, not_seen_without: &'static str) -> Self {
         Self { not_seen_without: Some(not_seen_without), ..self }
+    }
+
+    #[must_use]
+    pub const fn leaving(self, not_seen_with: &'static str) -> Self {
+        Self { not_seen_with: Some(not_seen_with), ..self }
     }
 
     #[must_use]

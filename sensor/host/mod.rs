@@ -42,8 +42,8 @@ pub struct Host {
     pub clock: BootClock,
     /// Inode number of the mount namespace in which `passwd` and `group` are read; 0 when not known.
     pub mount_namespace: u32,
-    /// Inode number of the mount namespace of the host's first process; 0 when not known. The sensor's own may be
-    /// another, as systemd gives it one.
+    /// Inode number of the host's own mount namespace, as the kernel side describes it; 0 when not known. The sensor's
+    /// may be another, as systemd gives it one.
     pub first_mount_namespace: u32,
     /// Where proc(5) of the initial pid namespace is mounted; empty when nowhere.
     pub proc: PathBuf,
@@ -88,7 +88,7 @@ impl Host {
             os: OperatingSystem::read(root, line("proc/sys/kernel/osrelease")),
             clock: BootClock::read(),
             mount_namespace: namespace(&root.join("proc/self/ns/mnt")).unwrap_or_default(),
-            first_mount_namespace: namespace(&root.join("proc/1/ns/mnt")).unwrap_or_default(),
+            first_mount_namespace: 0,
             proc: root.join("proc"),
             passwd: root.join("etc/passwd"),
             group: root.join("etc/group"),

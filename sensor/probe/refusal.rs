@@ -100,7 +100,9 @@ impl WayIn {
                 role,
                 taken: taken.iter().filter(|program| program.role == role).map(|program| program.hook).collect(),
                 refused: of_role(role).cloned().collect(),
-                not_seen: of_role(role).find_map(|refusal| refusal.program.not_seen_without),
+                not_seen: of_role(role).find_map(|refusal| refusal.program.not_seen_without).or_else(|| {
+                    taken.iter().filter(|program| program.role == role).find_map(|program| program.not_seen_with)
+                }),
             })
             .collect()
     }

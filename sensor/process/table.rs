@@ -26,6 +26,9 @@ pub const RETIRED: usize = 8_192;
 /// Nanoseconds that such an image is kept: the answer of a slow server may come after its asker is gone.
 pub const RETIRED_TIME: u64 = 10_000_000_000;
 
+/// The pid of kthreadd, which is in the host's own mount namespace on every kernel.
+const KTHREADD: u32 = 2;
+
 /// Bytes of a slot and of the entries that lead to it.
 const SLOT_BYTES: usize = size_of::<Slot>() + 2 * size_of::<(TaskKey, usize)>() + 64;
 
@@ -101,6 +104,9 @@ impl Processes {
             return;
         }
         self.refresh_accounts(record.time);
+        if record.process.pid == KTHREADD && record.kernel_thread {
+            self.host.first_mount_namespace = record.mount_namespace;
+        }
         let mut lineage = record.parent.and_then(|parent| self.lineage(&parent));
         if let Some(before) = self.before(&record.process) {
             lineage = Some(lineage.unwrap_or_default().after(before, record.parent));

@@ -38,6 +38,8 @@ pub struct Flow {
     pub socket: u64,
     /// The ends that the packet shows, where NAT changed those that the program sees.
     pub behind_nat: Option<Ends>,
+    /// The source may be an address behind NAT, too; see [`Packet::is_unbound`].
+    pub is_unbound: bool,
 }
 
 /// The sender of a payload, and reasons to doubt what is known.
@@ -95,6 +97,7 @@ impl Flow {
             end: packet.end,
             socket: packet.socket,
             behind_nat: packet.before_nat.map(|_| shown),
+            is_unbound: packet.is_unbound,
         }
     }
 
@@ -112,6 +115,7 @@ impl Flow {
             end: None,
             socket: 0,
             behind_nat: None,
+            is_unbound: false,
         }
     }
 

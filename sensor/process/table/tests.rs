@@ -250,8 +250,9 @@ fn a_description_at_exit_does_not_replace_a_better_one() {
 #[test]
 fn foreign_mounts_cut_paths_and_the_file_itself_are_kept() {
     // The sensor has a mount namespace of its own, as its unit gives it one.
-    let host = Host { mount_namespace: 7, first_mount_namespace: HOST_NAMESPACE, ..Host::default() };
+    let host = Host { mount_namespace: 7, ..Host::default() };
     let mut table = Processes::new(host, Arc::default());
+    table.record(&ProcessRecord { kernel_thread: true, at_exec: false, ..record(key(2, 1, 1)) });
     table.record(&record(key(1, 1, 1)));
     let file = File { device: (254, 1), inode: 4_711 };
     table.record(&ProcessRecord {
@@ -259,7 +260,7 @@ fn foreign_mounts_cut_paths_and_the_file_itself_are_kept() {
         path_cut: true,
         executable_inode: file.inode,
         executable_device: file.device,
-        ..record(key(2, 1, 1))
+        ..record(key(4, 1, 1))
     });
     table.record(&ProcessRecord { mount_namespace: 0, ..record(key(3, 1, 1)) });
     let mut marks = |pid| {
@@ -267,9 +268,9 @@ fn foreign_mounts_cut_paths_and_the_file_itself_are_kept() {
         (image.mount_namespace, image.foreign_mounts, image.path_cut)
     };
     assert_eq!(marks(1), (HOST_NAMESPACE, false, false));
-    assert_eq!(marks(2), (99, true, true));
+    assert_eq!(marks(4), (99, true, true));
     assert_eq!(marks(3), (0, false, false), "not known");
-    assert_eq!(table.get(&key(2, 1, 1)).unwrap().executable_file, Some(file));
+    assert_eq!(table.get(&key(4, 1, 1)).unwrap().executable_file, Some(file));
     assert_eq!(table.get(&key(1, 1, 1)).unwrap().executable_file, None);
 }
 

@@ -280,7 +280,7 @@ fn conversation(sighted: &Sighted<'_>, id: u16) -> Conversation {
         side: flow.side(source_is_client),
         id,
         socket: flow.socket,
-        is_translated: flow.behind_nat.is_some(),
+        is_translated: flow.behind_nat.is_some() || flow.is_unbound,
     }
 }
 

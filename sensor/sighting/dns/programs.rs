@@ -11,6 +11,10 @@ const FENTRY: When = When::Way(Way::Fentry);
 const KPROBE: When = When::Way(Way::Kprobe);
 const CGROUP: When = When::Way(Way::Cgroup);
 
+/// The gap where packets are read at functions of the kernel.
+const AT_FUNCTIONS: &str = "bytes that TCP Fast Open sends with the SYN, and, before Linux 6.5, those that sendfile and \
+                            splice send over TCP";
+
 /// A program at a function or a tracepoint, whose skipped run may miss a packet.
 const fn traced(name: &'static str, hook: &'static str, role: &'static str, when: When) -> Program {
     program(name, hook, role, when).skipped(Skipped::Packets)
@@ -42,9 +46,9 @@ pub const PROGRAMS: &[Program] = &[
     traced("fentry_inet_release", "fentry/inet_release", SENDS, NoCgroup2(Way::Fentry)),
     traced("kprobe_inet_release", "kprobe/inet_release", SENDS, NoCgroup2(Way::Kprobe)),
     at_cgroup("cgroup_egress", "cgroup_skb/egress", LEAVES, Cgroup2),
-    traced("fentry_ip_finish_output", "fentry/ip_finish_output", LEAVES, NoCgroup2(Way::Fentry)),
+    traced("fentry_ip_finish_output", "fentry/ip_finish_output", LEAVES, NoCgroup2(Way::Fentry)).leaving(AT_FUNCTIONS),
     traced("fentry_ip6_finish_output", "fentry/ip6_finish_output", LEAVES, NoCgroup2(Way::Fentry)),
-    traced("kprobe_ip_finish_output", "kprobe/ip_finish_output", LEAVES, NoCgroup2(Way::Kprobe)),
+    traced("kprobe_ip_finish_output", "kprobe/ip_finish_output", LEAVES, NoCgroup2(Way::Kprobe)).leaving(AT_FUNCTIONS),
     traced("kprobe_ip6_finish_output", "kprobe/ip6_finish_output", LEAVES, NoCgroup2(Way::Kprobe)),
     program("sockets_before", "iter/task_file", "what was there before", Always)
         .attached(Attach::Iterator)

@@ -8,8 +8,13 @@
  *   corked-udp    the same over UDP
  *   killed        over TCP: written under a cork, and the process kills itself
  *   segments      over UDP: eight queries (nN.NAME) in one send, cut apart by the kernel (UDP_SEGMENT)
+ *   split         over TCP: all but the last byte is written, which another program adds
+ *   udp-lite      over UDP-Lite, without waiting for an answer
+ *   zero-copy     over UDP by MSG_ZEROCOPY
+ *   zero-copy-tcp the same over TCP
  *   hold          a socket is bound to PORT of SERVER, NAME.open made, and one datagram waited for
  *   unasked       an answer for NAME from port 53 of 127.0.0.1 to PORT of SERVER
+ *   finish        the byte 1 is sent by the file descriptor NAME. Run by split
  *   flush         of the file descriptor NAME: the cork is taken away. Run by corked and corked-udp
  */
 #define _GNU_SOURCE
@@ -23,6 +28,15 @@
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
+#endif
+#ifndef SO_ZEROCOPY
+#define SO_ZEROCOPY 60
+#endif
+#ifndef MSG_ZEROCOPY
+#define MSG_ZEROCOPY 0x4000000
+#endif
+#ifndef IPPROTO_UDPLITE
+#define IPPROTO_UDPLITE 136
 #endif
 
 static int from_dns_port(const struct server *server, int type)
@@ -69,25 +83,74 @@ static void odd(const struct server *server, const char *name)
 	stream_answer(fd, &query);
 }
 
+/* Runs this program again, as a child, with a mode and a file descriptor. */
+static void let_another(const char *mode, const char *protocol, int fd)
+{
+	char number[16];
+	int status;
+
+	snprintf(number, sizeof(number), "%d", fd);
+	if (!fork()) {
+		execl("/proc/self/exe", "another", mode, protocol, "0", number, NULL);
+		_exit(1);
+	}
+	if (wait(&status) < 0 || status)
+		fail_plainly("the other program failed");
+}
+
+static void split(const struct server *server, const char *name)
+{
+	int fd = connected_to(server, SOCK_STREAM);
+	struct query query = query_for(name);
+	uint8_t bytes[2 + sizeof(query.bytes)] = { query.length >> 8, query.length & 0xff };
+
+	memcpy(bytes + 2, query.bytes, query.length);
+	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	/* The last byte is that of the class IN: 1. */
+	send_exactly(fd, bytes, query.length + 1);
+	let_another("finish", "tcp", fd);
+	stream_answer(fd, &query);
+}
+
+static void zero_copy(const struct server *server, const char *name, int stream)
+{
+	int fd = connected_to(server, stream ? SOCK_STREAM : SOCK_DGRAM);
+	struct query query = query_for(name);
+	uint8_t bytes[2 + sizeof(query.bytes)] = { query.length >> 8, query.length & 0xff };
+	size_t from = stream ? 0 : 2, length = query.length + 2 - from;
+
+	memcpy(bytes + 2, query.bytes, query.length);
+	set(fd, SOL_SOCKET, SO_ZEROCOPY, 1);
+	if (send(fd, bytes + from, length, MSG_ZEROCOPY) != (ssize_t)length)
+		fail("send");
+	if (stream)
+		stream_answer(fd, &query);
+	else
+		datagram_answer(fd, &query);
+}
+
+static void udp_lite(const struct server *server, const char *name)
+{
+	int fd = socket(server->family, SOCK_DGRAM, IPPROTO_UDPLITE);
+	struct query query = query_for(name);
+
+	if (fd < 0)
+		fail("socket");
+	if (sendto(fd, query.bytes, query.length, 0, (const struct sockaddr *)&server->address, server->length) < 0)
+		fail("sendto");
+}
+
 static void corked(const struct server *server, const char *name, int stream)
 {
 	int fd = connected_to(server, stream ? SOCK_STREAM : SOCK_DGRAM);
 	struct query query = query_for(name);
-	char number[16];
-	int status;
 
 	set(fd, stream ? IPPROTO_TCP : IPPROTO_UDP, stream ? TCP_CORK : UDP_CORK, 1);
 	if (stream)
 		ask_stream(fd, &query);
 	else
 		send_exactly(fd, query.bytes, query.length);
-	snprintf(number, sizeof(number), "%d", fd);
-	if (!fork()) {
-		execl("/proc/self/exe", "flush-it", "flush", stream ? "tcp" : "udp", "0", number, NULL);
-		_exit(1);
-	}
-	if (wait(&status) < 0 || status)
-		fail_plainly("nothing was flushed");
+	let_another("flush", stream ? "tcp" : "udp", fd);
 	if (stream)
 		stream_answer(fd, &query);
 	else
@@ -171,6 +234,8 @@ int main(int count, char **arguments)
 		/* UDP lets the datagram go with the next send. */
 		return !stream && send(atoi(arguments[4]), "", 0, 0) < 0;
 	}
+	if (count == 5 && !strcmp(arguments[1], "finish"))
+		return send(atoi(arguments[4]), "\1", 1, 0) != 1;
 	if (count != 5)
 		fail_plainly("usage: evade MODE SERVER PORT NAME");
 	mode = arguments[1];
@@ -196,6 +261,14 @@ int main(int count, char **arguments)
 		killed(&server, name);
 	} else if (!strcmp(mode, "segments")) {
 		segments(&server, name);
+	} else if (!strcmp(mode, "split")) {
+		split(&server, name);
+	} else if (!strcmp(mode, "udp-lite")) {
+		udp_lite(&server, name);
+	} else if (!strcmp(mode, "zero-copy")) {
+		zero_copy(&server, name, 0);
+	} else if (!strcmp(mode, "zero-copy-tcp")) {
+		zero_copy(&server, name, 1);
 	} else if (!strcmp(mode, "hold")) {
 		hold(&server, name);
 	} else if (!strcmp(mode, "unasked")) {

@@ -103,6 +103,7 @@ fn live_lack_of_cgroup_v2_is_reported_or_made_up_for() {
     assert_eq!(recording.below(&lab.suffix).len(), runs.len() * 2);
     let start = recording.documents[0].get("dnstrail.ways_in").expect("ways in").to_string();
     assert!(start.contains("sk_filter_trim_cap"), "{start}");
+    assert!(start.contains("TCP Fast Open") && start.contains("sendfile"), "the gap of this way in: {start}");
 }
 
 #[test]

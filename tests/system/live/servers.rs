@@ -18,6 +18,10 @@ pub const SERVER_ADDRESS_V4: &str = "198.18.0.1";
 /// unbound on 127.0.0.1 and `::1`, or on `addresses`: each name below `.test` has an A and an AAAA
 /// record, so has `example.com`; all others do not exist. No other server is asked.
 pub fn unbound(lab: &Lab, addresses: &[&str], port: u16) -> Running {
+    unbound_in(lab, &lab.network, addresses, port)
+}
+
+pub fn unbound_in(lab: &Lab, network: &Network, addresses: &[&str], port: u16) -> Running {
     let interfaces = format!("  interface: {}\n", addresses.join("\n  interface: "));
     let configuration = format!(
         r#"server:
@@ -49,7 +53,7 @@ remote-control:
     );
     let file = lab.path(&format!("unbound-{}-{port}.conf", addresses[0].replace(':', "_")));
     fs::write(&file, configuration).expect("unbound.conf");
-    let running = Client::program(&lab.network, "unbound", &["-d", "-c", &file.to_string_lossy()]).start();
+    let running = Client::program(network, "unbound", &["-d", "-c", &file.to_string_lossy()]).start();
     listening(running, addresses, port)
 }
 

@@ -22,7 +22,7 @@ pub struct Conversation {
     pub id: u16,
     /// Socket cookie; 0 when not known.
     pub socket: u64,
-    /// NAT changed the ends of this packet on its way. A query from a socket without an address of its own is then
+    /// NAT changed the ends of this packet on its way, or may have. A query from a socket without an address of its own is then
     /// not found by the address that the answer goes to.
     pub is_translated: bool,
 }

@@ -2,8 +2,8 @@
 //! that asked. Messages and sockets have every shape that a seed gives them, so that the test needs
 //! no imagination.
 //!
-//! `DNSTRAIL_SHAPES=N` asks for N shapes instead of [`SHAPES`], `DNSTRAIL_SHAPE_SEED=S` for those of another
-//! seed. A shape that fails is printed with its seed and index: `DNSTRAIL_SHAPE=INDEX` performs it alone.
+//! `DNSTRAIL_SHAPES=N` asks for N shapes instead of [`SHAPES`], `DNSTRAIL_SHAPE_SECONDS=S` ends after so many seconds
+//! at the latest, `DNSTRAIL_SHAPE_SEED=S` asks for the shapes of another seed. A shape that fails is printed with its seed and index: `DNSTRAIL_SHAPE=INDEX` performs it alone.
 
 mod message;
 mod random;
@@ -13,6 +13,7 @@ mod shape;
 use std::collections::HashMap;
 use std::fs;
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -26,7 +27,7 @@ use shape::{Server, Shape};
 const SHAPES: u64 = 20_000;
 
 /// Shapes under one run of the sensor: what it writes of them is read at once.
-const BLOCK: u64 = 20_000;
+const BLOCK: u64 = 10_000;
 
 /// Clients that perform shapes at a time.
 const CLIENTS: usize = 3;
@@ -78,15 +79,17 @@ fn live_difference_what_servers_were_asked_is_in_the_documents() {
     let (mut failures, mut not_mended) = (Vec::new(), [0; NOT_MENDED.len()]);
     let mut checked = 0;
     let mut from = indices.start;
-    while from < indices.end {
+    let (begin, most) = (Instant::now(), number("DNSTRAIL_SHAPE_SECONDS").map(Duration::from_secs));
+    while from < indices.end && most.is_none_or(|most| begin.elapsed() < most) {
         let block = from..indices.end.min(from + BLOCK);
         from = block.end;
         let shapes: HashMap<u64, Shape> = block.map(|index| (index, Shape::new(seed, index, &SERVERS))).collect();
         checked += check(&lab, &mut resolvers, &shapes, &mut failures, &mut not_mended);
     }
     // A server that logs nothing would let everything pass.
-    assert!(checked > (indices.end - indices.start) / 2 || indices.end - indices.start < 100, "{checked} log lines");
-    println!("{checked} queries of the servers' logs compared");
+    let performed = from - indices.start;
+    assert!(checked > performed / 2 || performed < 100, "{checked} log lines");
+    println!("{performed} shapes performed, {checked} queries of the servers' logs compared");
     for ((class, _), count) in NOT_MENDED.iter().zip(not_mended) {
         println!("not mended, {class}: {count} queries");
     }
@@ -277,7 +280,9 @@ fn report(failures: &[String], seed: u64) {
         println!("{failure}");
     }
     if !failures.is_empty() {
-        println!("perform one alone: DNSTRAIL_SHAPE_SEED={seed} DNSTRAIL_SHAPE=INDEX cargo test live_difference");
+        println!(
+            "perform one alone: DNSTRAIL_SHAPE_SEED={seed} DNSTRAIL_SHAPE=INDEX cargo test --test system live_difference"
+        );
     }
     if let Some(file) = std::env::var_os("DNSTRAIL_SHAPE_FAILURES") {
         fs::write(&file, failures.join("\n") + "\n").expect("the file of failures");
