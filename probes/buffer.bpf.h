@@ -131,9 +131,9 @@ static __always_inline bool select_piece(struct pieces *pieces, const bool is_pa
  * has space for COPY_BYTES more than `capacity`. False: not all of it.
  */
 static __always_inline bool copy_pieces(u8 *to, u32 *at, u32 wanted, const u32 capacity, struct pieces *pieces,
-					const bool is_packet, const int turns)
+					const bool is_packet)
 {
-	for (int turn = 0; turn < turns; turn++) {
+	for (int turn = 0; turn < COPY_TURNS; turn++) {
 		u32 begin = *(volatile u32 *)at, size;
 		u64 from, rest;
 		long failed;
@@ -177,7 +177,12 @@ static __always_inline bool copy_pieces(u8 *to, u32 *at, u32 wanted, const u32 c
 
 static __noinline bool copy_buffer(u8 *to, u32 *at, u32 wanted, const u32 capacity, struct pieces *pieces)
 {
-	return copy_pieces(to, at, wanted, capacity, pieces, true, COPY_TURNS);
+	return copy_pieces(to, at, wanted, capacity, pieces, true);
+}
+
+static __noinline bool copy_iter(u8 *to, u32 *at, u32 wanted, const u32 capacity, struct pieces *pieces)
+{
+	return copy_pieces(to, at, wanted, capacity, pieces, false);
 }
 
 #endif

@@ -115,7 +115,6 @@ static __always_inline u32 write_headers(u8 *bytes, const struct sock *sk, const
 
 /* Nearly every DNS message, its length prefix included, is below this. */
 #define PACKET_SEGMENT 1024
-#define FEW_PIECES 4 /* as nearly every message is given */
 
 static __always_inline void fill_segment(struct packet_record *record, const struct packet_record *head,
 					 const struct sock *sk, const struct transport *transport, u32 sequence,
@@ -140,27 +139,27 @@ static __always_inline void emit_control(const struct packet_record *head, const
 	bpf_ringbuf_submit(record, wakeup());
 }
 
-/* `size` bytes of what a program gives to send, in at most so many pieces. False: there are more, and nothing is sent. */
-static __always_inline bool emit_segment(const struct packet_record *head, const struct sock *sk,
+/* `size` bytes of what a program gives to send. */
+static __always_inline void emit_segment(const struct packet_record *head, const struct sock *sk,
 					 const struct transport *transport, u32 sequence, const struct iov_iter *iter,
-					 u32 size, const u32 capacity, const int most)
+					 u32 size, const u32 capacity)
 {
 	struct packet_record *record = bpf_ringbuf_reserve(&ring, PIECES_SIZE(capacity), 0);
 	struct pieces *pieces;
 
 	if (!record) {
 		count_loss(LOSS_PACKET_RING);
-		return true;
+		return;
 	}
 	fill_segment(record, head, sk, transport, sequence, TCP_ACK, size);
 	pieces = record_pieces(record, capacity);
 	list_iter(pieces, iter);
-	if (!copy_pieces(record->bytes, &record->captured, record->length, capacity, pieces, false, most)) {
+	if (!copy_iter(record->bytes, &record->captured, record->length, capacity, pieces)) {
 		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
-		return false;
+		count_loss(LOSS_PACKET_READ);
+		return;
 	}
 	bpf_ringbuf_submit(record, wakeup());
-	return true;
 }
 
 static __always_inline void socket_transport(const struct sock *sk, struct transport *transport)
@@ -220,11 +219,10 @@ static __always_inline void tcp_sends(struct sock *sk, const struct msghdr *msg,
 		count_loss(LOSS_PACKET_BUDGET);
 		return;
 	}
-	if (wanted <= PACKET_SEGMENT - SEGMENT_HEADERS &&
-	    emit_segment(&head, sk, &transport, sequence, &msg->msg_iter, wanted, PACKET_SEGMENT, FEW_PIECES))
-		return;
-	if (!emit_segment(&head, sk, &transport, sequence, &msg->msg_iter, wanted, PACKET_MAX, COPY_TURNS))
-		count_loss(LOSS_PACKET_READ);
+	if (wanted <= PACKET_SEGMENT - SEGMENT_HEADERS)
+		emit_segment(&head, sk, &transport, sequence, &msg->msg_iter, wanted, PACKET_SEGMENT);
+	else
+		emit_segment(&head, sk, &transport, sequence, &msg->msg_iter, wanted, PACKET_MAX);
 }
 
 /* A send is done: what it wrote to a stream, or began of a datagram, may leave later. */
