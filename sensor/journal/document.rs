@@ -3,7 +3,7 @@
 use std::slice;
 
 use super::sentence::Sentence;
-use super::{Body, Document, Report, WayIn, parts, status};
+use super::{Document, Report, WayIn, parts, status};
 use crate::alert::Summary;
 use crate::json::{Json, key};
 use crate::schema::event::{Category, Event, Kind, Outcome, Type};
@@ -12,11 +12,7 @@ use crate::schema::{self, Limits, Line, Writer, cim, ecs, ocsf};
 impl Document<'_> {
     /// Appends the document as one line.
     pub fn write(&self, writer: &mut Writer, line: &mut Vec<u8>) {
-        match &self.body {
-            Body::Dns(document) => writer.write(self.time, self.sequence, document, line),
-            Body::Connection(document) => writer.write(self.time, self.sequence, document, line),
-            Body::Report(report) => writer.write(self.time, self.sequence, report, line),
-        }
+        self.body.write(writer, self.time, self.sequence, line);
     }
 }
 

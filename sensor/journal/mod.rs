@@ -149,10 +149,9 @@ fn schema(format: Format) -> Schema {
 /// The kind and the severity that filters and syslog priorities go by.
 fn kind_of(body: &Body<'_>) -> (Kind, Option<u8>) {
     match body {
-        Body::Dns(dns) if dns.alert => (Kind::Alert, dns.severity()),
-        Body::Dns(_) | Body::Connection(_) => (Kind::Event, None),
         Body::Report(Report::AlertSummary(summary)) => (Kind::Alert, summary.matched.severity()),
         Body::Report(Report::Loss { .. } | Report::Status(_)) => (Kind::Metric, None),
         Body::Report(_) => (Kind::State, None),
+        sighting => sighting.alert().map_or((Kind::Event, None), |alert| (Kind::Alert, alert.severity)),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::alert;
 use crate::metrics::Metrics;
-use crate::sighting::{self, Culprit, connection, dns};
+use crate::sighting::{self, Culprit};
 use crate::sink::OutputState;
 
 /// A document with its place in the stream.
@@ -15,20 +15,12 @@ pub struct Document<'a> {
     pub body: Body<'a>,
 }
 
-#[derive(Debug)]
-pub enum Body<'a> {
-    Dns(dns::Document<'a>),
-    Connection(connection::Document<'a>),
-    Report(Report<'a>),
-}
+/// A sighting, or a report.
+pub type Body<'a> = sighting::Body<'a, Report<'a>>;
 
 impl<'a> From<sighting::Document<'a>> for Body<'a> {
     fn from(document: sighting::Document<'a>) -> Self {
-        match document {
-            sighting::Document::Dns(dns) => Self::Dns(dns),
-            sighting::Document::Connection(connection) => Self::Connection(connection),
-            sighting::Document::Summary(summary) => Self::Report(Report::AlertSummary(summary)),
-        }
+        document.reported(Report::AlertSummary)
     }
 }
 

@@ -24,6 +24,18 @@ pub trait Document {
     fn ecs(&self, line: &mut Line<'_>);
     fn cim(&self, line: &mut Line<'_>);
     fn ocsf(&self, line: &mut Line<'_>);
+
+    /// The alert that the document raises.
+    fn alert(&self) -> Option<Alert> {
+        None
+    }
+}
+
+/// An alert, as the priority of a line goes by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alert {
+    /// The highest severity of the entries that match, where they have one.
+    pub severity: Option<u8>,
 }
 
 /// A line that is being written.

@@ -17,5 +17,5 @@ mod writer;
 pub use agent::Agent;
 pub use event::Event;
 pub use limits::{DEFAULT_LINE, LONGEST_LINE, Limits, SHORTEST_LINE};
-pub use line::{Document, Line, Schema};
+pub use line::{Alert, Document, Line, Schema};
 pub use writer::Writer;

@@ -12,6 +12,7 @@ use crate::field::{Action, Field};
 use crate::metrics::Levels;
 use crate::net::Framing;
 use crate::observe::Observe;
+use crate::schema::{self, Alert, Writer};
 
 pub use context::{Context, Culprit};
 pub use flow::{Flow, Marks, Side};
@@ -202,6 +203,41 @@ macro_rules! kinds {
                 match self {
                     $(Self::[<$kind:camel>](_) => Some(Name::[<$kind:camel>]),)+
                     Self::Summary(_) => None,
+                }
+            }
+        }
+
+        /// A document with the report that stands where no sighting is described.
+        #[derive(Debug)]
+        pub enum Body<'a, R> {
+            $([<$kind:camel>]($kind::Document<'a>),)+
+            Report(R),
+        }
+
+        impl<'a> Document<'a> {
+            /// The document, with a report in place of a summary.
+            pub fn reported<R>(self, report: impl FnOnce(Summary<'a>) -> R) -> Body<'a, R> {
+                match self {
+                    $(Self::[<$kind:camel>](document) => Body::[<$kind:camel>](document),)+
+                    Self::Summary(summary) => Body::Report(report(summary)),
+                }
+            }
+        }
+
+        impl<R: schema::Document> Body<'_, R> {
+            /// Appends the document as one line.
+            pub fn write(&self, writer: &mut Writer, time: u64, sequence: u64, line: &mut Vec<u8>) {
+                match self {
+                    $(Self::[<$kind:camel>](document) => writer.write(time, sequence, document, line),)+
+                    Self::Report(report) => writer.write(time, sequence, report, line),
+                }
+            }
+
+            /// The alert that the sighting raises.
+            pub fn alert(&self) -> Option<Alert> {
+                match self {
+                    $(Self::[<$kind:camel>](document) => schema::Document::alert(document),)+
+                    Self::Report(report) => report.alert(),
                 }
             }
         }

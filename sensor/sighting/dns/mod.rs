@@ -55,6 +55,10 @@ impl schema::Document for Document<'_> {
     fn ocsf(&self, line: &mut Line<'_>) {
         ocsf::write(self, line);
     }
+
+    fn alert(&self) -> Option<schema::Alert> {
+        self.alert.then(|| schema::Alert { severity: self.severity() })
+    }
 }
 
 impl Kind for Dns {
