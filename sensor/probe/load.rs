@@ -12,7 +12,7 @@ use super::program::{Place, first_of};
 use super::refusal::Refusal;
 use super::settings::{Observe, Settings};
 use super::support::symbol_addresses;
-use crate::event::program::{Program, Way};
+use crate::event::program::{Program, Way, When};
 use crate::skeleton::{DnstrailSkel, DnstrailSkelBuilder, OpenDnstrailSkel};
 
 /// `INTEREST_DNS` of probes/port.bpf.h.
@@ -52,9 +52,10 @@ pub(super) fn is_bpf_refused() -> bool {
     !MapType::Array.is_supported().is_ok_and(|supported| supported)
 }
 
-/// Attaches the empty program of `way` and detaches it again. The way in cgroup is never refused as a whole.
+/// Attaches the empty program of `way` and detaches it again. The way in cgroup is never refused as a whole, and a
+/// way that no program takes need not be tried.
 pub(super) fn try_out(way: Way, programs: &[&'static Program]) -> Result<(), Refusal> {
-    if way == Way::Cgroup {
+    if way == Way::Cgroup || programs.iter().all(|program| program.when != When::Way(way)) {
         return Ok(());
     }
     listen(|| {
