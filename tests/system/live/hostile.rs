@@ -39,7 +39,6 @@ fn live_mutated_messages_are_documents_or_counted() {
     let short = recording.documents.iter().collect::<Vec<_>>();
     let short = short.iter().filter(of_process).filter(|document| document.get("dns").is_none());
     let short = short.filter(|document| document.action() == "dns-malformed").count() as u64;
-    assert!(short > 0);
     assert_eq!(told + short + recording.lost("message_invalid"), sent);
     let marked = documents.iter().filter(|document| document.get("dnstrail.dns.malformed").is_some()).count();
     assert!(marked > 100, "{marked}");
