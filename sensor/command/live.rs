@@ -26,7 +26,8 @@ use crate::observe::Observe;
 use crate::pipeline::Pipeline;
 use crate::probe::{self, Probes, Sight};
 use crate::sighting::{self, Name};
-use crate::sink::WhenFull;
+use crate::sink::{Target, WhenFull};
+use crate::walls::Standing;
 
 /// How long the ring is still emptied after the end was asked for.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -42,17 +43,7 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
         let _ = fs::remove_file(path);
     }
     let signals = Signals::block().context("signals cannot be taken")?;
-    let mut host = Host::read("/".as_ref());
-    let targets = replay::targets(&settings.common.outputs)?;
-    let listener = settings.metrics.map(exposition::listen).transpose()?;
-    let mut service = Service::of_environment();
-    let parts = Parts::start(&probe_settings(settings), &mut host)?;
-    let standing = confine(&Needs {
-        outputs: &targets,
-        rules: &settings.common.rules,
-        files: &[],
-        ready_file: settings.ready_file.as_deref(),
-    })?;
+    let Confined { host, targets, listener, mut service, parts, standing } = Confined::new(settings)?;
     let metrics = Arc::new(Metrics::new(settings.common.memory));
     let (mut rulebook, load) = Rulebook::open(&settings.common.rules, || signals.is_ending())?;
     let mut outputs = replay::open_outputs(targets, WhenFull::Drop, &signals, &metrics)?;
@@ -152,6 +143,33 @@ pub fn run(settings: &config::Run) -> Result<(), Failure> {
         return Err(anyhow!("its part {name} has ended, and without it nothing is seen: start dnstrail again").into());
     }
     super::all_arrived(lost)
+}
+
+/// Everything that is made before this process gives its privileges up, and the walls that stand then.
+struct Confined {
+    host: Host,
+    targets: Vec<Target>,
+    listener: Option<TcpListener>,
+    service: Service,
+    parts: Parts,
+    standing: Standing,
+}
+
+impl Confined {
+    fn new(settings: &config::Run) -> Result<Self, Failure> {
+        let mut host = Host::read("/".as_ref());
+        let targets = replay::targets(&settings.common.outputs)?;
+        let listener = settings.metrics.map(exposition::listen).transpose()?;
+        let service = Service::of_environment();
+        let parts = Parts::start(&probe_settings(settings), &mut host)?;
+        let standing = confine(&Needs {
+            outputs: &targets,
+            rules: &settings.common.rules,
+            files: &[],
+            ready_file: settings.ready_file.as_deref(),
+        })?;
+        Ok(Self { host, targets, listener, service, parts, standing })
+    }
 }
 
 /// Takes the losses of the kernel side, and the processes to which they are due.

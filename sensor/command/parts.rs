@@ -94,7 +94,9 @@ pub struct Needs<'a> {
 /// A privilege could not be given up, which every kernel can.
 pub fn confine(needs: &Needs<'_>) -> Result<Standing> {
     let mut reach = Reach::default();
-    needs.outputs.iter().for_each(|target| target.reach(&mut reach));
+    for target in needs.outputs {
+        target.reach(&mut reach);
+    }
     let mut reads: Vec<PathBuf> = ALWAYS.iter().map(PathBuf::from).collect();
     reads.extend(rules::places(needs.rules));
     reads.extend(needs.files.iter().cloned());

@@ -137,7 +137,7 @@ fn answer(question: Question, reply: Reply) -> Option<Answer> {
 fn start(host: &Host) -> Option<Arc<Channel>> {
     let (asks, serves) = Channel::pair().ok()?;
     let source = host.source();
-    thread::Builder::new().name("proc".into()).spawn(move || serve_here(serves, &source)).ok()?;
+    thread::Builder::new().name("proc".into()).spawn(move || serve_here(&serves, &source)).ok()?;
     Some(Arc::new(asks))
 }
 

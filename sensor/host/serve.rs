@@ -46,8 +46,8 @@ pub fn serve(channel: &Channel, source: &Source) {
 }
 
 /// Serves as a thread of the process that asks, which keeps its privileges.
-pub(super) fn serve_here(channel: Channel, source: &Source) {
-    answer(&channel, source);
+pub(super) fn serve_here(channel: &Channel, source: &Source) {
+    answer(channel, source);
 }
 
 fn answer(channel: &Channel, source: &Source) {

@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn a_message_that_is_too_long_or_too_rich_ends_the_connection() {
         let (one, other) = Channel::pair().unwrap();
-        one.send(&[0; SIZE + 1]).unwrap();
+        one.send(&vec![0; SIZE + 1]).unwrap();
         assert_eq!(other.receive(None).unwrap_err(), Lost);
         let null = File::open("/dev/null").unwrap();
         one.send_with(b"x", &[null.as_fd(); DESCRIPTORS + 1]).unwrap();

@@ -28,6 +28,7 @@ pub(super) struct Look {
 }
 
 /// The state of the checks.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug)]
 pub(super) struct Check {
     /// The last bytes of the datagram; `None` where there is none.

@@ -24,7 +24,7 @@ use crate::metrics::Metrics;
 use crate::part::{Channel, Lost, Message};
 
 /// Loading takes seconds on a slow machine, and minutes on an emulated one.
-const LOADING: Duration = Duration::from_secs(600);
+const LOADING: Duration = Duration::from_mins(10);
 /// Any other answer takes microseconds; past this time the part has failed.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Nanoseconds between two questions how many runs were skipped.

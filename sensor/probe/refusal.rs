@@ -56,6 +56,7 @@ impl fmt::Display for Refusal {
 /// The parts of a program that are shown.
 type Shown<Text> = (Text, Text, Text, Option<Text>);
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference to each field")]
 fn write_program<S: Serializer>(program: &&'static Program, serializer: S) -> Result<S::Ok, S::Error> {
     let shown: Shown<&str> = (program.name, program.hook, program.role, program.not_seen_without);
     shown.serialize(serializer)

@@ -63,7 +63,9 @@ mod tests {
 
     fn reach(texts: &[&str]) -> Reach {
         let mut reach = Reach::default();
-        texts.iter().for_each(|text| text.parse::<Target>().unwrap().reach(&mut reach));
+        for text in texts {
+            text.parse::<Target>().unwrap().reach(&mut reach);
+        }
         reach
     }
 

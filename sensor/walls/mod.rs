@@ -45,6 +45,7 @@ pub enum WallError {
 
 impl Standing {
     /// Name of each wall, and whether it stands.
+    #[must_use]
     pub fn each(self) -> [(&'static str, bool); 3] {
         [("no privileges", self.privileges), ("listed system calls", self.calls), ("named files", self.files)]
     }
