@@ -201,9 +201,14 @@ fn comparable(document: &Document, folders: &[(&Path, &str)]) -> String {
     }
     // Each host has other file systems, and its tests run in the mount namespace of the host or in one of their own.
     // `disguises.rs` looks at these fields.
-    if let Some(process) = value.pointer_mut("/dnstrail/process").and_then(Value::as_object_mut) {
+    if let Some(own) = value.get_mut("dnstrail").and_then(Value::as_object_mut)
+        && let Some(process) = own.get_mut("process").and_then(Value::as_object_mut)
+    {
         for field in ["executable_device", "executable_inode", "foreign_mounts", "mount_namespace"] {
             process.remove(field);
+        }
+        if process.is_empty() {
+            own.remove("process");
         }
     }
     // Where /etc/resolv.conf is another the mount namespace is, and the accounts there are looked up while the
