@@ -63,7 +63,7 @@ mod tests {
         #[test]
         fn a_run_belongs_to_its_key(keys in proptest::collection::vec([0..3_u64, 0..9, 0..9, 0..9], 1..200)) {
             let mut repeated = Repeated::default();
-            let fields = |key: Key| format!("{key:?}").repeat(1 + key[1] as usize).into_bytes();
+            let fields = |key: Key| format!("{key:?}").repeat(1 + usize::try_from(key[1]).unwrap()).into_bytes();
             for key in keys {
                 let found = repeated.get(key).map(<[u8]>::to_vec);
                 prop_assert!(found.is_none_or(|found| found == fields(key)));

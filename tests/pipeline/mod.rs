@@ -108,7 +108,7 @@ impl Shown {
                 assert!(summary.first <= summary.last && summary.last <= time);
                 return shown;
             }
-            other => panic!("not expected: {other:?}"),
+            Body::Report(other) => panic!("not expected: {other:?}"),
         };
         let what = match dns.occurrence {
             Occurrence::Query => "query",

@@ -38,7 +38,7 @@ pub fn event(json: &mut Json<'_>, event: &Event<'_>, sequence: u64, limits: Limi
         json.repeated(identity(event), |json| {
             json.literal(key!("kind"), event.kind.name());
             json.list(key!("category"), |list| {
-                event.categories.iter().for_each(|category| list.literal(category.name()))
+                event.categories.iter().for_each(|category| list.literal(category.name()));
             });
             json.list(key!("type"), |list| event.types.iter().for_each(|r#type| list.literal(r#type.name())));
             json.literal(key!("action"), event.action);

@@ -16,7 +16,7 @@ fn mapping(kind: &str) -> Value {
     }
 }
 
-fn place(properties: &mut Value, path: &str, mapping: Value) {
+fn place(properties: &mut Value, path: &str, mapping: &Value) {
     let (parents, last) = path.rsplit_once('.').map_or((None, path), |(parents, last)| (Some(parents), last));
     let at = parents
         .into_iter()
@@ -29,7 +29,7 @@ fn place(properties: &mut Value, path: &str, mapping: Value) {
 
 /// Fields whose names are not fixed: the object that holds them, and the rule for all numbers in it.
 fn any_name(object: &str, properties: &mut Value, rules: &mut Vec<Value>) {
-    place(properties, object, json!({ "type": "object" }));
+    place(properties, object, &json!({ "type": "object" }));
     let name = object.replace('.', "_");
     let rule = json!({ "path_match": format!("{object}.*"), "match_mapping_type": "long", "mapping": mapping("long") });
     if !rules.iter().any(|known| known.get(&name).is_some()) {
@@ -45,11 +45,11 @@ pub fn document() -> Value {
                 assert!(matches!(holds, Holds::Number(..)), "{path}: only numbers may have any name");
                 any_name(object, &mut properties, &mut rules);
             }
-            None => place(&mut properties, path, mapping(holds.ecs_type())),
+            None => place(&mut properties, path, &mapping(holds.ecs_type())),
         }
     }
     for part in ["type", "dataset", "namespace"] {
-        place(&mut properties, &format!("data_stream.{part}"), mapping("constant_keyword"));
+        place(&mut properties, &format!("data_stream.{part}"), &mapping("constant_keyword"));
     }
     // Fields that a shipper adds.
     rules.push(json!({ "other_text": { "match_mapping_type": "string", "mapping": mapping("keyword") } }));

@@ -82,8 +82,11 @@ const CLIENTS: [(&str, &str, &str); 5] = [
     ("tcp", "bytewise", "tcp"),
 ];
 
-/// Runs every client with a name of its own. Each also has the transport, and whether its socket has a peer.
-fn ask(lab: &Lab, server: &str, label: &str) -> Vec<(Run, String, &'static str, bool)> {
+/// A client that ran, the name it asked for, the transport, and whether its socket has a peer.
+type Asked = (Run, String, &'static str, bool);
+
+/// Runs every client with a name of its own.
+fn ask(lab: &Lab, server: &str, label: &str) -> Vec<Asked> {
     let asked = CLIENTS.into_iter().enumerate().map(|(number, (client, mode, transport))| {
         let name = lab.name(&format!("{label}{number}"));
         let run = Client::new(lab, client, &[mode, server, "53", &name]).run();
@@ -143,7 +146,7 @@ impl Cluster {
     }
 
     /// Asks through both families' rules.
-    fn ask(&self, masquerade: &str) -> (Recording, [Vec<(Run, String, &'static str, bool)>; 2]) {
+    fn ask(&self, masquerade: &str) -> (Recording, [Vec<Asked>; 2]) {
         load(&self.lab, &kube_proxy("ip", SERVICE[0], ENDPOINT[0], masquerade));
         load(&self.lab, &kube_proxy("ip6", SERVICE[1], &format!("[{}]", ENDPOINT[1]), masquerade));
         let sensor = Sensor::start(&self.lab, &["--timeout", "1"]);
