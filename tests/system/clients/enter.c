@@ -22,6 +22,7 @@
 #include <linux/filter.h>
 #include <linux/fuse.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -192,11 +193,20 @@ static void spoil_program(const char *name)
 		close(calls);
 		return;
 	}
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* PR_SET_PDEATHSIG does not do: Landlock lets the process that becomes the sensor send no signal out. */
+	struct pollfd waited[] = { { .fd = calls, .events = POLLIN },
+				   { .fd = syscall(SYS_pidfd_open, getppid(), 0), .events = POLLIN } };
+
+	if (waited[1].fd < 0)
+		fail("pidfd_open");
 	for (;;) {
 		struct seccomp_notif call = {};
 		struct seccomp_notif_resp go_on = { .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE };
 
+		if (poll(waited, 2, -1) < 0)
+			continue;
+		if (waited[1].revents)
+			_exit(0);
 		if (ioctl(calls, SECCOMP_IOCTL_NOTIF_RECV, &call))
 			continue;
 		spoil_if(name, &call);
