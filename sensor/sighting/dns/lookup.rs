@@ -1,6 +1,5 @@
 //! From a message to its document: the actor, the query that it answers, and the entries that it matches.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::budget::Budget;
@@ -164,16 +163,12 @@ impl Lookups {
             let conversation = conversation(sighted, self.message.id);
             self.transactions.answer(&conversation, flow.time, bytes, flow.origin.task.as_ref())
         };
-        let Some(Answered { transaction, late, duplicate }) = answered else {
+        let Some(Answered { transaction, process, late, duplicate }) = answered else {
             return self.unsolicited(sighted, context, out);
         };
         // The sender of the query, as far as it is known; else the owner of the socket that the answer came to.
         let task = transaction.actor.task.or(flow.origin.task);
-        let process = match (&transaction.actor.process, &task) {
-            (Some(process), _) => Some(Rc::clone(process)),
-            (None, Some(task)) => context.processes.of_task(task, flow.time),
-            (None, None) => None,
-        };
+        let process = process.or_else(|| context.processes.of_task(task.as_ref()?, flow.time));
         let actor = Actor { process, task };
         let has_question = self.message.questions().next().is_some();
         let query =

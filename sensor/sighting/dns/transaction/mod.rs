@@ -6,13 +6,14 @@ mod question;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::alert::Match;
 use crate::event::{Direction, Ends, Task};
 use crate::metrics::Metrics;
 use crate::net::Transport;
-use crate::process::Actor;
+use crate::process::{Actor, Process};
 use crate::sighting::Marks;
 pub use key::Conversation;
 use key::Key;
@@ -86,6 +87,8 @@ pub struct Query<'a> {
 #[derive(Debug)]
 pub struct Answered<'a> {
     pub transaction: &'a mut Transaction,
+    /// The image that asked. A duplicate has none: the first answer has taken it.
+    pub process: Option<Rc<Process>>,
     /// The timeout was emitted before.
     pub late: bool,
     /// The query had an answer before.
@@ -180,7 +183,11 @@ impl Transactions {
         // Several hosts may answer a multicast query, and a zone comes in many messages (RFC 5936 2.2).
         let several = transaction.key.is_multicast()
             || (transaction.transport == Transport::Tcp && question::is_transfer(&transaction.bytes));
-        Some(Answered { late: transaction.timed_out, duplicate: before && !several, transaction })
+        let process = if several { transaction.actor.process.clone() } else { transaction.actor.process.take() };
+        if !several {
+            self.image_bytes -= process.as_ref().map_or(0, |process| process.bytes());
+        }
+        Some(Answered { late: transaction.timed_out, duplicate: before && !several, process, transaction })
     }
 
     /// The next query that has waited too long, oldest first; `None` when there is no more.
