@@ -223,11 +223,11 @@ tables! {
         /// Process images with their arguments.
         processes = 60,
         /// Queries, from their sighting until their answers are no longer awaited.
-        queries = 46,
+        queries = 34,
         /// Matches that queries remember.
         labels = 10,
         /// Process images that queries keep.
-        query_images = 10,
+        query_images = 22,
         /// Open alert windows, with the process images that they keep.
         windows = 8,
         /// Watched addresses of listed names, with their matches.
