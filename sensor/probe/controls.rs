@@ -12,6 +12,10 @@ use crate::skeleton::types::{connection_record, task_key};
 /// Sockets muted at a time, as many as the map `muted` holds.
 const MUTED: usize = 4_096;
 
+/// Connections that are judged at once, as many as the map `unjudged` holds. The kernel begins anew where the key at
+/// hand is deleted meanwhile, so a client that opens and closes connections could make the list endless.
+const UNJUDGED: usize = 4_096;
+
 /// Sampled processes that are taken at once, as many as a message holds.
 const SAMPLES: usize = 512;
 
@@ -55,7 +59,7 @@ impl Controls {
     pub(super) fn judge(skeleton: &Skeleton, begun: u64) -> bool {
         let maps = &skeleton.maps;
         let mut is_any_left = false;
-        for key in maps.unjudged.keys().collect::<Vec<_>>() {
+        for key in maps.unjudged.keys().take(UNJUDGED).collect::<Vec<_>>() {
             let Ok(Some(record)) = maps.unjudged.lookup(&key, MapFlags::ANY) else { continue };
             let destination = std::mem::offset_of!(connection_record, destination);
             let Some(destination) = record.get(destination..destination + 16) else { continue };
